@@ -1,0 +1,1 @@
+//! Pumps the ConsensusCore: journal writes, snapshots.

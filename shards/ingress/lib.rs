@@ -1,0 +1,1 @@
+//! Accepts clients: HTTP.

@@ -1,0 +1,1 @@
+//! Boots a node: options, config file, placement of roles on cores, wiring, signals.

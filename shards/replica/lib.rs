@@ -1,0 +1,1 @@
+//! Pumps a ShardCore: feeds it batches and requests, carries out its effects.

@@ -1,0 +1,1 @@
+//! REST as values: routes, requests, answers, errors.

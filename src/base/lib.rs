@@ -1,0 +1,17 @@
+//! Words that every crate of the house shares: identifiers, instants, a seeded generator, the
+//! outbox a pure core writes its effects to, a hasher that is the same on every node, limits.
+//!
+//! Nothing here reads a clock, opens a file or rolls a die.
+
+mod hash;
+mod ids;
+pub mod limits;
+mod outbox;
+mod prng;
+mod time;
+
+pub use hash::{FixedHasher, FixedState, hash64};
+pub use ids::{BootId, CoreId, InstanceId, MessageId, NodeId, ParseIdError, PartitionId, StoreId};
+pub use outbox::Outbox;
+pub use prng::Prng;
+pub use time::{Instant, Now, UnixMicros};

@@ -1,0 +1,1 @@
+//! YAML or JSON as one tree that knows file, line and column.

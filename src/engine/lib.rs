@@ -1,0 +1,1 @@
+//! Where the leaves meet: records, partitions, and the minds that nodes run.

@@ -1,0 +1,1 @@
+//! The expression language in `${ }`: parsed once, checked, evaluated over values.

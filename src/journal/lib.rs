@@ -1,0 +1,1 @@
+//! The log as bytes, and what a crash leaves of it.

@@ -1,0 +1,1 @@
+//! One Raft group over tikv `raft`, as a pure state machine.

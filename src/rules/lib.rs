@@ -1,0 +1,1 @@
+//! Which rules a message wakes: catalogue and matcher.

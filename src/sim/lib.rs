@@ -1,0 +1,1 @@
+//! A world to run nodes in: virtual time, a lying disk, crashes, from one seed.

@@ -1,0 +1,1 @@
+//! Metric cells and registry, Prometheus text, log lines, health; pure.
