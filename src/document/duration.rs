@@ -5,7 +5,7 @@ use crate::node::{Kind, Node};
 use std::time::Duration;
 
 /// The longest duration a file may name: ten years. A longer one is a slip of the hand.
-pub const DURATION_MAX: Duration = Duration::from_secs(3_650 * 24 * 60 * 60);
+pub const DURATION_MAX: Duration = Duration::from_hours(3_650 * 24);
 
 /// Why a text is no duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -28,25 +28,25 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
 
 fn distance(left: &[char], right: &[char]) -> usize {
     let width = right.len() + 1;
-    let mut before_last = vec![0; width];
-    let mut last: Vec<usize> = (0..width).collect();
+    let mut two_above = vec![0; width];
+    let mut above: Vec<usize> = (0..width).collect();
     for row in 1..=left.len() {
         let mut current = vec![row; width];
         for column in 1..width {
             let same = left[row - 1] == right[column - 1];
-            let mut least = (last[column - 1] + usize::from(!same))
-                .min(last[column] + 1)
+            let mut least = (above[column - 1] + usize::from(!same))
+                .min(above[column] + 1)
                 .min(current[column - 1] + 1);
             let swapped = row > 1
                 && column > 1
                 && left[row - 1] == right[column - 2]
                 && left[row - 2] == right[column - 1];
             if swapped {
-                least = least.min(before_last[column - 2] + 1);
+                least = least.min(two_above[column - 2] + 1);
             }
             current[column] = least;
         }
-        before_last = std::mem::replace(&mut last, current);
+        two_above = std::mem::replace(&mut above, current);
     }
-    last[width - 1]
+    above[width - 1]
 }

@@ -164,6 +164,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ("a.yaml", "a:\n\tb: 1", 2, 1, "a tab stands where YAML wants spaces", "spaces"),
         ("a.yaml", "a: b: c", 1, 5, "`: ` is not allowed here", "quotes"),
         ("a.yaml", "a: [1, 2", 1, 9, "expected ',' or ']'", ""),
+        ("a.yaml", "a: [1, 2\n\n\n", 1, 9, "expected ',' or ']'", ""),
         ("a.yaml", "a: \"open", 1, 4, "the quotes that open here are never closed", ""),
         ("a.yaml", "a: \"\\d\"", 1, 4, "no such escape in double quotes", "single quotes"),
         ("a.yaml", "a: *nobody", 1, 4, "no anchor of this name", "quoted"),
@@ -178,7 +179,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ("a.yaml", "a: x\u{0}y", 1, 5, "the control character U+0000", "remove"),
         ("a.yaml", "a: 1\r\nb: x\u{1}y", 2, 5, "the control character U+0001", "remove"),
         ("a.yaml", "when: ${ a == 'x' # note", 1, 7, "this expression has no end", "quotes"),
-        ("a.yaml", "when: ${ a ? b : c }", 1, 16, "`: ` is not allowed here", "`${ … }`"),
+        ("a.yaml", "when: ${ a ? b : c }", 1, 7, "this expression has no end", "quotes"),
         ("a.yaml", "- {when: ${ a }}", 1, 11, "expected ',' or '}'", "`${ … }`"),
         ("a.yaml", "- [${ a }]", 1, 5, "expected ',' or ']'", "`${ … }`"),
         ("a.json", "", 1, 1, "a value was expected, the text ends", ""),
@@ -203,13 +204,18 @@ fn what_is_wrong_is_said_with_its_place() {
         ("a.json", "[\"\\u+041\"]", 1, 3, "four hex digits", ""),
         ("a.json", "[\"\\u00é\"]", 1, 3, "four hex digits", ""),
     ];
+    let mut wrong = String::new();
     for (name, text, line, column, what, hint) in rows {
         let fault = refusal(name, text);
-        assert!(fault.what.contains(what), "{text:?}\n{fault}");
-        assert_eq!(fault.span, Span { line, column }, "{text:?}\n{fault}");
-        assert!(fault.hint.as_deref().unwrap_or("").contains(hint), "{text:?}\n{fault}");
-        assert_eq!(fault.file, name);
+        let is_right = fault.what.contains(what)
+            && fault.span == Span { line, column }
+            && fault.hint.as_deref().unwrap_or("").contains(hint)
+            && fault.file == name;
+        if !is_right {
+            writeln!(wrong, "{text:?}, expected {line}:{column}: {what}\n{fault}\n").unwrap();
+        }
     }
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 #[test]

@@ -40,14 +40,19 @@ pub(crate) fn parse(source: Source<'_>) -> Result<Node, Fault> {
 fn refuse_control_characters(source: Source<'_>) -> Result<(), Fault> {
     let is_refused = |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r');
     let Some(at) = source.text.find(is_refused) else { return Ok(()) };
-    let before = source.text[..at].trim_start_matches('\u{feff}').replace("\r\n", "\n");
-    let mut lines = before.split(['\n', '\r']);
-    let last = lines.next_back().unwrap_or_default();
-    let narrow = |n: usize| u32::try_from(n).expect("texts are bounded");
-    let span = Span { line: narrow(lines.count() + 1), column: narrow(last.chars().count() + 1) };
+    let span = end_of(&source.text[..at]);
     let code = u32::from(source.text.as_bytes()[at]);
     let what = format!("the control character U+{code:04X} may not stand in YAML");
     Err(Fault::at(source, span, what).hint("remove it, or write it as an escape in double quotes"))
+}
+
+/// The place right after the last character.
+fn end_of(text: &str) -> Span {
+    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
+    let mut lines = text.split(['\n', '\r']);
+    let last = lines.next_back().unwrap_or_default();
+    let narrow = |n: usize| u32::try_from(n).expect("texts are bounded");
+    Span { line: narrow(lines.count() + 1), column: narrow(last.chars().count() + 1) }
 }
 
 fn span_of(marker: Marker) -> Span {
@@ -89,9 +94,13 @@ fn scan_fault(source: Source<'_>, error: &ScanError) -> Fault {
         _ if info.starts_with("unexpected character") => {
             ("a value cannot begin with this character", "put it in quotes")
         }
+        // "while parsing a flow sequence, expected ',' or ']'": the place says the first half.
+        other if other.starts_with("while ") => {
+            (other.split_once(", ").map_or(other, |(_, rest)| rest), "")
+        }
         other => (other, ""),
     };
-    let fault = Fault::at(source, span_of(*error.marker()), what);
+    let fault = Fault::at(source, place_of(source, error), what);
     let holds_expression = fault.line.as_deref().is_some_and(|line| line.contains("${"))
         || fault.span.line > 1
             && line_of(source.text, fault.span.line - 1).is_some_and(scalar::is_cut);
@@ -102,6 +111,18 @@ fn scan_fault(source: Source<'_>, error: &ScanError) -> Fault {
     } else {
         fault.hint(hint)
     }
+}
+
+/// Where the parser gave up; at the end of the text that is the end of its last line with
+/// something on it, and for a tab the tab itself, not what follows.
+fn place_of(source: Source<'_>, error: &ScanError) -> Span {
+    let mut span = span_of(*error.marker()).min(end_of(source.text.trim_end()));
+    let line = line_of(source.text, span.line).unwrap_or_default();
+    let before = line.chars().nth((span.column as usize).saturating_sub(2));
+    if error.info().contains("tab") && span.column > 1 && before == Some('\t') {
+        span.column -= 1;
+    }
+    span
 }
 
 struct Loader<'a> {

@@ -137,7 +137,6 @@ fn end_of_expression(text: &str) -> Option<&str> {
                 characters.next();
             }
             (Some(open), _) if character == open => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(character),
             (None, '{') => depth += 1,
             (None, '}') => {
@@ -146,7 +145,7 @@ fn end_of_expression(text: &str) -> Option<&str> {
                     return Some(&text[at + 1..]);
                 }
             }
-            (None, _) => {}
+            _ => {}
         }
     }
     None
