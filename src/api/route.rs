@@ -1,0 +1,323 @@
+//! What a method and a path ask for.
+//!
+//! Invariants:
+//! - the two paths of submission are matched before anything else and allocate nothing;
+//! - a path that exists answers a wrong method with 405 and what it allows, never with 404;
+//! - no path, query or id makes this panic.
+
+use crate::error::{ApiError, Code, quoted};
+use crate::page::{InstancesQuery, LIMIT_MAX};
+use crate::request::Method;
+use base::limits::{BATCH_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
+use base::{InstanceId, MessageId};
+use std::borrow::Cow;
+
+/// The largest rule or workflow file of one request. Unit: bytes. It becomes one record of the log,
+/// whose entries hold four of them.
+pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
+
+const _: () = assert!(DOCUMENT_BYTES_MAX * 4 <= base::limits::ENTRY_BYTES_MAX);
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `POST /api/v1/messages`
+    SubmitMessage,
+    /// `POST /api/v1/messages:batch`
+    SubmitBatch,
+    /// `GET /api/v1/messages/{id}`
+    Message(MessageId),
+    /// `GET /api/v1/workflows?status=&workflow=&limit=&after=`
+    Instances(InstancesQuery),
+    /// `GET /api/v1/workflows/{instance}`
+    Instance(InstanceId),
+    /// `POST /api/v1/workflows/{instance}/cancel`
+    CancelInstance(InstanceId),
+    /// `GET /api/v1/rules`
+    Rules,
+    /// `GET /api/v1/rules/{id}`
+    Rule(String),
+    /// `POST /api/v1/rules`: adds or replaces all rules of the body
+    PostRules,
+    /// `PUT /api/v1/rules/{id}`: adds or replaces one
+    PutRule(String),
+    /// `DELETE /api/v1/rules/{id}`
+    DeleteRule(String),
+    /// `GET /api/v1/definitions`
+    Definitions,
+    /// `GET /api/v1/definitions/{id}`
+    Definition(String),
+    /// `POST /api/v1/definitions`: adds or replaces all workflows of the body
+    PostDefinitions,
+    /// `PUT /api/v1/definitions/{id}`: adds or replaces one
+    PutDefinition(String),
+    /// `DELETE /api/v1/definitions/{id}`
+    DeleteDefinition(String),
+    /// `GET /api/v1/cluster/status`
+    ClusterStatus,
+    /// `GET /metrics`
+    Metrics,
+    /// `GET /health/live`
+    Live,
+    /// `GET /health/ready`
+    Ready,
+}
+
+impl Route {
+    /// The largest body that the route takes. Unit: bytes.
+    pub fn body_bytes_max(&self) -> usize {
+        match self {
+            Self::SubmitMessage => MESSAGE_BYTES_MAX,
+            Self::SubmitBatch => BATCH_BYTES_MAX,
+            Self::PostRules | Self::PutRule(_) | Self::PostDefinitions | Self::PutDefinition(_) => {
+                DOCUMENT_BYTES_MAX
+            }
+            // Some clients send an empty object with everything.
+            _ => 1024,
+        }
+    }
+
+    /// The route's pattern, for metrics and logs: bounded in number, whatever clients ask for.
+    pub fn pattern(&self) -> &'static str {
+        match self {
+            Self::SubmitMessage => "POST /api/v1/messages",
+            Self::SubmitBatch => "POST /api/v1/messages:batch",
+            Self::Message(_) => "GET /api/v1/messages/{id}",
+            Self::Instances(_) => "GET /api/v1/workflows",
+            Self::Instance(_) => "GET /api/v1/workflows/{id}",
+            Self::CancelInstance(_) => "POST /api/v1/workflows/{id}/cancel",
+            Self::Rules => "GET /api/v1/rules",
+            Self::Rule(_) => "GET /api/v1/rules/{id}",
+            Self::PostRules => "POST /api/v1/rules",
+            Self::PutRule(_) => "PUT /api/v1/rules/{id}",
+            Self::DeleteRule(_) => "DELETE /api/v1/rules/{id}",
+            Self::Definitions => "GET /api/v1/definitions",
+            Self::Definition(_) => "GET /api/v1/definitions/{id}",
+            Self::PostDefinitions => "POST /api/v1/definitions",
+            Self::PutDefinition(_) => "PUT /api/v1/definitions/{id}",
+            Self::DeleteDefinition(_) => "DELETE /api/v1/definitions/{id}",
+            Self::ClusterStatus => "GET /api/v1/cluster/status",
+            Self::Metrics => "GET /metrics",
+            Self::Live => "GET /health/live",
+            Self::Ready => "GET /health/ready",
+        }
+    }
+}
+
+/// What `method` asks of `path`, with the `query` behind the `?` (empty when there is none).
+pub fn route(method: Method, path: &str, query: &str) -> Result<Route, ApiError> {
+    if method == Method::Post && query.is_empty() {
+        if path == "/api/v1/messages" {
+            return Ok(Route::SubmitMessage);
+        }
+        if path == "/api/v1/messages:batch" {
+            return Ok(Route::SubmitBatch);
+        }
+    }
+    route_any(method, path, query)
+}
+
+/// What a path names, whatever is to be done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target<'p> {
+    Messages,
+    Batch,
+    Message(&'p str),
+    Instances,
+    Instance(&'p str),
+    Cancel(&'p str),
+    Rules,
+    Rule(&'p str),
+    Definitions,
+    Definition(&'p str),
+    ClusterStatus,
+    Metrics,
+    Live,
+    Ready,
+}
+
+impl<'p> Target<'p> {
+    fn of(path: &'p str) -> Option<Self> {
+        let Some(rest) = path.strip_prefix("/api/v1/") else {
+            return match path {
+                "/metrics" => Some(Self::Metrics),
+                "/health/live" => Some(Self::Live),
+                "/health/ready" => Some(Self::Ready),
+                _ => None,
+            };
+        };
+        let mut segments = rest.split('/');
+        let collection = segments.next().unwrap_or_default();
+        let (id, verb) = (segments.next(), segments.next());
+        if segments.next().is_some() || id == Some("") {
+            return None;
+        }
+        match (collection, id, verb) {
+            ("messages", None, None) => Some(Self::Messages),
+            ("messages:batch", None, None) => Some(Self::Batch),
+            ("messages", Some(id), None) => Some(Self::Message(id)),
+            ("workflows", None, None) => Some(Self::Instances),
+            ("workflows", Some(id), None) => Some(Self::Instance(id)),
+            ("workflows", Some(id), Some("cancel")) => Some(Self::Cancel(id)),
+            ("rules", None, None) => Some(Self::Rules),
+            ("rules", Some(id), None) => Some(Self::Rule(id)),
+            ("definitions", None, None) => Some(Self::Definitions),
+            ("definitions", Some(id), None) => Some(Self::Definition(id)),
+            ("cluster", Some("status"), None) => Some(Self::ClusterStatus),
+            _ => None,
+        }
+    }
+
+    fn allow(self) -> &'static str {
+        match self {
+            Self::Messages | Self::Batch | Self::Cancel(_) => "POST",
+            Self::Rules | Self::Definitions => "GET, HEAD, POST",
+            Self::Rule(_) | Self::Definition(_) => "GET, HEAD, PUT, DELETE",
+            _ => "GET, HEAD",
+        }
+    }
+}
+
+#[cold]
+fn route_any(method: Method, path: &str, query: &str) -> Result<Route, ApiError> {
+    let target = Target::of(path).ok_or_else(|| unknown_path(path))?;
+    let method = if method == Method::Head { Method::Get } else { method };
+    let found = match (target, method) {
+        (Target::Messages, Method::Post) => Route::SubmitMessage,
+        (Target::Batch, Method::Post) => Route::SubmitBatch,
+        (Target::Message(id), Method::Get) => Route::Message(message_id(id)?),
+        (Target::Instances, Method::Get) => return instances(query).map(Route::Instances),
+        (Target::Instance(id), Method::Get) => Route::Instance(instance_id(id)?),
+        (Target::Cancel(id), Method::Post) => Route::CancelInstance(instance_id(id)?),
+        (Target::Rules, Method::Get) => Route::Rules,
+        (Target::Rules, Method::Post) => Route::PostRules,
+        (Target::Rule(id), Method::Get) => Route::Rule(name(id)?),
+        (Target::Rule(id), Method::Put) => Route::PutRule(name(id)?),
+        (Target::Rule(id), Method::Delete) => Route::DeleteRule(name(id)?),
+        (Target::Definitions, Method::Get) => Route::Definitions,
+        (Target::Definitions, Method::Post) => Route::PostDefinitions,
+        (Target::Definition(id), Method::Get) => Route::Definition(name(id)?),
+        (Target::Definition(id), Method::Put) => Route::PutDefinition(name(id)?),
+        (Target::Definition(id), Method::Delete) => Route::DeleteDefinition(name(id)?),
+        (Target::ClusterStatus, Method::Get) => Route::ClusterStatus,
+        // Probes and scrapers add parameters of their own: theirs are let through.
+        (Target::Metrics, Method::Get) => return Ok(Route::Metrics),
+        (Target::Live, Method::Get) => return Ok(Route::Live),
+        (Target::Ready, Method::Get) => return Ok(Route::Ready),
+        (target, _) => {
+            let allow = target.allow();
+            let detail = format!("the path {} does not know this method", quoted(path));
+            let mut error = ApiError::new(Code::MethodNotAllowed, detail)
+                .with_hint(format!("it knows {allow}"));
+            error.allow = Some(allow);
+            return Err(error);
+        }
+    };
+    if query.is_empty() {
+        Ok(found)
+    } else {
+        let detail = format!("`?{}`: {} takes no parameters", quoted(query), found.pattern());
+        Err(ApiError::new(Code::BadQuery, detail).with_hint("leave out the `?` and what follows"))
+    }
+}
+
+fn unknown_path(path: &str) -> ApiError {
+    let error = ApiError::new(Code::UnknownPath, format!("there is no path {}", quoted(path)));
+    let shorter = path.trim_end_matches('/');
+    if shorter.len() < path.len() && Target::of(shorter).is_some() {
+        let hint = format!("leave out the slash at the end: {}", quoted(shorter));
+        return error.with_hint(hint);
+    }
+    error
+}
+
+fn message_id(text: &str) -> Result<MessageId, ApiError> {
+    text.parse().map_err(|error: base::ParseIdError| bad_id(&error))
+}
+
+fn instance_id(text: &str) -> Result<InstanceId, ApiError> {
+    text.parse().map_err(|error: base::ParseIdError| bad_id(&error))
+}
+
+fn bad_id(error: &base::ParseIdError) -> ApiError {
+    ApiError::new(Code::BadId, format!("`{}` is not an id", error.text))
+        .with_hint(format!("an id here is {}", error.expected))
+}
+
+/// The id of a rule or a workflow, as its author wrote it.
+fn name(segment: &str) -> Result<String, ApiError> {
+    let decoded = percent_decoded(segment, false).ok_or_else(|| {
+        let detail = format!("`{}` has a broken percent escape", quoted(segment));
+        ApiError::new(Code::BadId, detail).with_hint("an escape is `%` and two hexadecimal digits")
+    })?;
+    if decoded.len() > NAME_BYTES_MAX {
+        let bytes = decoded.len();
+        let detail = format!("the id has {bytes} bytes, at most {NAME_BYTES_MAX} are allowed");
+        return Err(ApiError::new(Code::BadId, detail));
+    }
+    Ok(decoded.into_owned())
+}
+
+fn instances(query: &str) -> Result<InstancesQuery, ApiError> {
+    const NAMES: &str = "status, workflow, limit, after";
+    let mut found = InstancesQuery::default();
+    let mut seen: Vec<Cow<'_, str>> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let decoded = percent_decoded(name, true).zip(percent_decoded(value, true));
+        let Some((name, value)) = decoded else {
+            let detail = format!("`{}` has a broken percent escape", quoted(pair));
+            return Err(ApiError::new(Code::BadQuery, detail));
+        };
+        if seen.contains(&name) {
+            let detail = format!("`{}` is given twice", quoted(&name));
+            return Err(ApiError::new(Code::BadQuery, detail));
+        }
+        match &*name {
+            // `?status=` as an empty form field sends it: not asked for.
+            "status" | "workflow" | "limit" | "after" if value.is_empty() => {}
+            "status" => found.status = Some(value.parse()?),
+            "workflow" => found.workflow = Some(value.into_owned()),
+            "limit" => found.limit = limit(&value)?,
+            "after" => found.after = Some(value.parse()?),
+            _ => {
+                let detail = format!("there is no parameter `{}`", quoted(&name));
+                let hint = format!("the parameters are {NAMES}");
+                return Err(ApiError::new(Code::BadQuery, detail).with_hint(hint));
+            }
+        }
+        seen.push(name);
+    }
+    Ok(found)
+}
+
+fn limit(text: &str) -> Result<u32, ApiError> {
+    text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
+        let detail = format!("limit=`{}` is not a number from 1 to {LIMIT_MAX}", quoted(text));
+        ApiError::new(Code::BadQuery, detail)
+    })
+}
+
+/// `text` without its percent escapes (and, in a query, with `+` as a space); nothing when an escape
+/// is broken or the result is not UTF-8.
+fn percent_decoded(text: &str, query: bool) -> Option<Cow<'_, str>> {
+    if !text.bytes().any(|b| b == b'%' || (query && b == b'+')) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                u8::try_from(digit()? * 16 + digit()?).expect("two hexadecimal digits")
+            }
+            b'+' if query => b' ',
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).ok().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,15 @@
+//! The bodies of answers to queries. A view borrows what the engine has and writes it; nothing is
+//! copied in between, and no field is named twice in the house.
+
+mod catalogue;
+mod cluster;
+mod instance;
+mod message;
+
+pub use catalogue::{CatalogueChange, DefinitionSummary, DefinitionsView, RuleSummary, RulesView};
+pub use cluster::{ClusterStatus, CoreStatus};
+pub use instance::{Failure, HistoryLine, InstanceSummary, InstanceView, InstancesView, TaskView};
+pub use message::{MessageView, RuleMatch};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+use super::*;
+use crate::page::Cursor;
+use base::{CoreId, InstanceId, MessageId, NodeId, StoreId, UnixMicros};
+
+const AT: UnixMicros = UnixMicros(1_795_168_680_123_456);
+const LATER: UnixMicros = UnixMicros(1_795_168_681_000_000);
+const MESSAGE: MessageId = MessageId(0x0030_0000_0000_00a1);
+const INSTANCE: InstanceId = InstanceId { message: MESSAGE, ordinal: 1 };
+
+fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut out = Vec::new();
+    write(&mut out);
+    serde_json::from_slice::<serde_json::Value>(&out).expect("every view is JSON");
+    String::from_utf8(out).unwrap()
+}
+
+fn summary() -> InstanceSummary<'static> {
+    InstanceSummary {
+        instance: INSTANCE,
+        workflow: "fraud_check",
+        version: 3,
+        status: "completed",
+        started_at: AT,
+        ended_at: Some(LATER),
+    }
+}
+
+const SUMMARY: &str = concat!(
+    r#""instance":"00300000000000a1-1","workflow":"fraud_check","version":3,"status":"completed","#,
+    r#""started_at":"2026-11-20T09:58:00.123456Z","ended_at":"2026-11-20T09:58:01.000000Z","#,
+    r#""message_id":"00300000000000a1""#
+);
+
+#[test]
+fn a_message_shows_its_rules_and_instances() {
+    let view = MessageView {
+        message_id: MESSAGE,
+        status: "completed",
+        accepted_at: AT,
+        idempotency_key: Some("order-17"),
+        rules: &[RuleMatch { rule: "high-value", version: 2, workflows: &["fraud_check"] }],
+        instances: &[summary()],
+        message: br#"{"amount":15000}"#,
+    };
+    assert_eq!(
+        text(|out| view.write(out)),
+        format!(
+            "{}{SUMMARY}{}",
+            concat!(
+                r#"{"message_id":"00300000000000a1","status":"completed","#,
+                r#""accepted_at":"2026-11-20T09:58:00.123456Z","idempotency_key":"order-17","#,
+                r#""rules":[{"rule":"high-value","version":2,"workflows":["fraud_check"]}],"#,
+                r#""instances":[{"#
+            ),
+            r#"}],"message":{"amount":15000}}"#
+        )
+    );
+}
+
+#[test]
+fn a_page_of_instances_names_where_the_next_begins() {
+    let instances = [summary()];
+    let next = Some(instances[0].cursor());
+    assert_eq!(next, Some(Cursor { started_at: AT, instance: INSTANCE }));
+    assert_eq!(
+        text(|out| InstancesView { instances: &instances, next }.write(out)),
+        format!(r#"{{"workflows":[{{{SUMMARY}}}],"next":"000660b2477d9c40-00300000000000a1-1"}}"#)
+    );
+    let last = InstancesView { instances: &[], next: None };
+    assert_eq!(text(|out| last.write(out)), r#"{"workflows":[],"next":null}"#);
+}
+
+#[test]
+fn an_instance_shows_its_tasks_and_its_history() {
+    let view = InstanceView {
+        summary: summary(),
+        rule: Some(("high-value", 2)),
+        params: Some(b"{}"),
+        output: None,
+        error: Some(Failure { code: "timeout", message: "too \"late\"", task: Some("notify") }),
+        tasks: &[
+            TaskView {
+                id: "score",
+                kind: "transform",
+                status: "completed",
+                attempts: 1,
+                input: Some(b"{\"a\":1}"),
+                output: Some(b"2"),
+                error: None,
+                started_at: Some(AT),
+                ended_at: Some(LATER),
+                next_attempt_at: None,
+            },
+            TaskView {
+                id: "notify",
+                kind: "http",
+                status: "running",
+                attempts: 2,
+                input: None,
+                output: None,
+                error: Some(Failure { code: "http_503", message: "busy", task: None }),
+                started_at: None,
+                ended_at: None,
+                next_attempt_at: Some(LATER),
+            },
+        ],
+        history: &[
+            HistoryLine {
+                at: AT,
+                task: None,
+                from: None,
+                to: "running",
+                attempt: None,
+                detail: None,
+            },
+            HistoryLine {
+                at: LATER,
+                task: Some("notify"),
+                from: Some("ready"),
+                to: "running",
+                attempt: Some(2),
+                detail: Some("retry"),
+            },
+        ],
+        history_dropped: 4,
+    };
+    assert_eq!(
+        text(|out| view.write(out)),
+        format!(
+            "{{{SUMMARY}{}",
+            concat!(
+                r#","rule":"high-value","rule_version":2,"params":{},"output":null,"#,
+                r#""error":{"code":"timeout","message":"too \"late\"","task":"notify"},"tasks":["#,
+                r#"{"id":"score","type":"transform","status":"completed","attempts":1,"input":{"a":1},"output":2,"#,
+                r#""started_at":"2026-11-20T09:58:00.123456Z","ended_at":"2026-11-20T09:58:01.000000Z"},"#,
+                r#"{"id":"notify","type":"http","status":"running","attempts":2,"input":null,"output":null,"#,
+                r#""error":{"code":"http_503","message":"busy"},"started_at":null,"ended_at":null,"#,
+                r#""next_attempt_at":"2026-11-20T09:58:01.000000Z"}],"history":["#,
+                r#"{"at":"2026-11-20T09:58:00.123456Z","to":"running"},"#,
+                r#"{"at":"2026-11-20T09:58:01.000000Z","task":"notify","from":"ready","to":"running","attempt":2,"detail":"retry"}],"#,
+                r#""history_dropped":4}"#
+            )
+        )
+    );
+}
+
+#[test]
+fn the_catalogue_lists_rules_and_definitions_with_its_version() {
+    let rules = RulesView {
+        version: 12,
+        rules: &[RuleSummary {
+            id: "r",
+            version: 1,
+            priority: -5,
+            enabled: false,
+            workflows: &["a", "b"],
+        }],
+    };
+    assert_eq!(
+        text(|out| rules.write(out)),
+        r#"{"version":12,"rules":[{"id":"r","version":1,"priority":-5,"enabled":false,"workflows":["a","b"]}]}"#
+    );
+    let definitions = DefinitionsView {
+        version: 12,
+        definitions: &[DefinitionSummary { id: "w", version: 2, tasks: &["t"] }],
+    };
+    assert_eq!(
+        text(|out| definitions.write(out)),
+        r#"{"version":12,"definitions":[{"id":"w","version":2,"tasks":["t"]}]}"#
+    );
+    let change = CatalogueChange { version: 13, stored: &["r"], deleted: &[] };
+    assert_eq!(text(|out| change.write(out)), r#"{"version":13,"stored":["r"],"deleted":[]}"#);
+}
+
+#[test]
+fn the_cluster_status_shows_the_log_and_the_cores() {
+    let view = ClusterStatus {
+        node: NodeId(1),
+        cluster_id: 0xabc,
+        store_id: StoreId(0xdef),
+        role: "leader",
+        leader: Some(NodeId(1)),
+        voters: &[NodeId(1)],
+        term: 4,
+        commit_index: 17,
+        applied_index: 16,
+        catalogue_version: 2,
+        partitions: 64,
+        cores: &[CoreStatus {
+            core: CoreId(0),
+            cpu: 3,
+            roles: &["consensus", "shard"],
+            partitions: 32,
+            connections: 5,
+            instances_running: 6,
+        }],
+        uptime_seconds: 99,
+        program_version: "0.1.0",
+    };
+    assert_eq!(
+        text(|out| view.write(out)),
+        concat!(
+            r#"{"node":1,"cluster_id":"0000000000000abc","store_id":"0000000000000def","role":"leader","#,
+            r#""leader":1,"voters":[1],"term":4,"commit_index":17,"applied_index":16,"catalogue_version":2,"#,
+            r#""partitions":64,"cores":[{"core":0,"cpu":3,"roles":["consensus","shard"],"partitions":32,"#,
+            r#""connections":5,"instances_running":6}],"uptime_seconds":99,"version":"0.1.0"}"#
+        )
+    );
+}
