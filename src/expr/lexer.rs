@@ -1,0 +1,280 @@
+//! The text of an expression as tokens.
+
+use crate::error::{ParseError, Problem};
+use crate::limits::EXPRESSION_BYTES_MAX;
+
+/// One token.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Token<'t> {
+    /// A name or a word.
+    Name(&'t str),
+    /// A whole number without its sign.
+    Whole(u64),
+    /// A number with a fraction or an exponent, without its sign.
+    Double(f64),
+    /// A string, its escapes replaced.
+    Text(String),
+    /// An operator or a bracket.
+    Symbol(&'static str),
+    /// The end of the text.
+    End,
+}
+
+/// A token and where it stands in the text. Unit: bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Spanned<'t> {
+    pub(crate) token: Token<'t>,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// The operators and brackets, the longer before those they begin with.
+const SYMBOLS: [&str; 24] = [
+    "==", "!=", "<=", ">=", "&&", "||", "(", ")", "[", "]", "{", "}", ".", ",", ":", "?", "!", "-",
+    "+", "*", "/", "%", "<", ">",
+];
+
+/// Reads tokens off a text, from where the expression begins to wherever it ends.
+pub(crate) struct Lexer<'t> {
+    text: &'t str,
+    at: usize,
+    /// Where the expression becomes too long.
+    bytes_end: usize,
+}
+
+impl<'t> Lexer<'t> {
+    pub(crate) fn new(text: &'t str, start: usize) -> Lexer<'t> {
+        Lexer { text, at: start, bytes_end: start + EXPRESSION_BYTES_MAX }
+    }
+
+    pub(crate) fn text(&self) -> &'t str {
+        self.text
+    }
+
+    pub(crate) fn error(&self, at: usize, problem: Problem) -> ParseError {
+        ParseError::new(self.text, at, problem)
+    }
+
+    /// The next token.
+    pub(crate) fn next(&mut self) -> Result<Spanned<'t>, ParseError> {
+        self.skip_blanks();
+        let start = self.at;
+        let token = self.token()?;
+        if self.at > self.bytes_end {
+            return Err(self.error(start, Problem::TooLong));
+        }
+        Ok(Spanned { token, start, end: self.at })
+    }
+
+    fn rest(&self) -> &'t str {
+        &self.text[self.at..]
+    }
+
+    fn byte(&self, ahead: usize) -> Option<u8> {
+        self.text.as_bytes().get(self.at + ahead).copied()
+    }
+
+    /// White space and comments to the end of the line.
+    fn skip_blanks(&mut self) {
+        loop {
+            match self.byte(0) {
+                Some(b' ' | b'\t' | b'\n' | b'\r' | b'\x0c') => self.at += 1,
+                Some(b'/') if self.byte(1) == Some(b'/') => {
+                    self.at += self.rest().find(['\n', '\r']).unwrap_or(self.rest().len());
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn token(&mut self) -> Result<Token<'t>, ParseError> {
+        let Some(first) = self.byte(0) else { return Ok(Token::End) };
+        match first {
+            b'"' | b'\'' => self.string(self.at, false),
+            b'r' | b'R' if matches!(self.byte(1), Some(b'"' | b'\'')) => {
+                self.at += 1;
+                self.string(self.at - 1, true)
+            }
+            b'b' | b'B' if self.bytes_literal_begins() => {
+                Err(self.not_yet("a bytes literal (b\"…\")"))
+            }
+            b'_' | b'a'..=b'z' | b'A'..=b'Z' => Ok(Token::Name(self.name())),
+            b'0'..=b'9' => self.number(),
+            b'.' if matches!(self.byte(1), Some(b'0'..=b'9')) => self.number(),
+            b'`' => Err(self.not_yet("a name in backticks; a[\"key\"] reaches any key. It")),
+            _ => self.symbol(),
+        }
+    }
+
+    fn bytes_literal_begins(&self) -> bool {
+        match self.byte(1) {
+            Some(b'"' | b'\'') => true,
+            Some(b'r' | b'R') => matches!(self.byte(2), Some(b'"' | b'\'')),
+            _ => false,
+        }
+    }
+
+    fn not_yet(&self, what: &str) -> ParseError {
+        self.error(self.at, Problem::NotSupportedYet { what: what.to_owned() })
+    }
+
+    fn symbol(&mut self) -> Result<Token<'t>, ParseError> {
+        let rest = self.rest();
+        if let Some(symbol) = SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
+            self.at += symbol.len();
+            return Ok(Token::Symbol(symbol));
+        }
+        let found = rest.chars().next().map_or_else(String::new, |c| format!("`{c}`"));
+        let expected = match rest.as_bytes()[0] {
+            b'=' => "`==`",
+            b'&' => "`&&`",
+            b'|' => "`||`",
+            _ => "a value or an operator",
+        };
+        Err(self.error(self.at, Problem::Expected { expected, found }))
+    }
+
+    fn name(&mut self) -> &'t str {
+        let rest = self.rest();
+        let end = rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+        let name = &rest[..end.unwrap_or(rest.len())];
+        self.at += name.len();
+        name
+    }
+
+    fn skip_digits(&mut self) {
+        while matches!(self.byte(0), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+    }
+
+    fn number(&mut self) -> Result<Token<'t>, ParseError> {
+        let start = self.at;
+        let hex = self.byte(0) == Some(b'0') && matches!(self.byte(1), Some(b'x' | b'X'));
+        let mut whole = true;
+        if hex {
+            self.at += 2;
+            while self.byte(0).is_some_and(|byte| byte.is_ascii_hexdigit()) {
+                self.at += 1;
+            }
+        } else {
+            self.skip_digits();
+            if self.byte(0) == Some(b'.') && matches!(self.byte(1), Some(b'0'..=b'9')) {
+                whole = false;
+                self.at += 1;
+                self.skip_digits();
+            }
+            if let Some(b'e' | b'E') = self.byte(0) {
+                let sign = usize::from(matches!(self.byte(1), Some(b'+' | b'-')));
+                if matches!(self.byte(1 + sign), Some(b'0'..=b'9')) {
+                    whole = false;
+                    self.at += 1 + sign;
+                    self.skip_digits();
+                }
+            }
+        }
+        let digits = &self.text[start..self.at];
+        if matches!(self.byte(0), Some(b'u' | b'U')) && whole {
+            let what = "an unsigned literal (5u); write it without the `u`. It".to_owned();
+            return Err(self.error(start, Problem::NotSupportedYet { what }));
+        }
+        let goes_on = self.rest().chars().next().is_some_and(|c| c == '_' || c.is_alphanumeric());
+        if goes_on || (hex && digits.len() == 2) {
+            let found = format!("`{digits}{}`", self.rest().chars().next().unwrap_or(' '));
+            return Err(self.error(start, Problem::Expected { expected: "a number", found }));
+        }
+        let token = if hex {
+            u64::from_str_radix(&digits[2..], 16).ok().map(Token::Whole)
+        } else if whole {
+            digits.parse().ok().map(Token::Whole)
+        } else {
+            digits.parse().ok().filter(|number: &f64| number.is_finite()).map(Token::Double)
+        };
+        token.ok_or_else(|| self.error(start, Problem::NumberRange))
+    }
+
+    /// A string whose first quote is here; `start` is where the literal begins.
+    fn string(&mut self, start: usize, raw: bool) -> Result<Token<'t>, ParseError> {
+        let rest = self.rest();
+        let triple = rest.starts_with("\"\"\"") || rest.starts_with("'''");
+        let quote = &rest[..if triple { 3 } else { 1 }];
+        self.at += quote.len();
+        let mut text = String::new();
+        loop {
+            let rest = self.rest();
+            if self.at > self.bytes_end {
+                return Err(self.error(start, Problem::TooLong));
+            }
+            if rest.starts_with(quote) {
+                self.at += quote.len();
+                return Ok(Token::Text(text));
+            }
+            match rest.chars().next() {
+                None => return Err(self.error(start, Problem::OpenString)),
+                Some('\n' | '\r') if !triple => {
+                    return Err(self.error(start, Problem::OpenString));
+                }
+                Some('\\') if !raw => text.push(self.escape()?),
+                Some(c) => {
+                    text.push(c);
+                    self.at += c.len_utf8();
+                }
+            }
+        }
+    }
+
+    /// An escape sequence, whose backslash is here.
+    fn escape(&mut self) -> Result<char, ParseError> {
+        let start = self.at;
+        let Some(kind) = self.rest()[1..].chars().next() else {
+            return Err(self.error(start, Problem::Escape { escape: String::new() }));
+        };
+        self.at += 1 + kind.len_utf8();
+        let character = match kind {
+            '\\' | '?' | '"' | '\'' | '`' => Some(kind),
+            'a' => Some('\x07'),
+            'b' => Some('\x08'),
+            'f' => Some('\x0c'),
+            'n' => Some('\n'),
+            'r' => Some('\r'),
+            't' => Some('\t'),
+            'v' => Some('\x0b'),
+            'x' | 'X' => self.code(2, 16).and_then(char::from_u32),
+            'u' => self.code(4, 16).and_then(|code| self.low_surrogate(code)),
+            'U' => self.code(8, 16).and_then(char::from_u32),
+            '0'..='3' => {
+                self.at -= 1;
+                self.code(3, 8).and_then(char::from_u32)
+            }
+            _ => None,
+        };
+        character.ok_or_else(|| {
+            let escape = self.text[start + 1..].chars().take(1).collect();
+            self.error(start, Problem::Escape { escape })
+        })
+    }
+
+    /// A number of exactly `count` digits.
+    fn code(&mut self, count: usize, radix: u32) -> Option<u32> {
+        let digits = self.rest().get(..count)?;
+        if !digits.chars().all(|digit| digit.is_digit(radix)) {
+            return None;
+        }
+        self.at += count;
+        u32::from_str_radix(digits, radix).ok()
+    }
+
+    /// The character of a `\u` code, which for the first half of a surrogate pair takes the
+    /// second half with it.
+    fn low_surrogate(&mut self, code: u32) -> Option<char> {
+        if !(0xd800..0xdc00).contains(&code) {
+            return char::from_u32(code);
+        }
+        if !self.rest().starts_with("\\u") {
+            return None;
+        }
+        self.at += 2;
+        let low = self.code(4, 16).filter(|low| (0xdc00..0xe000).contains(low))?;
+        char::from_u32(0x1_0000 + ((code - 0xd800) << 10) + (low - 0xdc00))
+    }
+}
