@@ -1,0 +1,134 @@
+//! The names of what a node counts. Dashboards and alerts go by them: a name does not change its
+//! meaning. What a network of nodes adds (gossip, calls between nodes) is named where it is built.
+
+use crate::metric::{CounterFamily, GaugeFamily, HistogramFamily, Merge, Unit};
+
+/// Times from one microsecond to ten seconds. Unit: nanoseconds.
+pub const DURATION_BOUNDS: &[u64] = &[
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+];
+
+/// Times from a millisecond to a day: what workflows and their tasks take. Unit: nanoseconds.
+pub const LONG_DURATION_BOUNDS: &[u64] = &[
+    1_000_000,
+    5_000_000,
+    10_000_000,
+    50_000_000,
+    100_000_000,
+    500_000_000,
+    1_000_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+    60_000_000_000,
+    300_000_000_000,
+    900_000_000_000,
+    3_600_000_000_000,
+    14_400_000_000_000,
+    86_400_000_000_000,
+];
+
+/// Powers of two up to 4,096: records of a batch, requests of a wake-up.
+pub const COUNT_BOUNDS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096];
+
+macro_rules! families {
+    (
+        counters { $($counter:ident = $counter_name:literal in $counter_unit:ident, $counter_help:literal;)* }
+        gauges { $($gauge:ident = $gauge_name:literal by $merge:ident, $gauge_help:literal;)* }
+        histograms { $($histogram:ident = $histogram_name:literal in $unit:ident over $bounds:ident, $histogram_help:literal;)* }
+    ) => {
+        $(#[doc = $counter_help] pub static $counter: CounterFamily =
+            CounterFamily { name: $counter_name, help: $counter_help, unit: Unit::$counter_unit };)*
+        $(#[doc = $gauge_help] pub static $gauge: GaugeFamily =
+            GaugeFamily { name: $gauge_name, help: $gauge_help, merge: Merge::$merge };)*
+        $(#[doc = $histogram_help] pub static $histogram: HistogramFamily = HistogramFamily {
+            name: $histogram_name,
+            help: $histogram_help,
+            unit: Unit::$unit,
+            bounds: $bounds,
+        };)*
+
+        #[cfg(test)]
+        const COUNTERS: &[&CounterFamily] = &[$(&$counter,)*];
+        #[cfg(test)]
+        const GAUGES: &[&GaugeFamily] = &[$(&$gauge,)*];
+        #[cfg(test)]
+        const HISTOGRAMS: &[&HistogramFamily] = &[$(&$histogram,)*];
+    };
+}
+
+families! {
+    counters {
+        MESSAGES_RECEIVED = "distric_messages_received_total" in One, "Messages by what became of them (label outcome: accepted, duplicate, conflict, refused).";
+        RULES_MATCHED = "distric_rules_matched_total" in One, "Rules that messages matched.";
+        WORKFLOWS_STARTED = "distric_workflows_started_total" in One, "Instances started.";
+        WORKFLOWS_FINISHED = "distric_workflows_finished_total" in One, "Instances ended, by their last state (label status).";
+        TASK_ATTEMPTS = "distric_task_attempts_total" in One, "Attempts of tasks that ended, by type and outcome (labels type, status).";
+        STATE_DROPPED = "distric_state_dropped_total" in One, "Finished messages dropped from memory to stay within the retention budget.";
+        RAFT_LEADER_CHANGES = "distric_raft_leader_changes_total" in One, "Times another leader was seen.";
+        JOURNAL_WRITTEN = "distric_journal_written_bytes_total" in One, "Bytes written to the journal, padding included.";
+        JOURNAL_SYNCS = "distric_journal_syncs_total" in One, "Times the journal was made durable.";
+        HTTP_REQUESTS = "distric_http_requests_total" in One, "Requests answered, by route and status (labels route, status).";
+        TCP_CONNECTIONS = "tcp_connections_total" in One, "Connections accepted.";
+        TCP_BYTES_SENT = "tcp_bytes_sent_total" in One, "Bytes sent on connections.";
+        TCP_BYTES_RECEIVED = "tcp_bytes_received_total" in One, "Bytes received on connections.";
+        TCP_ERRORS = "tcp_errors_total" in One, "Connections that ended badly, by reason (label error_type).";
+        CORE_BUSY = "distric_core_busy_seconds_total" in Nanoseconds, "Time that a core was at work (label core).";
+        LOG_LINES = "distric_log_lines_total" in One, "Log lines written (label level).";
+        LOG_LINES_DROPPED = "distric_log_lines_dropped_total" in One, "Log lines dropped, as their buffer was full.";
+        METRIC_SERIES_REFUSED = "distric_metric_series_refused_total" in One, "Cells that were asked for and not kept, as the core's registry was full.";
+        PROCESS_CPU = "process_cpu_seconds_total" in Nanoseconds, "User and system CPU time of the process.";
+    }
+    gauges {
+        WORKFLOWS_RUNNING = "distric_workflows_running" by Sum, "Instances that have not ended.";
+        TASKS_RUNNING = "distric_tasks_running" by Sum, "Tasks whose order is out.";
+        STATE_BYTES = "distric_state_bytes" by Sum, "Memory held by messages and instances, as the retention budget counts it.";
+        RAFT_TERM = "distric_raft_term" by Max, "Raft's term.";
+        RAFT_COMMIT_INDEX = "distric_raft_commit_index" by Max, "The last entry committed.";
+        RAFT_APPLIED_INDEX = "distric_raft_applied_index" by Max, "The last entry applied by every core.";
+        RAFT_REPLICATION_LAG = "distric_raft_replication_lag" by Max, "Entries that a follower is behind the leader (label peer).";
+        JOURNAL_BYTES = "distric_journal_bytes" by Sum, "Size of the journal on disk.";
+        TCP_CONNECTIONS_ACTIVE = "tcp_connections_active" by Sum, "Connections open.";
+        WORKER_UTILIZATION = "distric_worker_utilization" by Max, "Share of a worker's capacity in use, 0 to 1 (label worker).";
+        CORE_BUSY_RATIO = "distric_core_busy_ratio" by Max, "Share of the last second that a core was at work, 0 to 1 (label core).";
+        QUEUE_DEPTH = "distric_queue_depth" by Sum, "Elements waiting in a queue (labels core, queue).";
+        CATALOGUE_VERSION = "distric_catalogue_version" by Max, "Version of the rules and definitions in use.";
+        PROCESS_RESIDENT_MEMORY = "process_resident_memory_bytes" by Max, "Resident memory of the process.";
+        PROCESS_OPEN_FDS = "process_open_fds" by Max, "Open file descriptors of the process.";
+        PROCESS_MAX_FDS = "process_max_fds" by Max, "Most file descriptors the process may open.";
+        PROCESS_START_TIME = "process_start_time_seconds" by Max, "When the process started, in Unix time.";
+    }
+    histograms {
+        RULE_EVALUATION = "distric_rule_evaluation_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time to match one message against all rules.";
+        TASK_DURATION = "distric_task_duration_seconds" in Nanoseconds over LONG_DURATION_BOUNDS, "Time from a task's start to its end (label type).";
+        WORKFLOW_DURATION = "distric_workflow_duration_seconds" in Nanoseconds over LONG_DURATION_BOUNDS, "Time from an instance's start to its end (label status).";
+        RAFT_COMMIT_DURATION = "distric_raft_commit_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time from proposing an entry to its commit.";
+        JOURNAL_SYNC_DURATION = "distric_journal_sync_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time of one fdatasync of the journal.";
+        JOURNAL_BATCH_RECORDS = "distric_journal_batch_records" in One over COUNT_BOUNDS, "Records of one entry of the log.";
+        HTTP_REQUEST_DURATION = "distric_http_request_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time from a request's last byte to its answer.";
+    }
+}
+
+#[cfg(test)]
+mod tests;
