@@ -140,7 +140,9 @@ impl Node {
                         Access::Field(..) => {}
                         Access::Index(index, _) => index.each_path(false, visit),
                         Access::Method(_, arguments) => {
-                            arguments.iter().for_each(|node| node.each_path(false, visit));
+                            for node in arguments {
+                                node.each_path(false, visit);
+                            }
                         }
                     }
                 }
@@ -151,11 +153,15 @@ impl Node {
             | Node::Or(nodes)
             | Node::List(nodes)
             | Node::Call { arguments: nodes, .. } => {
-                nodes.iter().for_each(|node| node.each_path(in_has, visit));
+                for node in nodes {
+                    node.each_path(in_has, visit);
+                }
             }
             Node::Chain { first, rest } => {
                 first.each_path(in_has, visit);
-                rest.iter().for_each(|(_, node)| node.each_path(in_has, visit));
+                for (_, node) in rest {
+                    node.each_path(in_has, visit);
+                }
             }
             Node::Conditional { cases, otherwise } => {
                 for (condition, then) in cases {

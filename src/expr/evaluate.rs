@@ -49,7 +49,6 @@ impl Meter {
 /// The value of a node that has only constants in it; None when there is an error instead.
 pub(crate) fn constant(node: &Node) -> Option<Value> {
     let mut meter = Meter::new();
-    // No path can be missing, so that no error quotes the source.
     let mut evaluation = Evaluation { source: "", scope: &Empty, meter: &mut meter };
     evaluation.node(node).ok().map(Cow::into_owned)
 }
@@ -100,7 +99,8 @@ enum What {
 
 impl Missing {
     fn into_error(self, source: &str) -> EvalError {
-        let path = source[self.start as usize..self.end as usize].to_owned();
+        // While constants are folded there is no source, and the error is dropped.
+        let path = source.get(self.start as usize..self.end as usize).unwrap_or("").to_owned();
         match self.what {
             What::Key => EvalError::NoSuchKey { path },
             What::Element { count } => EvalError::NoSuchElement { path, count },

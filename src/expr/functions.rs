@@ -88,12 +88,11 @@ fn int(value: &Value) -> Result<Value, EvalError> {
     let overflow = EvalError::Overflow { operation: function };
     match value {
         Value::Int(_) => Ok(value.clone()),
-        Value::Uint(_) => Err(overflow),
         #[allow(clippy::cast_possible_truncation, reason = "the range was checked")]
         Value::Double(number) if (-BEYOND..BEYOND).contains(number) => {
             Ok(Value::Int(*number as i64))
         }
-        Value::Double(_) => Err(overflow),
+        Value::Uint(_) | Value::Double(_) => Err(overflow),
         Value::Text(text) => match text.parse() {
             Ok(number) => Ok(Value::Int(number)),
             Err(error) => Err(match error.kind() {

@@ -221,7 +221,7 @@ fn bad_json(error: &simd_json::Error) -> BadJson {
         ErrorType::ExpectedTrue | ErrorType::ExpectedFalse | ErrorType::ExpectedNull => {
             "an unknown word"
         }
-        _ => "expected a value, or it ends too early",
+        _ => "something unexpected, or an end too early",
     };
     BadJson::Syntax { at, what }
 }

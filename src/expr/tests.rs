@@ -1,1 +1,13 @@
-//! Tests.
+//! Tests of the language as a whole: expressions in, values and errors out.
+
+mod language;
+mod properties;
+mod scopes;
+mod templates;
+
+use crate::value::Value;
+
+/// A value written as JSON.
+fn json(text: &str) -> Value {
+    Value::parse_json(text.as_bytes()).unwrap()
+}

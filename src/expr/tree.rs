@@ -75,9 +75,15 @@ impl Tree {
         match self {
             Tree::Constant(_) => {}
             Tree::Template(template) => into.extend(template.references()),
-            Tree::List(elements) => elements.iter().for_each(|tree| tree.collect_references(into)),
+            Tree::List(elements) => {
+                for tree in elements {
+                    tree.collect_references(into);
+                }
+            }
             Tree::Map(entries) => {
-                entries.iter().for_each(|(_, tree)| tree.collect_references(into));
+                for (_, tree) in entries {
+                    tree.collect_references(into);
+                }
             }
         }
     }
