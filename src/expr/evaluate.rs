@@ -288,7 +288,15 @@ impl<'e> Evaluation<'e, '_> {
         first: &'e Node,
         rest: &'e [(Operator, Node)],
     ) -> Result<Cow<'e, Value>, EvalError> {
-        let mut left = Joined::Value(self.node(first)?);
+        let first = self.node(first)?;
+        // By far the most common chain: one comparison.
+        if let [(operator, node)] = rest
+            && *operator != Operator::Add
+        {
+            let right = self.node(node)?;
+            return self.operate(*operator, &first, &right).map(Cow::Owned);
+        }
+        let mut left = Joined::Value(first);
         for (operator, node) in rest {
             let right = self.node(node)?;
             left = match operator {

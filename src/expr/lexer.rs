@@ -178,9 +178,10 @@ impl<'t> Lexer<'t> {
             let what = "an unsigned literal (5u); write it without the `u`. It".to_owned();
             return Err(self.error(start, Problem::NotSupportedYet { what }));
         }
-        let goes_on = self.rest().chars().next().is_some_and(|c| c == '_' || c.is_alphanumeric());
-        if goes_on || (hex && digits.len() == 2) {
-            let found = format!("`{digits}{}`", self.rest().chars().next().unwrap_or(' '));
+        let goes_on = |c: &char| *c == '_' || c.is_alphanumeric();
+        let behind: String = self.rest().chars().next().filter(goes_on).into_iter().collect();
+        if !behind.is_empty() || (hex && digits.len() == 2) {
+            let found = format!("`{digits}{behind}`");
             return Err(self.error(start, Problem::Expected { expected: "a number", found }));
         }
         let token = if hex {

@@ -42,6 +42,9 @@ pub(crate) fn parse(text: &str, start: usize, ending: Ending) -> Result<Parsed, 
     }
 }
 
+/// How much of a token an error quotes. Unit: characters.
+const FOUND_CHARACTERS_MAX: usize = 32;
+
 const RESERVED: [&str; 17] = [
     "as",
     "break",
@@ -146,9 +149,11 @@ impl<'t> Parser<'t> {
     }
 
     fn expected(&self, expected: &'static str) -> ParseError {
-        let found = match &self.current.token {
-            Token::End => "the end".to_owned(),
-            _ => format!("`{}`", &self.lexer.text()[self.current.start..self.current.end]),
+        let here = &self.lexer.text()[self.current.start..self.current.end];
+        let found = match here.char_indices().nth(FOUND_CHARACTERS_MAX) {
+            _ if self.current.token == Token::End => "the end".to_owned(),
+            Some((cut, _)) => format!("`{}…`", &here[..cut]),
+            None => format!("`{here}`"),
         };
         self.fail(Problem::Expected { expected, found })
     }

@@ -378,6 +378,11 @@ const REFUSALS: &[(&str, usize, &str)] = &[
     ("   ", 3, "expected a value, found the end"),
     ("1 +", 3, "expected a value, found the end"),
     ("1 2", 2, "expected an operator or the end, found `2`"),
+    (
+        "1 'a string of more than 32 characters'",
+        2,
+        "expected an operator or the end, found `'a string of more than 32 charac…`",
+    ),
     ("a b", 2, "expected an operator or the end, found `b`"),
     ("(1", 2, "expected an operator or `)`, found the end"),
     ("1)", 1, "expected an operator or the end, found `)`"),
@@ -403,7 +408,7 @@ const REFUSALS: &[(&str, usize, &str)] = &[
     ("in [1]", 0, "expected a value, found `in`"),
     ("a in", 4, "expected a value, found the end"),
     ("1abc", 0, "expected a number, found `1a`"),
-    ("0x", 0, "expected a number, found `0x `"),
+    ("0x", 0, "expected a number, found `0x`"),
     ("1.", 2, "expected the name of a field, found the end"),
     ("'abc", 0, "the string that begins here has no end"),
     ("'a\nb'", 0, "the string that begins here has no end"),
@@ -673,4 +678,12 @@ fn no_error_shows_what_the_data_was() {
 #[test]
 fn an_expression_without_names_needs_no_scope() {
     assert_eq!(parse("1 + 1").unwrap().evaluate(&Empty), Ok(Value::Int(2)));
+}
+
+#[test]
+fn what_is_parsed_once_can_be_shared_by_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<crate::Expression>();
+    shared::<crate::Tree>();
+    shared::<Value>();
 }
