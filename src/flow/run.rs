@@ -1,0 +1,128 @@
+//! What each built-in type does when one of its tasks begins.
+
+use crate::definition::{Case, Definition, Level, Span, TaskIndex, Work};
+use crate::effect::{LogLine, TaskError, cut};
+use crate::http::{self, HttpRequest};
+use crate::scope::Scope;
+use document::{DURATION_MAX, parse_duration};
+use expr::{Template, Tree, Value};
+use std::time::Duration;
+
+/// The longest text of a line that a workflow logs. Unit: bytes. What is longer is cut.
+const LOG_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
+/// What came of beginning a task. `input` is what it was given, null where that says nothing new.
+pub(crate) enum Began {
+    /// It is done.
+    Done { input: Value, output: Value },
+    /// It is done, and so is a line of the log.
+    Logged { input: Value, line: LogLine },
+    /// It failed, as it was meant to.
+    Failed { input: Value, error: TaskError },
+    /// It is done after some time.
+    Waits { input: Value, span: Duration },
+    /// Somebody has to carry it out.
+    Ordered { input: Value, request: HttpRequest },
+}
+
+/// Begins a task. Fails where an expression of it does.
+pub(crate) fn begin(
+    definition: &Definition,
+    task: TaskIndex,
+    scope: &Scope<'_>,
+) -> Result<Began, TaskError> {
+    match &definition.tasks[task.index()].work {
+        Work::Transform { with } => {
+            // The output is the input, and is kept once.
+            Ok(Began::Done { input: Value::Null, output: tree(with, "`with`", scope)? })
+        }
+        Work::Branch { cases, otherwise } => {
+            let output = branch(cases, otherwise.as_ref(), scope)?;
+            Ok(Began::Done { input: Value::Null, output })
+        }
+        Work::Fail { code, message } => {
+            let code = text(code, "`code`", scope)?;
+            let message = text(message, "`message`", scope)?;
+            let error = TaskError::lasting(code, message);
+            let input = error.to_value();
+            Ok(Began::Failed { input, error })
+        }
+        Work::Log { level, message, fields } => log(scope, task, *level, message, fields.as_ref()),
+        Work::Delay { span } => {
+            let span = match span {
+                Span::Fixed(span) => *span,
+                Span::Computed(template) => duration(template, scope)?,
+            };
+            let input = Value::map([("for", Value::text(format!("{}ms", span.as_millis())))]);
+            Ok(Began::Waits { input, span })
+        }
+        Work::Http { with } => {
+            let input = tree(with, "`with`", scope)?;
+            let request = http::request(&input, definition.tasks[task.index()].timeout)
+                .map_err(|error| TaskError::lasting("invalid_request", error.to_string()))?;
+            Ok(Began::Ordered { input, request })
+        }
+    }
+}
+
+fn tree(tree: &Tree, what: &str, scope: &Scope<'_>) -> Result<Value, TaskError> {
+    tree.evaluate(scope).map_err(|error| TaskError::expression(what, &error))
+}
+
+/// A value as text: a text as it is, all else as JSON.
+fn text(template: &Template, what: &str, scope: &Scope<'_>) -> Result<String, TaskError> {
+    let value = template.evaluate(scope).map_err(|error| TaskError::expression(what, &error))?;
+    Ok(match value {
+        Value::Text(text) => text.to_string(),
+        other => other.to_json(),
+    })
+}
+
+fn branch(cases: &[Case], otherwise: Option<&Tree>, scope: &Scope<'_>) -> Result<Value, TaskError> {
+    for (number, case) in (1..).zip(cases) {
+        let holds = case
+            .when
+            .evaluate_bool(scope)
+            .map_err(|error| TaskError::expression(&format!("`when` of case {number}"), &error))?;
+        if holds {
+            return tree(&case.then, "`then`", scope);
+        }
+    }
+    otherwise.map_or(Ok(Value::Null), |otherwise| tree(otherwise, "`else`", scope))
+}
+
+fn log(
+    scope: &Scope<'_>,
+    task: TaskIndex,
+    level: Level,
+    message: &Template,
+    fields: Option<&Tree>,
+) -> Result<Began, TaskError> {
+    let mut message = text(message, "`message`", scope)?;
+    cut(&mut message, LOG_MESSAGE_BYTES_MAX);
+    let fields = fields.map_or(Ok(Value::Null), |fields| tree(fields, "`fields`", scope))?;
+    let input = Value::map([
+        ("level", Value::text(level.name())),
+        ("message", Value::text(message.as_str())),
+        ("fields", fields.clone()),
+    ]);
+    let line = LogLine { instance: scope.instance.id, task, level, message, fields };
+    Ok(Began::Logged { input, line })
+}
+
+fn duration(template: &Template, scope: &Scope<'_>) -> Result<Duration, TaskError> {
+    let value = template.evaluate(scope).map_err(|error| TaskError::expression("`for`", &error))?;
+    let wrong = |what: &str| TaskError::expression("`for`", &what);
+    match &value {
+        Value::Text(text) => parse_duration(text).map_err(|error| wrong(&error.to_string())),
+        Value::Int(seconds) => u64::try_from(*seconds)
+            .map(Duration::from_secs)
+            .ok()
+            .filter(|span| *span <= DURATION_MAX)
+            .ok_or_else(|| wrong("the number of seconds is negative or too large")),
+        other => Err(wrong(&format!(
+            "a duration or a whole number of seconds was expected, this is {}",
+            other.kind_name()
+        ))),
+    }
+}

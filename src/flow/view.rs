@@ -1,0 +1,161 @@
+//! An instance as people and programs read it: JSON.
+
+use crate::definition::{Definition, TaskIndex, Work};
+use crate::effect::TaskError;
+use crate::history::{Change, Step};
+use crate::instance::{Failure, Instance};
+use crate::rfc3339::rfc3339;
+use crate::status::TaskStatus;
+use base::UnixMicros;
+use expr::Value;
+
+impl Instance {
+    /// Everything about the instance as one JSON object:
+    ///
+    /// | key | what |
+    /// |---|---|
+    /// | `id`, `workflow`, `version`, `definition` | which run of which definition (its hash) |
+    /// | `status`, `started`, `ended`, `deadline` | where it is; times as RFC 3339 |
+    /// | `error` | null, or `{task, code, message}` of the first failure |
+    /// | `params`, `output` | what the rule handed over, what the workflow made |
+    /// | `tasks` | each `{id, type, status, attempts, input, output, error, times}` |
+    /// | `history` | each `{at, task, attempt, status, reason}`, oldest first |
+    /// | `history_forgotten` | how many older transitions were dropped |
+    ///
+    /// The message is not among them: whoever holds it shows it.
+    pub fn to_json(&self, definition: &Definition) -> String {
+        self.expect(definition);
+        let mut json = Writer::default();
+        json.open(b'{');
+        json.text("id", &self.id.to_string());
+        json.text("workflow", &definition.id);
+        json.value("version", &Value::from(definition.version));
+        json.text("definition", &format!("{:016x}", self.definition_hash));
+        json.text("status", self.status.name());
+        json.time("started", Some(self.started));
+        json.time("ended", self.ended);
+        json.time("deadline", self.limit);
+        json.key("error");
+        json.failure(self.error.as_ref(), definition);
+        json.value("params", &self.params);
+        json.value("output", &self.output);
+        json.key("tasks");
+        json.open(b'[');
+        for task in (0..self.tasks.len()).map(TaskIndex::new) {
+            json.separate();
+            self.write_task(definition, task, &mut json);
+        }
+        json.close(b']');
+        json.key("history");
+        json.open(b'[');
+        for step in self.history() {
+            json.separate();
+            json.step(step, definition);
+        }
+        json.close(b']');
+        json.value("history_forgotten", &Value::from(self.history.forgotten));
+        json.close(b'}');
+        String::from_utf8(json.out).expect("all parts written are UTF-8")
+    }
+
+    fn write_task(&self, definition: &Definition, task: TaskIndex, json: &mut Writer) {
+        let state = &self.tasks[task.index()];
+        let defined = &definition.tasks[task.index()];
+        let input = match defined.work {
+            Work::Transform { .. } => &state.output,
+            _ => &state.input,
+        };
+        json.open(b'{');
+        json.text("id", &defined.id);
+        json.text("type", defined.type_name());
+        json.text("status", state.status.name());
+        json.value("attempts", &Value::from(state.attempt));
+        json.value("input", input);
+        json.value("output", &state.output);
+        json.key("error");
+        json.error(state.error.as_ref());
+        json.key("times");
+        json.open(b'{');
+        json.time("started", state.started);
+        json.time("ended", state.ended);
+        json.time("next_attempt", state.wake.filter(|_| state.status == TaskStatus::Ready));
+        json.time("wakes", state.wake.filter(|_| state.status == TaskStatus::Running));
+        json.time("deadline", state.limit);
+        json.close(b'}');
+        if state.stopping {
+            json.value("stopping", &Value::Bool(true));
+        }
+        json.close(b'}');
+    }
+}
+
+/// Writes JSON with its keys in the order in which people look for them.
+#[derive(Default)]
+struct Writer {
+    out: Vec<u8>,
+}
+
+impl Writer {
+    fn open(&mut self, bracket: u8) {
+        self.out.push(bracket);
+    }
+
+    fn close(&mut self, bracket: u8) {
+        self.out.push(bracket);
+    }
+
+    /// A comma, unless this is the first of a list or an object.
+    fn separate(&mut self) {
+        if !matches!(self.out.last(), Some(b'[' | b'{')) {
+            self.out.push(b',');
+        }
+    }
+
+    fn key(&mut self, key: &str) {
+        self.separate();
+        Value::text(key).write_json(&mut self.out);
+        self.out.push(b':');
+    }
+
+    fn value(&mut self, key: &str, value: &Value) {
+        self.key(key);
+        value.write_json(&mut self.out);
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.value(key, &Value::text(text));
+    }
+
+    fn time(&mut self, key: &str, time: Option<UnixMicros>) {
+        self.value(key, &time.map_or(Value::Null, |time| Value::text(rfc3339(time))));
+    }
+
+    fn error(&mut self, error: Option<&TaskError>) {
+        error.map_or(Value::Null, TaskError::to_value).write_json(&mut self.out);
+    }
+
+    fn failure(&mut self, failure: Option<&Failure>, definition: &Definition) {
+        let value = failure.map_or(Value::Null, |failure| failure.to_value(definition));
+        value.write_json(&mut self.out);
+    }
+
+    fn step(&mut self, step: &Step, definition: &Definition) {
+        self.open(b'{');
+        self.time("at", Some(step.at));
+        match step.change {
+            Change::Instance(status) => {
+                self.value("task", &Value::Null);
+                self.text("status", status.name());
+            }
+            Change::Task { task, attempt, status } => {
+                self.text("task", &definition.tasks[task.index()].id);
+                self.value("attempt", &Value::from(attempt));
+                self.text("status", status.name());
+            }
+        }
+        if let Some(reason) = &step.reason {
+            self.text("reason", reason);
+        }
+        self.close(b'}');
+    }
+}
