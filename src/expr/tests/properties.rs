@@ -4,14 +4,70 @@ use super::json;
 use crate::{Template, Value, parse};
 use proptest::prelude::*;
 
-/// Texts that look like expressions: the parser gets further than with noise.
+/// Expressions with a few pieces put in or cut out: the parser gets further than with noise.
 fn expression_like() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
-        "a", "a.b", "input", "1", "2.5", "'x'", "\"", "'", "[", "]", "(", ")", "{", "}", "+", "-",
-        "*", "/", "%", "!", "&&", "||", "==", "<", "in", "?", ":", ",", ".", "has(", "size(",
-        "true", "null", "r'", "'''", "\\", "0x", "5u", "//", "\n", " ", "ä", "$", "${", ".all(",
+        "a",
+        ".b",
+        "input",
+        "1",
+        "2.5",
+        "'x'",
+        "\"",
+        "'",
+        "[",
+        "]",
+        "[0]",
+        "(",
+        ")",
+        "{",
+        "}",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "!",
+        "&&",
+        "||",
+        "==",
+        "<",
+        " in ",
+        "?",
+        ":",
+        ",",
+        ".",
+        "has(",
+        "size(",
+        "true",
+        "null",
+        "r'",
+        "'''",
+        "\\",
+        "0x",
+        "5u",
+        "//",
+        "\n",
+        "ä",
+        "$",
+        "${",
+        "}",
+        ".all(",
+        ".size()",
+        ".startsWith('x')",
     ]);
-    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), piece, 0..3_usize), 0..3);
+    (expression(), changes).prop_map(|(mut text, changes)| {
+        for (index, piece, cut) in changes {
+            let mut at = index.index(text.len() + 1);
+            while !text.is_char_boundary(at) {
+                at -= 1;
+            }
+            let rest: String = text[at..].chars().skip(cut).collect();
+            text.replace_range(at.., &format!("{piece}{rest}"));
+        }
+        text
+    })
 }
 
 /// Expressions that parse, of small numbers and truth values.
