@@ -94,6 +94,8 @@ pub fn probe_port(address: SocketAddr) -> Result<Port, PortError> {
     let address = local_address(&plain).map_err(error)?;
     drop(plain);
     let socket = bound_socket(address, true).map_err(error)?;
+    // Was needed to bind beside TIME_WAIT, and would now let others listen: this one does not.
+    socket.set_reuse_address(false).map_err(error)?;
     Ok(Port { address, _socket: socket })
 }
 

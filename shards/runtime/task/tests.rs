@@ -1,6 +1,12 @@
 use super::*;
 use crate::{LocalEvent, block_on, yield_now};
 
+/// Holds a value until it is dropped.
+async fn hold<T>(held: T) {
+    std::future::pending::<()>().await;
+    drop(held);
+}
+
 #[test]
 fn a_task_gives_its_result() {
     assert_eq!(block_on(async { spawn_local(async { 40 }).await + 2 }), 42);
@@ -11,10 +17,7 @@ fn dropping_a_task_drops_its_future() {
     block_on(async {
         let held = Rc::new(());
         let inside = Rc::clone(&held);
-        let task = spawn_local(async move {
-            let _inside = inside;
-            std::future::pending::<()>().await;
-        });
+        let task = spawn_local(hold(inside));
         assert_eq!(Rc::strong_count(&held), 2);
         drop(task);
         yield_now().await;
@@ -27,10 +30,7 @@ fn cancelling_waits_until_the_future_is_dropped() {
     block_on(async {
         let held = Rc::new(());
         let inside = Rc::clone(&held);
-        let task = spawn_local(async move {
-            let _inside = inside;
-            std::future::pending::<()>().await;
-        });
+        let task = spawn_local(hold(inside));
         assert_eq!(task.cancel().await, None);
         assert_eq!(Rc::strong_count(&held), 1);
         assert_eq!(spawn_local(async { 3 }).cancel().await, Some(3));
@@ -62,10 +62,7 @@ fn cancelling_a_set_drops_every_future_before_it_returns() {
         let held = Rc::new(());
         for _ in 0..100 {
             let inside = Rc::clone(&held);
-            set.spawn(async move {
-                let _inside = inside;
-                std::future::pending::<()>().await;
-            });
+            set.spawn(hold(inside));
         }
         assert_eq!(Rc::strong_count(&held), 101);
         set.cancel_all().await;
@@ -96,10 +93,7 @@ fn an_executor_that_ends_drops_the_tasks_whose_handles_went_with_its_body() {
     let inside = std::sync::Arc::clone(&held);
     block_on(async move {
         let set = TaskSet::new();
-        set.spawn(async move {
-            let _inside = inside;
-            std::future::pending::<()>().await;
-        });
+        set.spawn(hold(inside));
     });
     assert_eq!(std::sync::Arc::strong_count(&held), 1);
 }

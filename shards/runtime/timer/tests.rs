@@ -51,7 +51,7 @@ fn an_earlier_sleep_does_not_wait_for_a_later_one() {
         let hour = spawn_local(sleep(Duration::from_hours(1)));
         let before = instant();
         sleep(2 * MS).await;
-        assert!(instant().since(before) < Duration::from_secs(60));
+        assert!(instant().since(before) < Duration::from_mins(1));
         hour.cancel().await;
     });
 }
