@@ -1,2 +1,4 @@
-//! Entry point.
-fn main() {}
+//! Entry point of `distric-load`.
+fn main() -> std::process::ExitCode {
+    load::main()
+}

@@ -1,0 +1,169 @@
+//! CPU time of the server and of the generator, read at both ends of the measured window.
+
+use crate::options::Plan;
+use crate::target::Target;
+use anyhow::{Context as _, ensure};
+use rustix::time::{ClockId, clock_gettime};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// How long /metrics may take.
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The longest /metrics that is read. Unit: bytes.
+const SCRAPE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Where the server's CPU time is read.
+#[derive(Debug)]
+enum Source {
+    Process(u32),
+    Metrics(Target),
+}
+
+impl Source {
+    fn read(&self) -> anyhow::Result<Duration> {
+        match self {
+            Self::Process(pid) => of_process(*pid),
+            Self::Metrics(target) => of_metrics(target),
+        }
+    }
+}
+
+/// Both clocks and the count of answers at one moment.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    server: Option<Duration>,
+    generator: Duration,
+    answered: u64,
+}
+
+/// What the window cost.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cost {
+    /// The server's CPU time.
+    pub(crate) server: Option<Duration>,
+    /// Why the server's is not known.
+    pub(crate) note: Option<String>,
+    /// The generator's CPU time.
+    pub(crate) generator: Duration,
+    /// Requests answered well meanwhile.
+    pub(crate) answered: u64,
+}
+
+/// Reads the clocks.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    source: Source,
+    begin: Option<Reading>,
+    end: Option<Reading>,
+    note: Option<String>,
+}
+
+impl Meter {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let source = match plan.pid {
+            Some(pid) => Source::Process(pid),
+            None => Source::Metrics(plan.target.clone()),
+        };
+        Self { source, begin: None, end: None, note: None }
+    }
+
+    /// The window begins, with so many answers so far.
+    pub(crate) fn begin(&mut self, answered: u64) {
+        self.begin = Some(self.read(answered));
+    }
+
+    /// The window ends, with so many answers so far.
+    pub(crate) fn end(&mut self, answered: u64) {
+        self.end = Some(self.read(answered));
+    }
+
+    fn read(&mut self, answered: u64) -> Reading {
+        let server = self.source.read().map_err(|error| {
+            self.note = Some(format!("{error:#}; name its process with --pid"));
+        });
+        Reading { server: server.ok(), generator: own(), answered }
+    }
+
+    /// What lay between.
+    pub(crate) fn finish(self) -> Cost {
+        let (Some(begin), Some(end)) = (self.begin, self.end) else { return Cost::default() };
+        let server = begin.server.zip(end.server);
+        Cost {
+            server: server.map(|(begin, end)| end.saturating_sub(begin)),
+            note: self.note,
+            generator: end.generator.saturating_sub(begin.generator),
+            answered: end.answered.saturating_sub(begin.answered),
+        }
+    }
+}
+
+/// This process's CPU time.
+fn own() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+}
+
+fn of_process(pid: u32) -> anyhow::Result<Duration> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    ticks(&stat).with_context(|| format!("{path} has an unknown form"))
+}
+
+/// User and system time out of /proc/PID/stat: fields 14 and 15, in ticks.
+/// Source: proc_pid_stat(5).
+fn ticks(stat: &str) -> Option<Duration> {
+    // The second field is the command's name in brackets, which may hold spaces and brackets.
+    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Some(Duration::from_nanos((user + system).checked_mul(1_000_000_000 / per_second)?))
+}
+
+fn of_metrics(target: &Target) -> anyhow::Result<Duration> {
+    let what = || format!("{target}/metrics does not tell the server's CPU time");
+    let mut stream =
+        TcpStream::connect_timeout(&target.address, SCRAPE_TIMEOUT).with_context(what)?;
+    stream.set_read_timeout(Some(SCRAPE_TIMEOUT)).with_context(what)?;
+    stream.set_write_timeout(Some(SCRAPE_TIMEOUT)).with_context(what)?;
+    let request =
+        format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", target.host);
+    stream.write_all(request.as_bytes()).with_context(what)?;
+    let mut bytes = Vec::new();
+    stream.take(SCRAPE_BYTES_MAX).read_to_end(&mut bytes).with_context(what)?;
+    let text = String::from_utf8_lossy(&bytes);
+    ensure!(text.starts_with("HTTP/1.1 200"), what());
+    cpu_seconds(&text).with_context(what)
+}
+
+fn cpu_seconds(text: &str) -> Option<Duration> {
+    let mut values =
+        text.lines().filter_map(|line| line.strip_prefix("process_cpu_seconds_total "));
+    let seconds: f64 = values.next()?.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_process_is_read_behind_its_name() {
+        let stat = "17 (a (b) c) S 1 17 17 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 3 0 1 1 1";
+        let ticks_per_second = rustix::param::clock_ticks_per_second();
+        let expected = Duration::from_nanos(300 * (1_000_000_000 / ticks_per_second));
+        assert_eq!(ticks(stat), Some(expected));
+        assert_eq!(ticks("17 (a"), None);
+        assert!(of_process(std::process::id()).is_ok());
+    }
+
+    #[test]
+    fn the_time_in_metrics_is_read_from_its_line() {
+        let text = "HTTP/1.1 200 OK\r\n\r\n# TYPE process_cpu_seconds_total counter\n\
+                    process_cpu_seconds_total 12.5\n";
+        assert_eq!(cpu_seconds(text), Some(Duration::from_millis(12_500)));
+        assert_eq!(cpu_seconds("process_cpu_seconds_total x"), None);
+        assert_eq!(cpu_seconds(""), None);
+    }
+}
