@@ -1,1 +1,47 @@
-//! Which rules a message wakes: catalogue and matcher.
+//! Which rules a message wakes.
+//!
+//! [`parse`] reads rule files and says what is wrong with them; [`lint`] says what looks odd;
+//! [`Catalogue::compile`] makes rules ready; a [`Matcher`] holds a message against all of them.
+//!
+//! # What the conditions mean
+//! - Kinds are strict: `"5"` is not `5`. Numbers compare by their exact value: `1` is `1.0`, and
+//!   2^53 + 1 is not 2^53. Texts compare bytewise, escapes resolved.
+//! - A field that is missing satisfies `not_exists` and nothing else; `null` is not missing.
+//!   `not_equals` and `not_in` need the field. A NOT group is plain negation.
+//! - Arrays on the path, and at its end, are entered: a condition holds if it holds for any
+//!   element. Conditions that stand directly in the same AND group and whose paths lead through
+//!   the same array hold for the same element of it; a group inside a group is on its own.
+//!   `not_exists` alone asks that no element has the field.
+//! - `contains` looks for a part of a text, or for an element of an array.
+//!
+//! # Invariants
+//! - Matching allocates nothing once warm, takes no lock and reads the message once.
+//! - Matches come by priority descending, then by id.
+
+#![forbid(unsafe_code)]
+
+mod bad_message;
+mod catalogue;
+mod index;
+mod lint;
+mod matcher;
+mod network;
+mod number;
+mod operator;
+mod parse;
+mod path;
+mod paths;
+mod pattern;
+mod program;
+mod rule;
+mod scan;
+mod value;
+
+pub use bad_message::{BadMessage, Found};
+pub use catalogue::{Catalogue, Matches, RuleIndex};
+pub use lint::lint;
+pub use matcher::Matcher;
+pub use operator::OPERATORS;
+pub use parse::{ACTIONS_MAX, parse};
+pub use path::{FieldPath, FieldPathError};
+pub use rule::{Action, Condition, Predicate, Rule, RuleTest};

@@ -1,0 +1,171 @@
+//! Texts that are matched by shape: regular expressions, wildcards, and equality without case.
+//!
+//! All of it takes linear time in the text, whatever the pattern: the `regex` crate has no
+//! backtracking, and nothing here adds any.
+
+use regex::{Regex, RegexBuilder};
+use std::hash::{Hash, Hasher};
+
+/// The longest pattern of a rule. Unit: bytes.
+pub(crate) const PATTERN_BYTES_MAX: usize = 4 * 1024;
+
+/// What one compiled expression may take. Unit: bytes. Ten thousand rules with expressions of
+/// usual size (10 KiB) fit a core's memory; one `\w{1000}` does not.
+const COMPILED_BYTES_MAX: usize = 512 * 1024;
+
+/// A regular expression; equal to another of the same text.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern(Regex);
+
+impl Pattern {
+    pub(crate) fn parse(text: &str) -> Result<Self, regex::Error> {
+        let mut builder = RegexBuilder::new(text);
+        builder.size_limit(COMPILED_BYTES_MAX).dfa_size_limit(COMPILED_BYTES_MAX).nest_limit(64);
+        builder.build().map(Self)
+    }
+
+    pub(crate) fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for Pattern {}
+
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_str().hash(state);
+    }
+}
+
+/// `*` is any run of characters, `?` is one; `\` takes the next character as it is. The whole text
+/// must match.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Wildcard {
+    Exact(Box<str>),
+    Prefix(Box<str>),
+    Suffix(Box<str>),
+    Part(Box<str>),
+    Any(Pattern),
+}
+
+/// Why a text is no wildcard pattern.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WildcardError {
+    #[error("a `\\` at the end of the pattern has nothing to escape")]
+    Escape,
+    #[error("the pattern is too large: {0}")]
+    TooLarge(#[from] regex::Error),
+}
+
+enum Piece {
+    Run,
+    One,
+    Literal(String),
+}
+
+impl Wildcard {
+    pub(crate) fn parse(text: &str) -> Result<Self, WildcardError> {
+        let pieces = pieces(text)?;
+        // The usual shapes need no automaton.
+        Ok(match pieces.as_slice() {
+            [] => Self::Exact("".into()),
+            [Piece::Run] => Self::Prefix("".into()),
+            [Piece::Literal(text)] => Self::Exact(text.as_str().into()),
+            [Piece::Literal(text), Piece::Run] => Self::Prefix(text.as_str().into()),
+            [Piece::Run, Piece::Literal(text)] => Self::Suffix(text.as_str().into()),
+            [Piece::Run, Piece::Literal(text), Piece::Run] => Self::Part(text.as_str().into()),
+            _ => {
+                let mut expression = String::from(r"(?s)\A");
+                for piece in &pieces {
+                    match piece {
+                        Piece::Run => expression.push_str(".*"),
+                        Piece::One => expression.push('.'),
+                        Piece::Literal(text) => expression.push_str(&regex::escape(text)),
+                    }
+                }
+                expression.push_str(r"\z");
+                Self::Any(Pattern::parse(&expression)?)
+            }
+        })
+    }
+
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Exact(exact) => **exact == *text,
+            Self::Prefix(part) => text.starts_with(&**part),
+            Self::Suffix(part) => text.ends_with(&**part),
+            Self::Part(part) => text.contains(&**part),
+            Self::Any(pattern) => pattern.is_match(text),
+        }
+    }
+}
+
+fn pieces(text: &str) -> Result<Vec<Piece>, WildcardError> {
+    let mut pieces = Vec::new();
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        let literal = match character {
+            '*' => {
+                if !matches!(pieces.last(), Some(Piece::Run)) {
+                    pieces.push(Piece::Run);
+                }
+                continue;
+            }
+            '?' => {
+                pieces.push(Piece::One);
+                continue;
+            }
+            '\\' => characters.next().ok_or(WildcardError::Escape)?,
+            other => other,
+        };
+        match pieces.last_mut() {
+            Some(Piece::Literal(text)) => text.push(literal),
+            _ => pieces.push(Piece::Literal(literal.to_string())),
+        }
+    }
+    Ok(pieces)
+}
+
+/// A text that others equal but for case, by Unicode's simple case folding: one character is
+/// compared with one, so `ß` is not `ss`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Folded {
+    /// ASCII in lower case.
+    Ascii(Box<str>),
+    /// The `regex` crate holds the table of foldings.
+    Unicode(Pattern),
+}
+
+impl Folded {
+    pub(crate) fn of(text: &str) -> Result<Self, regex::Error> {
+        if text.is_ascii() {
+            return Ok(Self::Ascii(text.to_ascii_lowercase().into()));
+        }
+        Pattern::parse(&format!(r"(?i)\A{}\z", regex::escape(text))).map(Self::Unicode)
+    }
+
+    pub(crate) fn equals(&self, text: &str) -> bool {
+        match self {
+            Self::Ascii(folded) => {
+                let mut wanted = folded.bytes();
+                let all = text.chars().all(|character| {
+                    let folded = match character {
+                        // The only two characters beyond ASCII that fold into it.
+                        '\u{212a}' => 'k', // kelvin sign
+                        '\u{17f}' => 's',  // long s
+                        other => other.to_ascii_lowercase(),
+                    };
+                    wanted.next().is_some_and(|byte| char::from(byte) == folded)
+                });
+                all && wanted.next().is_none()
+            }
+            Self::Unicode(pattern) => pattern.is_match(text),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The conditions of all rules, flat: predicates shared between rules, groups as spans of steps.
+
+use crate::operator::Operator;
+use crate::paths::{PathIndex, Paths};
+use crate::rule::{Condition, Predicate};
+use base::FixedState;
+use hashbrown::HashMap;
+
+/// The most predicates of one group that share a first key: one bit each, see [`Shared`].
+pub(crate) const SHARED_MAX: usize = 64;
+
+/// A predicate that is evaluated at most once per message, however many rules have it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Atom {
+    pub(crate) path: PathIndex,
+    pub(crate) operator: Operator,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AtomIndex(u32);
+
+impl AtomIndex {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// How a group takes the verdicts of its members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    All,
+    Any,
+    None,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    Atom(AtomIndex),
+    /// Index into [`Program::shared`].
+    Shared(u32),
+    /// The members stand behind it, up to `end`.
+    Group {
+        group: Group,
+        end: u32,
+    },
+}
+
+/// Predicates of one AND group whose paths begin with the same key: where that way leads through
+/// an array, all of them must hold for the same element.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) members: Vec<Member>,
+    /// A bit for each member that asks for absence.
+    pub(crate) absent: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) atom: AtomIndex,
+    /// The nodes from the first key to the field.
+    pub(crate) lineage: Vec<PathIndex>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) paths: Paths,
+    pub(crate) atoms: Vec<Atom>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) shared: Vec<Shared>,
+    /// By rule: its first step.
+    pub(crate) starts: Vec<u32>,
+    known: HashMap<Atom, AtomIndex, FixedState>,
+}
+
+fn narrow(n: usize) -> u32 {
+    u32::try_from(n).expect("the texts of rules are bounded")
+}
+
+impl Program {
+    pub(crate) fn new() -> Self {
+        Self {
+            paths: Paths::new(),
+            atoms: Vec::new(),
+            steps: Vec::new(),
+            shared: Vec::new(),
+            starts: Vec::new(),
+            known: HashMap::with_hasher(FixedState),
+        }
+    }
+
+    /// Adds the conditions of the next rule.
+    pub(crate) fn add(&mut self, condition: &Condition) {
+        self.starts.push(narrow(self.steps.len()));
+        self.emit(condition);
+    }
+
+    /// Forgets what only the adding needs.
+    pub(crate) fn finish(&mut self) {
+        self.known = HashMap::with_hasher(FixedState);
+    }
+
+    /// The step after the one at `at` and all inside it.
+    pub(crate) fn after(&self, at: usize) -> usize {
+        match self.steps[at] {
+            Step::Atom(_) | Step::Shared(_) => at + 1,
+            Step::Group { end, .. } => end as usize,
+        }
+    }
+
+    fn atom(&mut self, predicate: &Predicate) -> AtomIndex {
+        let path = self.paths.intern(&predicate.field);
+        let atom = Atom { path, operator: predicate.operator.clone() };
+        if let Some(index) = self.known.get(&atom) {
+            return *index;
+        }
+        let index = AtomIndex(narrow(self.atoms.len()));
+        self.atoms.push(atom.clone());
+        self.known.insert(atom, index);
+        index
+    }
+
+    /// Recursion, with `emit_group`: bounded by the nesting of the rule's text.
+    fn emit(&mut self, condition: &Condition) {
+        match condition {
+            Condition::All(members) => self.emit_all(members),
+            Condition::Any(members) => self.emit_group(Group::Any, members),
+            Condition::None(members) => self.emit_group(Group::None, members),
+            Condition::Predicate(predicate) => {
+                let atom = self.atom(predicate);
+                self.steps.push(Step::Atom(atom));
+            }
+        }
+    }
+
+    fn open(&mut self, group: Group) -> usize {
+        self.steps.push(Step::Group { group, end: 0 });
+        self.steps.len() - 1
+    }
+
+    fn close(&mut self, group: Group, at: usize) {
+        self.steps[at] = Step::Group { group, end: narrow(self.steps.len()) };
+    }
+
+    fn emit_group(&mut self, group: Group, members: &[Condition]) {
+        let at = self.open(group);
+        let mut members: Vec<&Condition> = members.iter().collect();
+        members.sort_by_key(|member| cost(member));
+        for member in members {
+            self.emit(member);
+        }
+        self.close(group, at);
+    }
+
+    /// Predicates that share a first key become one step; everything else stands alone. Cheapest
+    /// first.
+    fn emit_all(&mut self, members: &[Condition]) {
+        let at = self.open(Group::All);
+        let mut units: Vec<(u32, Unit<'_>)> = Vec::new();
+        for member in members {
+            let member_cost = cost(member);
+            let Condition::Predicate(predicate) = member else {
+                units.push((member_cost, Unit::Group(member)));
+                continue;
+            };
+            let key = predicate.field.first();
+            let same_key = units.iter_mut().find_map(|(cost, unit)| match unit {
+                Unit::Predicates(others) if others[0].field.first() == key => Some((cost, others)),
+                _ => None,
+            });
+            match same_key {
+                Some((cost, others)) => {
+                    *cost += member_cost;
+                    others.push(predicate);
+                }
+                None => units.push((member_cost, Unit::Predicates(vec![predicate]))),
+            }
+        }
+        units.sort_by_key(|(cost, _)| *cost);
+        for (_, unit) in units {
+            match unit {
+                Unit::Group(condition) => self.emit(condition),
+                Unit::Predicates(mut predicates) => {
+                    predicates.sort_by_key(|predicate| predicate.operator.cost());
+                    self.emit_predicates(&predicates);
+                }
+            }
+        }
+        self.close(Group::All, at);
+    }
+
+    fn emit_predicates(&mut self, predicates: &[&Predicate]) {
+        if let [predicate] = predicates {
+            let atom = self.atom(predicate);
+            self.steps.push(Step::Atom(atom));
+            return;
+        }
+        assert!(predicates.len() <= SHARED_MAX, "larger crowds were refused when read");
+        let mut shared = Shared { members: Vec::with_capacity(predicates.len()), absent: 0 };
+        for (bit, predicate) in predicates.iter().enumerate() {
+            let atom = self.atom(predicate);
+            let lineage = self.paths.lineage(self.atoms[atom.index()].path);
+            shared.absent |= u64::from(predicate.operator == Operator::NotExists) << bit;
+            shared.members.push(Member { atom, lineage });
+        }
+        self.steps.push(Step::Shared(narrow(self.shared.len())));
+        self.shared.push(shared);
+    }
+}
+
+/// What stands directly in an AND group.
+enum Unit<'a> {
+    Group(&'a Condition),
+    Predicates(Vec<&'a Predicate>),
+}
+
+/// Recursion: bounded by the nesting of the rule's text.
+fn cost(condition: &Condition) -> u32 {
+    match condition {
+        Condition::All(members) | Condition::Any(members) | Condition::None(members) => {
+            members.iter().map(cost).fold(1, u32::saturating_add)
+        }
+        Condition::Predicate(predicate) => predicate.operator.cost(),
+    }
+}

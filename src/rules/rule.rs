@@ -1,0 +1,114 @@
+//! A rule as it was read and checked.
+
+use crate::operator::Operator;
+use crate::path::FieldPath;
+use document::Span;
+use std::time::Duration;
+
+/// Which messages wake which workflows.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its name in the catalogue.
+    pub id: String,
+    /// Counted by who writes the rule, from 1.
+    pub version: u32,
+    /// Higher first; ties by id.
+    pub priority: i32,
+    /// Whether it is looked at at all.
+    pub enabled: bool,
+    /// What a message must be like.
+    pub when: Condition,
+    /// What happens then; at least one.
+    pub actions: Vec<Action>,
+    /// After a match no rule of lower rank is looked at.
+    pub stop: bool,
+    /// Messages with the verdict that is expected of this rule.
+    pub tests: Vec<RuleTest>,
+    /// For people.
+    pub description: Option<String>,
+    /// The rule as canonical JSON: [`crate::parse`] of it gives this rule again, but for spans.
+    pub source: String,
+    /// Where it starts in the text it was read from.
+    pub span: Span,
+}
+
+/// One workflow that a match starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// Which workflow.
+    pub workflow: String,
+    /// A JSON object, handed to the workflow beside the message; `{}` if there are none.
+    pub params: String,
+    /// Instead of the workflow's own.
+    pub timeout: Option<Duration>,
+    /// How many more attempts each task gets, instead of the workflow's default.
+    pub retry: Option<u32>,
+    /// Where it starts.
+    pub span: Span,
+}
+
+/// A message and whether the rule should fire for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleTest {
+    /// A JSON object.
+    pub message: String,
+    /// What is expected.
+    pub fires: bool,
+    /// Where it starts.
+    pub span: Span,
+}
+
+/// A tree of conditions.
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// All of them hold. The predicates that stand directly in one such group and share an array
+    /// hold for the same element of it.
+    All(Vec<Condition>),
+    /// At least one holds.
+    Any(Vec<Condition>),
+    /// None holds.
+    None(Vec<Condition>),
+    /// One question about one field.
+    Predicate(Predicate),
+}
+
+/// One question about one field.
+#[derive(Clone, Debug)]
+pub struct Predicate {
+    /// Which field.
+    pub field: FieldPath,
+    /// What of it.
+    pub(crate) operator: Operator,
+    /// What looks odd, for the linter.
+    pub(crate) doubt: Option<Doubt>,
+    /// Where the value stands, or the predicate if it has none.
+    pub span: Span,
+}
+
+/// Legal, but probably not what was meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// `greater_than: "1000"`: read as a number.
+    QuotedNumberOrdered,
+    /// `equals: "1000"`: equals only text.
+    QuotedNumberEqual,
+    /// `in: []`.
+    NeverHolds,
+    /// `not_in: []`.
+    HoldsIfPresent,
+}
+
+impl Condition {
+    /// Calls `visit` for every predicate, in the order of the text. Recursion: bounded by the
+    /// nesting of the text.
+    pub(crate) fn visit<'a>(&'a self, visit: &mut impl FnMut(&'a Predicate)) {
+        match self {
+            Self::All(conditions) | Self::Any(conditions) | Self::None(conditions) => {
+                for condition in conditions {
+                    condition.visit(visit);
+                }
+            }
+            Self::Predicate(predicate) => visit(predicate),
+        }
+    }
+}

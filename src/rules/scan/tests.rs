@@ -1,0 +1,257 @@
+//! What is JSON and what is not, with serde_json as the judge.
+
+use super::{CellKind, Tape};
+use crate::bad_message::BadMessage;
+use crate::path::FieldPath;
+use crate::paths::{PathIndex, Paths};
+use proptest::prelude::*;
+
+fn paths(fields: &[&str]) -> (Paths, Vec<PathIndex>) {
+    let mut paths = Paths::new();
+    let interned =
+        fields.iter().map(|field| paths.intern(&FieldPath::parse(field).unwrap())).collect();
+    (paths, interned)
+}
+
+fn scan(message: &[u8]) -> Result<(), BadMessage> {
+    let (paths, _) = paths(&["a", "a.b", "c"]);
+    Tape::new().scan(&paths, message).map(|_| ())
+}
+
+#[test]
+fn valid_objects_are_accepted() {
+    let deep = format!("{{\"x\":{}{}}}", "[".repeat(127), "]".repeat(127));
+    let long = format!("{{\"x\":\"{}\"}}", "y".repeat(100_000));
+    let rows = [
+        "{}",
+        " \t\r\n{ \t\r\n} \t\r\n",
+        r#"{"":""}"#,
+        r#"{"a":null,"b":true,"c":false}"#,
+        r#"{"a":-0,"b":0.0,"c":1e5,"d":1E-5,"e":-1.25e+3}"#,
+        r#"{"a":123456789012345678901234567890.5e-400}"#,
+        r#"{"a":1e99999999999999999999}"#,
+        r#"{"a":[1,[2,[]],{}],"b":{"c":{}}}"#,
+        r#"{"a":"\"\\\/\b\f\n\r\t\u0000\uD83D\uDE00\u00e9"}"#,
+        "{\"a\":\"é😀\u{7f}\u{2028}\"}",
+        r#"{"x":1,"x":2}"#,
+        r#"{"x":{"a":1},"y":{"a":1}}"#,
+        r#"{"c":[{"a":1},{"a":2}],"a":[{"b":1},{"b":2}]}"#,
+        r#"{"1234567":"1234567","12345678":"12345678"}"#,
+        &deep,
+        &long,
+    ];
+    for text in rows {
+        assert_eq!(scan(text.as_bytes()), Ok(()), "{text}");
+    }
+}
+
+/// Messages and what is said of them.
+const REFUSED: &[(&[u8], &str)] = &[
+    (b"", "the message is empty, a JSON object was expected"),
+    (b" \n ", "the message is empty, a JSON object was expected"),
+    (b"[]", "a message is a JSON object, this is an array"),
+    (b"\"a\"", "a message is a JSON object, this is text"),
+    (b" 1", "a message is a JSON object, this is a number"),
+    (b"true", "a message is a JSON object, this is a word"),
+    (b"hello", "not JSON: at byte 0 `{` was expected, there is `h`"),
+    (b"\xef\xbb\xbf{}", "not JSON: at byte 0 `{` was expected, there is `\u{feff}`"),
+    (b"\0{}", "not JSON: at byte 0 `{` was expected, there is U+0000"),
+    (b"{", "not JSON: at byte 1 a key in double quotes was expected, there is the end"),
+    (b"{a:1}", "not JSON: at byte 1 a key in double quotes was expected, there is `a`"),
+    (b"{'a':1}", "not JSON: at byte 1 a key in double quotes was expected, there is `'`"),
+    (b"{\"a\"}", "not JSON: at byte 4 `:` was expected, there is `}`"),
+    (b"{\"a\" 1}", "not JSON: at byte 5 `:` was expected, there is `1`"),
+    (b"{\"a\":}", "not JSON: at byte 5 a value was expected, there is `}`"),
+    (b"{\"a\":", "not JSON: at byte 5 a value was expected, there is the end"),
+    (b"{\"a\":1,}", "not JSON: at byte 7 a key in double quotes was expected, there is `}`"),
+    (b"{,}", "not JSON: at byte 1 a key in double quotes was expected, there is `,`"),
+    (b"{\"a\":1 \"b\":2}", "not JSON: at byte 7 `,` or `}` was expected, there is `\"`"),
+    (b"{\"a\":1]", "not JSON: at byte 6 `,` or `}` was expected, there is `]`"),
+    (b"{\"a\":[1}", "not JSON: at byte 7 `,` or `]` was expected, there is `}`"),
+    (b"{\"a\":[1,]}", "not JSON: at byte 8 a value was expected, there is `]`"),
+    (b"{\"a\":[,]}", "not JSON: at byte 6 a value was expected, there is `,`"),
+    (b"{\"a\":[1 2]}", "not JSON: at byte 8 `,` or `]` was expected, there is `2`"),
+    (b"{} {}", "not JSON: at byte 3 the end was expected, there is `{`"),
+    (b"{}x", "not JSON: at byte 2 the end was expected, there is `x`"),
+    (b"{}\0", "not JSON: at byte 2 the end was expected, there is U+0000"),
+    (b"{\"a\":1}}", "not JSON: at byte 7 the end was expected, there is `}`"),
+    (
+        b"{\"a\":01}",
+        "not JSON: at byte 5 a number without a leading zero was expected, there is `0`",
+    ),
+    (
+        b"{\"a\":-01}",
+        "not JSON: at byte 6 a number without a leading zero was expected, there is `0`",
+    ),
+    (b"{\"a\":-}", "not JSON: at byte 6 a digit was expected, there is `}`"),
+    (b"{\"a\":+1}", "not JSON: at byte 5 a value was expected, there is `+`"),
+    (b"{\"a\":.5}", "not JSON: at byte 5 a value was expected, there is `.`"),
+    (b"{\"a\":1.}", "not JSON: at byte 7 a digit was expected, there is `}`"),
+    (b"{\"a\":1.e5}", "not JSON: at byte 7 a digit was expected, there is `e`"),
+    (b"{\"a\":1e}", "not JSON: at byte 7 a digit was expected, there is `}`"),
+    (b"{\"a\":1e+}", "not JSON: at byte 8 a digit was expected, there is `}`"),
+    (b"{\"a\":1e5.5}", "not JSON: at byte 8 `,` or `}` was expected, there is `.`"),
+    (b"{\"a\":0x1}", "not JSON: at byte 6 `,` or `}` was expected, there is `x`"),
+    (b"{\"a\":NaN}", "not JSON: at byte 5 a value was expected, there is `N`"),
+    (b"{\"a\":nul}", "not JSON: at byte 5 a value was expected, there is `n`"),
+    (b"{\"a\":nullx}", "not JSON: at byte 9 `,` or `}` was expected, there is `x`"),
+    (b"{\"a\":True}", "not JSON: at byte 5 a value was expected, there is `T`"),
+    (b"{\"a\":\"", "not JSON: at byte 6 the closing quote was expected, there is the end"),
+    (b"{\"a\":\"b\\\"", "not JSON: at byte 9 the closing quote was expected, there is the end"),
+    (
+        b"{\"a\":\"b\nc\"}",
+        "not JSON: at byte 7 text without control characters was expected, there is U+000A",
+    ),
+    (
+        b"{\"a\":\"12345678\x1f\"}",
+        "not JSON: at byte 14 text without control characters was expected, there is U+001F",
+    ),
+    (
+        b"{\"\t\":1}",
+        "not JSON: at byte 2 text without control characters was expected, there is U+0009",
+    ),
+    (
+        b"{\"a\":\"\\x\"}",
+        "not JSON: at byte 7 one of `\"\\/bfnrtu` after a backslash was expected, there is `x`",
+    ),
+    (
+        b"{\"a\":\"\\",
+        "not JSON: at byte 7 one of `\"\\/bfnrtu` after a backslash was expected, there is the end",
+    ),
+    (b"{\"a\":\"\\u12\"}", "not JSON: at byte 10 a hex digit was expected, there is `\"`"),
+    (b"{\"a\":\"\\u12g4\"}", "not JSON: at byte 10 a hex digit was expected, there is `g`"),
+    (b"{\"a\":\"\\u12\xc3\xa94\"}", "not JSON: at byte 10 a hex digit was expected, there is `é`"),
+    (b"{\"a\":\"\\ud83d\"}", "at byte 6 an escape is half of a surrogate pair"),
+    (b"{\"a\":\"\\ude00\"}", "at byte 6 an escape is half of a surrogate pair"),
+    (b"{\"a\":\"\\ud83d\\u0041\"}", "at byte 6 an escape is half of a surrogate pair"),
+    (b"{\"\\ud83d\\ud83d\":1}", "at byte 2 an escape is half of a surrogate pair"),
+    (b"{\"a\":\"\xff\"}", "not UTF-8 at byte 6"),
+    (b"{\"a\":\"\xed\xa0\xbd\"}", "not UTF-8 at byte 6"),
+    (b"{\"a\":\"\xc0\x80\"}", "not UTF-8 at byte 6"),
+];
+
+#[test]
+fn everything_else_is_refused_with_place_and_reason() {
+    let deep = format!("{{\"x\":{}", "[".repeat(128));
+    let deep_and_long = "{\"x\":".repeat(50_000);
+    let large = vec![b' '; 256 * 1024 + 1];
+    let bounds: [(&[u8], &str); 2] = [
+        (deep.as_bytes(), "at byte 132 the message nests deeper than 128"),
+        (&large, "the message has 262145 bytes, the limit is 262144"),
+    ];
+    for (message, expected) in REFUSED.iter().chain(&bounds) {
+        let shown = String::from_utf8_lossy(&message[..message.len().min(200)]);
+        assert_eq!(scan(message).unwrap_err().to_string(), *expected, "{shown}");
+    }
+    assert!(matches!(scan(deep_and_long.as_bytes()), Err(BadMessage::TooDeep { .. })));
+}
+
+#[test]
+fn a_tracked_key_may_not_be_there_twice() {
+    let rows: [(&str, usize, &str); 6] = [
+        (r#"{"a":1,"a":2}"#, 7, "a"),
+        (r#"{"a":1,"\u0061":2}"#, 7, "a"),
+        (r#"{"a":{"b":1},"a":{"b":2}}"#, 13, "a"),
+        (r#"{"a":{"b":1,"b":2}}"#, 12, "b"),
+        (r#"{"a":[{"b":[],"x":0,"b":2}]}"#, 20, "b"),
+        (r#"{"a":[{},{"b":1}],"c":0,"c":0}"#, 24, "c"),
+    ];
+    for (text, offset, key) in rows {
+        let expected = BadMessage::RepeatedKey { offset, key: key.to_owned() };
+        assert_eq!(scan(text.as_bytes()), Err(expected), "{text}");
+    }
+}
+
+#[test]
+fn fields_are_found_with_their_values() {
+    let (paths, fields) = paths(&["a", "a.b", "é.\"", "n", r"x\.y"]);
+    let text = r#"{"z":{"a":0},"\u0061":[{"b":"\u00e9\t"},[{"b":-1.50}],null],"é":{"\"":true},"x.y":{"q":1},"n":"plain"}"#;
+    let mut tape = Tape::new();
+    let message = tape.scan(&paths, text.as_bytes()).unwrap();
+    let of = |field: usize| -> Vec<(CellKind, String, bool)> {
+        let cells = tape.cells_of(fields[field]);
+        cells
+            .map(|cell| {
+                let kind = match cell.kind {
+                    CellKind::Number(_) => CellKind::Number(None),
+                    kind => kind,
+                };
+                (kind, tape.text(message, cell).to_owned(), cell.is_element)
+            })
+            .collect()
+    };
+    let plain = |kind, is_element| (kind, String::new(), is_element);
+    assert_eq!(
+        of(0),
+        [
+            plain(CellKind::Array, false),
+            plain(CellKind::Object, true),
+            plain(CellKind::Array, true),
+            plain(CellKind::Object, true),
+            plain(CellKind::Null, true),
+        ]
+    );
+    assert_eq!(
+        of(1),
+        [
+            (CellKind::Unescaped, "é\t".to_owned(), false),
+            (CellKind::Number(None), "-1.50".to_owned(), false),
+        ]
+    );
+    assert_eq!(of(2), [plain(CellKind::Bool(true), false)]);
+    assert_eq!(of(3), [(CellKind::Text, "plain".to_owned(), false)]);
+    assert_eq!(of(4), [plain(CellKind::Object, false)]);
+
+    tape.scan(&paths, b"{}").unwrap();
+    assert!(fields.iter().all(|field| tape.first(*field).is_none()));
+}
+
+/// What serde_json says, where it and we agree on what is JSON.
+fn judge(text: &str) -> bool {
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(value) => value.is_object(),
+        // A number that no f64 holds is valid JSON for us.
+        Err(error) => error.to_string().contains("out of range"),
+    }
+}
+
+/// Texts made of JSON's own pieces, so that many are nearly valid.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        8 => prop::sample::select(vec!["{", "}", "[", "]", ",", ":", " ", "\n"]),
+        4 => prop::sample::select(vec!["\"a\"", "\"b\"", "\"\"", "\"a\":", "{\"a\":"]),
+        2 => prop::sample::select(vec!["0", "1", "-", "1.5", "e", "E+1", ".", "10", "01"]),
+        1 => prop::sample::select(vec!["true", "false", "null", "nul", "x"]),
+        1 => prop::sample::select(vec!["\"", "\\", "\\u00e9", "\\ud83d\\ude00", "\\ud83d", "\\n", "é"]),
+        1 => prop::sample::select(vec!["\u{0}", "\u{1f}", "\u{7f}", "\t", "12345678"]),
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn what_serde_json_accepts_is_accepted_and_nothing_else(inside in pieces()) {
+        let (paths, _) = paths(&["zzz"]);
+        for text in [format!("{{\"k\":{inside}}}"), format!("{{\"k\":\"{inside}\"}}"), format!("{{{inside}"), inside] {
+            let ours = Tape::new().scan(&paths, text.as_bytes());
+            prop_assert_eq!(ours.is_ok(), judge(&text), "{:?}: {:?}", text, ours);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        let ours = scan(&bytes);
+        let theirs = std::str::from_utf8(&bytes).is_ok_and(judge);
+        prop_assert_eq!(ours.is_ok(), theirs);
+    }
+
+    #[test]
+    fn a_text_ends_at_its_own_quote(text in "[\\x20-\\x7e\u{e9}\\n\u{0}\u{1F600}]{0,40}") {
+        let (paths, fields) = paths(&["k"]);
+        let message = format!("{{\"k\":{},\"l\":0}}", serde_json::to_string(&text).unwrap());
+        let mut tape = Tape::new();
+        let message = tape.scan(&paths, message.as_bytes()).unwrap();
+        let cell = *tape.cells_of(fields[0]).next().unwrap();
+        prop_assert_eq!(tape.text(message, &cell), text);
+    }
+}
