@@ -32,7 +32,6 @@ pub use response::{ContentType, Response};
 pub use route::{DOCUMENT_BYTES_MAX, Route, route};
 pub use telemetry::{json, write_time};
 pub use view::{
-    CatalogueChange, ClusterStatus, CoreStatus, DefinitionSummary, DefinitionsView, Failure,
-    HistoryLine, InstanceSummary, InstanceView, InstancesView, MessageView, RuleMatch, RuleSummary,
-    RulesView, TaskView,
+    CatalogueChange, ClusterStatus, CoreStatus, DefinitionSummary, DefinitionsView,
+    InstanceSummary, InstancesView, MessageView, RuleMatch, RuleSummary, RulesView,
 };

@@ -70,9 +70,7 @@ macro_rules! statuses {
 }
 
 statuses! {
-    /// Started, no task has run yet.
-    Pending "pending",
-    /// Some task is ready, running or waiting.
+    /// Some task has not ended.
     Running "running",
     /// Ended well.
     Completed "completed",

@@ -8,7 +8,7 @@ mod message;
 
 pub use catalogue::{CatalogueChange, DefinitionSummary, DefinitionsView, RuleSummary, RulesView};
 pub use cluster::{ClusterStatus, CoreStatus};
-pub use instance::{Failure, HistoryLine, InstanceSummary, InstanceView, InstancesView, TaskView};
+pub use instance::{InstanceSummary, InstancesView};
 pub use message::{MessageView, RuleMatch};
 
 #[cfg(test)]
