@@ -4,7 +4,7 @@ use crate::definition::{Level, TaskIndex};
 use crate::http::HttpRequest;
 use crate::status::InstanceStatus;
 use base::InstanceId;
-use expr::Value;
+use expr::{EvalError, Value};
 
 /// What the driver of an instance is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,8 +100,19 @@ impl TaskError {
     }
 
     /// An expression that could not be evaluated. It would fail again: all that it sees has ended.
-    pub(crate) fn expression(what: &str, error: &impl std::fmt::Display) -> Self {
-        Self::lasting("expression", format!("{what}: {error}"))
+    pub(crate) fn expression(what: &str, error: &EvalError) -> Self {
+        match error {
+            // What stands in place of a condition is known here by its name.
+            EvalError::WrongKind { operation: "condition", kind } => {
+                Self::no_value(what, &format!("it must be true or false, it is {kind}"))
+            }
+            error => Self::no_value(what, &error.to_string()),
+        }
+    }
+
+    /// An expression that gave something of no use.
+    pub(crate) fn no_value(what: &str, why: &str) -> Self {
+        Self::lasting("expression", format!("{what}: {why}"))
     }
 
     /// The same with texts no longer than the bounds.

@@ -112,7 +112,7 @@ fn log(
 
 fn duration(template: &Template, scope: &Scope<'_>) -> Result<Duration, TaskError> {
     let value = template.evaluate(scope).map_err(|error| TaskError::expression("`for`", &error))?;
-    let wrong = |what: &str| TaskError::expression("`for`", &what);
+    let wrong = |why: &str| TaskError::no_value("`for`", why);
     match &value {
         Value::Text(text) => parse_duration(text).map_err(|error| wrong(&error.to_string())),
         Value::Int(seconds) => u64::try_from(*seconds)

@@ -212,10 +212,10 @@ impl<'a> Stepper<'a> {
                 if let Some((dependency, status)) = unsuccessful {
                     let id = &self.definition.tasks[dependency.index()].id;
                     Verdict::Cancel(Reason::Owned(format!("`{id}` ended as {status}")))
-                } else if self.is_stopped() {
-                    Verdict::Cancel(Reason::Borrowed("the workflow had failed before"))
                 } else if !succeeded {
                     Verdict::Skip(Reason::Borrowed("everything before it was skipped"))
+                } else if self.is_stopped() {
+                    Verdict::Cancel(Reason::Borrowed("the workflow had failed before"))
                 } else {
                     Verdict::Run
                 }

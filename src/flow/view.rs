@@ -22,7 +22,9 @@ impl Instance {
     /// | `history` | each `{at, task, attempt, status, reason}`, oldest first |
     /// | `history_forgotten` | how many older transitions were dropped |
     ///
-    /// The message is not among them: whoever holds it shows it.
+    /// A task's `times` has `started` and `ended`, and while it is under way `deadline`,
+    /// `next_attempt` (between two attempts) or `wakes` (a delay). The message is not shown here:
+    /// whoever holds it shows it.
     pub fn to_json(&self, definition: &Definition) -> String {
         self.expect(definition);
         let mut json = Writer::default();
@@ -78,9 +80,14 @@ impl Instance {
         json.open(b'{');
         json.time("started", state.started);
         json.time("ended", state.ended);
-        json.time("next_attempt", state.wake.filter(|_| state.status == TaskStatus::Ready));
-        json.time("wakes", state.wake.filter(|_| state.status == TaskStatus::Running));
-        json.time("deadline", state.limit);
+        // Only a task under way has these.
+        if let Some(wake) = state.wake {
+            let key = if state.status == TaskStatus::Ready { "next_attempt" } else { "wakes" };
+            json.time(key, Some(wake));
+        }
+        if state.limit.is_some() {
+            json.time("deadline", state.limit);
+        }
         json.close(b'}');
         if state.stopping {
             json.value("stopping", &Value::Bool(true));
