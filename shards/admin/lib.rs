@@ -1,1 +1,248 @@
 //! What operators call: `distric-admin`.
+//!
+//! It asks a node over HTTP and prints tables, or with `--json` what the node said, unchanged. Rule
+//! and workflow files are checked here, without a node, by the code that the node runs itself.
+//!
+//! Exit codes: 0 done, 1 the node refused or does not answer, 2 the command line or a file is wrong.
+//!
+//! Invariants:
+//! - what a node or a file says is printed without control characters: no text of a client can move
+//!   the operator's cursor;
+//! - `--json` prints one JSON value on standard output and nothing else.
+
+mod files;
+mod server;
+mod show;
+mod table;
+
+use clap::{Parser, Subcommand};
+use server::Server;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Looks after a DistriC node.
+#[derive(Debug, Parser)]
+#[command(name = "distric-admin", version)]
+struct Options {
+    /// The node
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "DISTRIC_SERVER",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    server: String,
+
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The nodes and what they do
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Rules: which messages start which workflows
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Workflow definitions
+    #[command(subcommand)]
+    Definitions(DefinitionsCommand),
+    /// Workflow instances
+    #[command(subcommand)]
+    Workflows(WorkflowsCommand),
+    /// Messages
+    #[command(subcommand)]
+    Messages(MessagesCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ClusterCommand {
+    /// Role, log and cores of the node
+    Status,
+}
+
+#[derive(Debug, Subcommand)]
+enum RulesCommand {
+    /// The rules in use, in the order in which they are looked at
+    List,
+    /// Check rule files and run the tests in them; needs no node
+    Check {
+        /// YAML or JSON; `-` is standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Which rules of a file match a message; needs no node
+    Test {
+        /// The rule file
+        #[arg(value_name = "RULES")]
+        rules: PathBuf,
+        /// The message, one JSON object; `-` is standard input
+        #[arg(long, value_name = "FILE")]
+        message: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DefinitionsCommand {
+    /// The definitions in use
+    List,
+    /// Check definition files; needs no node
+    Check {
+        /// YAML or JSON; `-` is standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum WorkflowsCommand {
+    /// Instances, the newest first
+    List {
+        /// Only those in this state: running, completed, failed, timeout, cancelled
+        #[arg(long)]
+        status: Option<String>,
+        /// Only those of this workflow
+        #[arg(long, value_name = "ID")]
+        workflow: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+        /// Only those behind this place, as the page before named it
+        #[arg(long, value_name = "CURSOR")]
+        after: Option<String>,
+    },
+    /// One instance: its tasks and its history
+    Show {
+        /// The instance, as in 00300000000000a1-1
+        id: String,
+    },
+    /// Cancel an instance
+    Cancel {
+        /// The instance, as in 00300000000000a1-1
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum MessagesCommand {
+    /// One message: the rules that it matched, the instances that it started
+    Show {
+        /// The message, as in 00300000000000a1
+        id: String,
+    },
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+enum Trouble {
+    /// The node refused, or does not answer.
+    Node(anyhow::Error),
+    /// A file or an argument is wrong. What is wrong in a file has been printed already where the
+    /// error is none.
+    Input(Option<anyhow::Error>),
+    /// Nobody reads what is printed.
+    Output(io::Error),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let options = Options::parse();
+    let outcome = run(&options, &mut io::stdout().lock());
+    let (code, error) = match outcome {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Trouble::Node(error)) => (1, Some(error)),
+        Err(Trouble::Input(error)) => (2, error),
+        // `distric-admin workflows list | head -1` is no failure.
+        Err(Trouble::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => (0, None),
+        Err(Trouble::Output(error)) => (1, Some(error.into())),
+    };
+    if let Some(error) = error {
+        eprintln!("distric-admin: {}", table::plain(&format!("{error:#}")));
+    }
+    ExitCode::from(code)
+}
+
+fn run(options: &Options, out: &mut dyn Write) -> Result<(), Trouble> {
+    let json = options.json;
+    let server = || Server::new(&options.server).map_err(Trouble::Node);
+    match &options.command {
+        Command::Cluster(ClusterCommand::Status) => {
+            ask(&server()?, "/api/v1/cluster/status", json, out, show::cluster_status)
+        }
+        Command::Rules(RulesCommand::List) => {
+            ask(&server()?, "/api/v1/rules", json, out, show::rules)
+        }
+        Command::Rules(RulesCommand::Check { files }) => files::check_rules(files, json, out),
+        Command::Rules(RulesCommand::Test { rules, message }) => {
+            files::test_rules(rules, message, json, out)
+        }
+        Command::Definitions(DefinitionsCommand::List) => {
+            ask(&server()?, "/api/v1/definitions", json, out, show::definitions)
+        }
+        Command::Definitions(DefinitionsCommand::Check { files }) => {
+            files::check_definitions(files, json, out)
+        }
+        Command::Workflows(WorkflowsCommand::List { status, workflow, limit, after }) => {
+            let limit = limit.map(|limit| limit.to_string());
+            let parameters = [
+                ("status", status.as_deref()),
+                ("workflow", workflow.as_deref()),
+                ("limit", limit.as_deref()),
+                ("after", after.as_deref()),
+            ];
+            let path = server::with_query("/api/v1/workflows", &parameters);
+            ask(&server()?, &path, json, out, show::instances)
+        }
+        Command::Workflows(WorkflowsCommand::Show { id }) => {
+            let path = format!("/api/v1/workflows/{}", server::encoded(id));
+            ask(&server()?, &path, json, out, show::instance)
+        }
+        Command::Workflows(WorkflowsCommand::Cancel { id }) => {
+            let path = format!("/api/v1/workflows/{}/cancel", server::encoded(id));
+            let answer = server()?.post(&path).map_err(Trouble::Node)?;
+            if json {
+                answer.write(out)?;
+            } else {
+                writeln!(out, "{} is cancelled", table::plain(id))?;
+            }
+            Ok(())
+        }
+        Command::Messages(MessagesCommand::Show { id }) => {
+            let path = format!("/api/v1/messages/{}", server::encoded(id));
+            ask(&server()?, &path, json, out, show::message)
+        }
+    }
+}
+
+/// Reads `path` and prints it, as it is or as `show` does.
+fn ask(
+    server: &Server,
+    path: &str,
+    json: bool,
+    out: &mut dyn Write,
+    show: impl FnOnce(&serde_json::Value, &mut dyn Write) -> io::Result<()>,
+) -> Result<(), Trouble> {
+    let answer = server.get(path).map_err(Trouble::Node)?;
+    if json {
+        answer.write(out)?;
+    } else {
+        show(&answer.value, out)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

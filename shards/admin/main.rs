@@ -1,2 +1,4 @@
-//! Entry point.
-fn main() {}
+//! Entry point of `distric-admin`.
+fn main() -> std::process::ExitCode {
+    admin::main()
+}

@@ -1,0 +1,151 @@
+//! The node, asked over HTTP.
+
+use anyhow::{Context as _, anyhow};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind, Write};
+use std::time::Duration;
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The largest answer that is read. Unit: bytes. A page of 1,000 instances is a quarter of a MiB; one
+/// message with its instances may be larger.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// A node.
+#[derive(Debug)]
+pub(crate) struct Server {
+    url: String,
+    agent: ureq::Agent,
+}
+
+/// What a node said.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Byte for byte.
+    text: String,
+    /// The same, read.
+    pub(crate) value: Value,
+}
+
+impl Answer {
+    /// Prints what the node said, unchanged: reading and writing it again could lose digits.
+    pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.text)
+    }
+}
+
+impl Server {
+    pub(crate) fn new(url: &str) -> anyhow::Result<Self> {
+        let url = url.trim_end_matches('/');
+        let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        anyhow::ensure!(
+            url.starts_with("http://"),
+            "--server {url}: only http:// is supported; a node listens on its own machine"
+        );
+        let agent = ureq::Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            .http_status_as_error(false)
+            // A node is asked directly, whatever proxy the shell names for the web.
+            .proxy(None)
+            .max_redirects(0)
+            .build()
+            .new_agent();
+        Ok(Self { url, agent })
+    }
+
+    /// `GET`.
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        let called = self.agent.get(format!("{}{path}", self.url)).call();
+        self.answer(called)
+    }
+
+    /// `POST` without a body.
+    pub(crate) fn post(&self, path: &str) -> anyhow::Result<Answer> {
+        let called = self.agent.post(format!("{}{path}", self.url)).send_empty();
+        self.answer(called)
+    }
+
+    fn answer(
+        &self,
+        called: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> anyhow::Result<Answer> {
+        let mut response = called.map_err(|error| self.no_answer(error))?;
+        let status = response.status();
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        let text = body.read_to_string().map_err(|error| self.no_answer(error))?;
+        let value: Option<Value> = serde_json::from_str(&text).ok();
+        if status.is_success() {
+            let value = value.with_context(|| {
+                format!("{} answered {status} without JSON: is it a DistriC node?", self.url)
+            })?;
+            return Ok(Answer { text, value });
+        }
+        Err(match value.as_ref().and_then(refusal) {
+            Some(refusal) => anyhow!(refusal),
+            None => anyhow!("{} answered {status}", self.url),
+        })
+    }
+
+    fn no_answer(&self, error: ureq::Error) -> anyhow::Error {
+        let url = &self.url;
+        let refused = matches!(
+            &error,
+            ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused
+        ) || matches!(error, ureq::Error::ConnectionFailed);
+        if refused {
+            return anyhow!(
+                "no node answers at {url}; start one with `distric-shard` or name it with --server"
+            );
+        }
+        match error {
+            ureq::Error::Timeout(_) => {
+                anyhow!("{url} did not answer within {} s", TIMEOUT.as_secs())
+            }
+            ureq::Error::HostNotFound => anyhow!("--server {url}: there is no such host"),
+            other => anyhow::Error::new(other).context(format!("cannot ask {url}")),
+        }
+    }
+}
+
+/// The text of a refusal: what happened, what to do, and the faults of a file.
+fn refusal(value: &Value) -> Option<String> {
+    let detail = value.get("detail")?.as_str()?;
+    let hint = value.get("hint").and_then(Value::as_str).unwrap_or_default();
+    let mut text = format!("{detail}; {hint}");
+    for fault in value.get("faults").and_then(Value::as_array).into_iter().flatten() {
+        let part = |name: &str| fault.get(name).and_then(Value::as_str).unwrap_or_default();
+        let number = |name: &str| fault.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let (file, what) = (part("file"), part("what"));
+        let (line, column) = (number("line"), number("column"));
+        write!(text, "\n{file}:{line}:{column}: {what}").expect("a text takes everything");
+    }
+    Some(text)
+}
+
+/// `text` as it may stand in a path or a query.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("a text takes everything");
+        }
+    }
+    encoded
+}
+
+/// `path` with those parameters that have a value.
+pub(crate) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let mut text = path.to_owned();
+    let mut separator = '?';
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            write!(text, "{separator}{name}={}", encoded(value)).expect("a text takes everything");
+            separator = '&';
+        }
+    }
+    text
+}

@@ -1,0 +1,168 @@
+//! The tables are fed with what the node's own writers make, so that a field that changes its name
+//! there is found here.
+
+use super::*;
+use base::{CoreId, InstanceId, MessageId, NodeId, Outbox, PartitionId, StoreId, UnixMicros};
+
+fn shown(
+    write: impl FnOnce(&mut Vec<u8>),
+    show: impl FnOnce(&Value, &mut dyn Write) -> io::Result<()>,
+) -> String {
+    let mut body = Vec::new();
+    write(&mut body);
+    let mut out = Vec::new();
+    show(&serde_json::from_slice(&body).unwrap(), &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// The words of each line, so that no test depends on the width of a column.
+fn words(text: &str) -> Vec<Vec<&str>> {
+    text.lines().map(|line| line.split_whitespace().collect()).collect()
+}
+
+fn id() -> InstanceId {
+    InstanceId { message: MessageId::new(PartitionId(3), 0xa1), ordinal: 1 }
+}
+
+fn summary() -> api::InstanceSummary<'static> {
+    api::InstanceSummary {
+        instance: id(),
+        workflow: "fraud_check",
+        version: 3,
+        status: "running",
+        started_at: UnixMicros(0),
+        ended_at: None,
+    }
+}
+
+#[test]
+fn the_cluster_status_shows_role_log_and_cores() {
+    let view = api::ClusterStatus {
+        node: NodeId(1),
+        cluster_id: 0xabc,
+        store_id: StoreId(0xdef),
+        role: "leader",
+        leader: Some(NodeId(1)),
+        voters: &[NodeId(1)],
+        term: 4,
+        commit_index: 17,
+        applied_index: 16,
+        catalogue_version: 2,
+        partitions: 64,
+        cores: &[api::CoreStatus {
+            core: CoreId(0),
+            cpu: 3,
+            roles: &["consensus", "shard"],
+            partitions: 32,
+            connections: 5,
+            instances_running: 6,
+        }],
+        uptime_seconds: 3_700,
+        program_version: "0.1.0",
+    };
+    let text = shown(|out| view.write(out), cluster_status);
+    let lines = words(&text);
+    assert_eq!(lines[0].join(" "), "node 1: leader in term 4");
+    assert_eq!(lines[1].join(" "), "version 0.1.0, up 1 h 1 min");
+    assert!(text.contains("committed 17, applied 16"), "{text}");
+    assert_eq!(lines.last().unwrap().join(" "), "0 3 consensus, shard 32 5 6");
+    assert!(!text.lines().skip(8).any(|line| line.contains(" - ")), "{text}");
+}
+
+#[test]
+fn rules_and_definitions_are_listed_with_the_version_of_the_catalogue() {
+    let rules_view = api::RulesView {
+        version: 12,
+        rules: &[api::RuleSummary {
+            id: "r",
+            version: 1,
+            priority: -5,
+            enabled: false,
+            workflows: &["a", "b"],
+        }],
+    };
+    let text = shown(|out| rules_view.write(out), rules);
+    assert_eq!(words(&text)[1].join(" "), "-5 r 1 false a, b");
+    assert_eq!(words(&text)[2].join(" "), "catalogue version 12");
+    let definitions_view = api::DefinitionsView {
+        version: 12,
+        definitions: &[api::DefinitionSummary { id: "w", version: 2, tasks: &["t", "u"] }],
+    };
+    let text = shown(|out| definitions_view.write(out), definitions);
+    assert_eq!(words(&text)[1].join(" "), "w 2 t, u");
+}
+
+#[test]
+fn a_page_of_instances_says_where_the_next_begins() {
+    let rows = [summary()];
+    let page = api::InstancesView { instances: &rows, next: Some(rows[0].cursor()) };
+    let text = shown(|out| page.write(out), instances);
+    assert_eq!(
+        words(&text)[1].join(" "),
+        "00300000000000a1-1 fraud_check 3 running 1970-01-01T00:00:00.000000Z -"
+    );
+    assert_eq!(
+        words(&text)[2].join(" "),
+        "there are more: --after 0000000000000000-00300000000000a1-1"
+    );
+}
+
+#[test]
+fn a_message_shows_its_rules_and_instances() {
+    let view = api::MessageView {
+        message_id: id().message,
+        status: "accepted",
+        accepted_at: UnixMicros(0),
+        idempotency_key: Some("order-17"),
+        rules: &[api::RuleMatch { rule: "large", version: 2, workflows: &["fraud_check"] }],
+        instances: &[summary()],
+        message: b"{\"amount\":15000,\"note\":\"\\u001b[2J\"}",
+    };
+    let text = shown(|out| view.write(out), message);
+    assert!(text.contains("key      order-17"), "{text}");
+    assert!(text.contains("large"), "{text}");
+    assert!(text.contains("00300000000000a1-1"), "{text}");
+    assert!(!text.contains('\u{1b}'), "no escape reaches the terminal");
+}
+
+#[test]
+fn an_instance_shows_its_tasks_and_its_history() {
+    let text = "
+workflow:
+  id: greet
+  tasks:
+    - { id: words, type: transform, with: { text: 'hello' } }
+    - { id: stop, type: fail, depends_on: [words], with: { code: NO, message: 'not today' } }
+";
+    let source = document::Source { name: "greet.yaml", text };
+    let parsed = flow::parse(source).unwrap();
+    let start = flow::Start {
+        id: id(),
+        definition: &parsed[0],
+        message: expr::Value::Null,
+        params: expr::Value::Null,
+        now: UnixMicros(1),
+        timeout: None,
+        retry: None,
+    };
+    let run = flow::Instance::start(start, &mut Outbox::new());
+    let json = run.to_json(&parsed[0]);
+    let text = shown(|out| out.extend_from_slice(json.as_bytes()), instance);
+    let lines = words(&text);
+    assert_eq!(lines[0].join(" "), "instance 00300000000000a1-1: greet version 1, failed");
+    assert!(text.contains("error   in stop: NO: not"), "{text}");
+    let task = lines.iter().find(|line| line.first() == Some(&"words")).unwrap();
+    assert_eq!(task[1..4], ["transform", "completed", "1"], "{text}");
+    assert_eq!(task[4], "1970-01-01T00:00:00.000001Z", "{text}");
+    assert!(task.last().unwrap().contains("hello"), "{text}");
+    let history = lines.iter().filter(|line| line.first().is_some_and(|at| at.starts_with("1970")));
+    assert!(history.count() >= 3, "{text}");
+}
+
+#[test]
+fn an_uptime_is_shown_in_its_two_largest_units() {
+    let rows = [(5, "5 s"), (65, "1 min 5 s"), (7_260, "2 h 1 min"), (200_000, "2 d 7 h")];
+    for (seconds, expected) in rows {
+        assert_eq!(duration(seconds), expected);
+    }
+}

@@ -1,0 +1,115 @@
+//! Whole commands against a small server in the same process.
+
+use super::*;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+/// Answers one request with `status` and `body`, and tells its first line.
+fn serve(status: u16, body: &'static str) -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut first = String::new();
+        reader.read_line(&mut first).unwrap();
+        let mut line = String::new();
+        while reader.read_line(&mut line).unwrap() > 2 {
+            line.clear();
+        }
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+             connection: close\r\n\r\n{body}"
+        );
+        stream.write_all(answer.as_bytes()).unwrap();
+        sender.send(first.trim_end().to_owned()).unwrap();
+        // Wait for the client to leave, so that closing does not discard the answer.
+        let _ = reader.read(&mut [0; 1]);
+    });
+    (url, receiver)
+}
+
+fn call(arguments: &[&str]) -> Result<String, Trouble> {
+    let options =
+        Options::try_parse_from(["distric-admin"].iter().chain(arguments)).expect("they parse");
+    let mut out = Vec::new();
+    run(&options, &mut out)?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+fn refused(arguments: &[&str]) -> String {
+    match call(arguments) {
+        Err(Trouble::Node(error)) => format!("{error:#}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_command_asks_its_path() {
+    let rows: [(&[&str], &str); 8] = [
+        (&["cluster", "status"], "GET /api/v1/cluster/status HTTP/1.1"),
+        (&["rules", "list"], "GET /api/v1/rules HTTP/1.1"),
+        (&["definitions", "list"], "GET /api/v1/definitions HTTP/1.1"),
+        (&["workflows", "list"], "GET /api/v1/workflows HTTP/1.1"),
+        (
+            &["workflows", "list", "--status", "failed", "--workflow", "a b&c", "--limit", "5"],
+            "GET /api/v1/workflows?status=failed&workflow=a%20b%26c&limit=5 HTTP/1.1",
+        ),
+        (&["workflows", "show", "x/y"], "GET /api/v1/workflows/x%2Fy HTTP/1.1"),
+        (&["workflows", "cancel", "1-1"], "POST /api/v1/workflows/1-1/cancel HTTP/1.1"),
+        (&["messages", "show", "1"], "GET /api/v1/messages/1 HTTP/1.1"),
+    ];
+    for (arguments, expected) in rows {
+        let (url, asked) = serve(200, "{}");
+        call(&[&["--server", &url], arguments].concat()).unwrap();
+        assert_eq!(asked.recv().unwrap(), expected);
+    }
+}
+
+#[test]
+fn json_is_what_the_node_said_to_the_last_digit() {
+    let body = r#"{"version":12345678901234567890123,"x":1.0e2,"rules":[]}"#;
+    let (url, _) = serve(200, body);
+    let out = call(&["rules", "list", "--json", "--server", &url]).unwrap();
+    assert_eq!(out, format!("{body}\n"));
+}
+
+#[test]
+fn a_refusal_is_told_with_what_to_do() {
+    let body = r#"{"error":"gone","detail":"the message `1` has ended","hint":"keep more"}"#;
+    let (url, _) = serve(410, body);
+    let error = refused(&["messages", "show", "1", "--server", &url]);
+    assert_eq!(error, "the message `1` has ended; keep more");
+    let (url, _) = serve(502, "<html>");
+    let error = refused(&["rules", "list", "--server", &url]);
+    assert!(error.contains("answered 502"), "{error}");
+    let (url, _) = serve(200, "<html>");
+    let error = refused(&["rules", "list", "--server", &url]);
+    assert!(error.contains("is it a DistriC node?"), "{error}");
+}
+
+#[test]
+fn without_a_node_it_says_how_to_start_one() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = refused(&["cluster", "status", "--server", &format!("http://{free}/")]);
+    assert_eq!(
+        error,
+        format!(
+            "no node answers at http://{free}; start one with `distric-shard` or name it with --server"
+        )
+    );
+    let error = refused(&["cluster", "status", "--server", "https://x"]);
+    assert!(error.contains("only http://"), "{error}");
+}
+
+#[test]
+fn what_a_node_says_cannot_move_the_cursor() {
+    let body = "{\"version\":1,\"rules\":[{\"id\":\"\\u001b[2Jx\\nfake\"}]}";
+    let (url, _) = serve(200, body);
+    let out = call(&["rules", "list", "--server", &url]).unwrap();
+    assert!(out.contains("\u{fffd}[2Jx\u{fffd}fake"), "{out:?}");
+}
