@@ -2,6 +2,7 @@
 
 use crate::fault::{Fault, Source};
 use crate::node::{Entry, Kind, Node, Span};
+use std::cell::Cell;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ pub struct Fields<'a> {
     what: &'static str,
     span: Span,
     entries: &'a [Entry],
-    taken: Vec<bool>,
+    /// What was asked for, or named in a fault already.
+    taken: Vec<Cell<bool>>,
     asked: Vec<&'static str>,
 }
 
@@ -35,7 +37,7 @@ impl<'a> Fields<'a> {
             let wrong = format!("{what} must be a map, this is {}", node.kind_name());
             return Err(Fault::at(source, node.span, wrong));
         };
-        let taken = vec![false; entries.len()];
+        let taken = vec![Cell::new(false); entries.len()];
         Ok(Self { source, what, span: node.span, entries, taken, asked: Vec::new() })
     }
 
@@ -53,7 +55,7 @@ impl<'a> Fields<'a> {
     pub fn entry(&mut self, key: &'static str) -> Option<&'a Entry> {
         self.asked.push(key);
         let index = self.entries.iter().position(|entry| entry.key == key)?;
-        self.taken[index] = true;
+        self.taken[index].set(true);
         Some(&self.entries[index])
     }
 
@@ -81,15 +83,19 @@ impl<'a> Fields<'a> {
         self.take(key).ok_or_else(|| self.missing(key))
     }
 
-    /// The fault of a key that is not there; names the key that was probably meant for it.
+    /// The fault of a key that is not there; names the key that was probably meant for it, which
+    /// [`Fields::finish`] then does not name again.
     pub fn missing(&self, key: &str) -> Fault {
         let fault =
             Fault::at(self.source, self.span, format!("{} needs the key `{key}`", self.what));
-        let free = self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken);
-        match crate::did_you_mean(key, free.map(|(entry, _)| entry.key.as_str())) {
-            Some(near) => fault.hint(format!("is `{near}` meant to be it?")),
-            None => fault,
+        let free = self.entries.iter().zip(&self.taken).filter(|(_, taken)| !taken.get());
+        let Some(near) = crate::did_you_mean(key, free.map(|(entry, _)| entry.key.as_str())) else {
+            return fault;
+        };
+        for (entry, taken) in self.entries.iter().zip(&self.taken) {
+            taken.set(taken.get() || entry.key == near);
         }
+        fault.hint(format!("is `{near}` meant to be it?"))
     }
 
     /// Text under `key`.
@@ -170,7 +176,7 @@ impl<'a> Fields<'a> {
         let mut known = self.asked;
         known.sort_unstable();
         known.dedup();
-        let unknown = self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken);
+        let unknown = self.entries.iter().zip(&self.taken).filter(|(_, taken)| !taken.get());
         unknown
             .map(|(entry, _)| {
                 let what = format!("{} has no key `{}`", self.what, entry.key);

@@ -319,11 +319,11 @@ fn a_near_word_is_suggested_and_a_far_one_is_not() {
 fn fields_refuse_what_nobody_asked_for() {
     let source = Source {
         name: "a.yaml",
-        text: "id: 5\nversion: 99\nop: a\noperator: b\npriorty: 3\nenabled: maybe\ntags: x\n",
+        text: "id: 5\nversion: 99\nop: a\noperator: b\npriorty: 3\nenabled: maybe\ntags: x\nstopp: 1\n",
     };
     let node = parse(source).unwrap();
     let mut fields = crate::Fields::of(source, &node, "a rule").unwrap();
-    assert_eq!(fields.missing("priority").hint.unwrap(), "is `priorty` meant to be it?");
+    assert_eq!(fields.missing("stop").hint.unwrap(), "is `stopp` meant to be it?");
     let said = [
         fields.require_text("id").unwrap_err(),
         fields.whole("version", 1..=10).unwrap_err(),

@@ -134,11 +134,12 @@ fn read_list<'a>(
     key: &'static str,
     count: std::ops::RangeInclusive<usize>,
 ) -> Read<&'a [Node]> {
-    let nodes = match fields.list(key)? {
-        Some(nodes) => nodes,
+    let node = match fields.take(key) {
+        Some(node) => node,
         None if *count.start() == 0 => return Ok(&[]),
         None => return Err(fields.missing(key)),
     };
+    let Some(nodes) = node.as_list() else { return Err(fields.unexpected(key, "a list", node)) };
     if count.contains(&nodes.len()) {
         return Ok(nodes);
     }
@@ -148,7 +149,7 @@ fn read_list<'a>(
         count.start(),
         count.end()
     );
-    Err(Fault::at(source, fields.span(), what))
+    Err(Fault::at(source, node.span, what))
 }
 
 /// An id: of a rule, or of a workflow that an action names.
