@@ -1,0 +1,331 @@
+//! What a start makes of the files that it finds. Pure: the driver reads, this decides.
+//!
+//! The log is walked frame by frame, through the segments in their order. The first frame that is
+//! not whole, or not the next one, ends the walk. If anything that can be read elsewhere says that
+//! the log was durable beyond that place, the start is refused. Else that place is the end: it and
+//! all after it is cut, valid or not, for none of it was ever reported durable.
+//!
+//! Invariants:
+//! - Nothing below what any readable frame or header calls durable is cut.
+//! - Any bytes may be in the files: the answer is a log or an error, never a panic.
+
+mod corrupt;
+mod walk;
+
+pub use corrupt::{Corrupt, Reason};
+
+use crate::Entry;
+use crate::config::Config;
+use crate::format::{BLOCK_BYTES, NotOurs, SegmentHeader, VoteCopy};
+use crate::writer::{Free, Segment};
+use base::StoreId;
+use corrupt::segment_name;
+use std::collections::{BTreeMap, VecDeque};
+use walk::Walk;
+
+/// A last segment whose frames take no more than this is copied as a whole and given up, so that a
+/// node which is restarted again and again does not fill its disk with nearly empty segments.
+/// Unit: bytes.
+const MERGE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What the walk did not reach and dropped. None of it was ever reported durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The first entry that is not there.
+    pub at_index: u64,
+    /// Frames dropped, as far as their headers can be read.
+    pub dropped_frames: u64,
+    /// What these frames take. Unit: bytes.
+    pub dropped_bytes: u64,
+    /// The segment in which the log ends now.
+    pub slot: u32,
+    /// Where in its file. Unit: bytes.
+    pub offset: u64,
+}
+
+/// The log as it was recovered, but for its entries.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The term last stored, or one that was about to be.
+    pub term: u64,
+    /// The vote in it, 0 for none.
+    pub vote: u64,
+    /// The highest commit index found, at most what is known to be durable, at least the
+    /// snapshot's.
+    pub commit: u64,
+    /// Index and term of the last entry; the snapshot's where there is none behind it.
+    pub last: (u64, u64),
+    /// What was dropped, if anything was.
+    pub cut: Option<Cut>,
+    pub(crate) state: State,
+}
+
+/// What [`crate::Journal::resume`] goes on from.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) vote: VoteCopy,
+    pub(crate) newest_copy: u64,
+    /// Of the next segment.
+    pub(crate) epoch: u64,
+    /// Of the next segment.
+    pub(crate) sequence: u64,
+    /// Of the next segment.
+    pub(crate) position: u64,
+    /// Of the next segment.
+    pub(crate) joins: u64,
+    /// Of the next segment.
+    pub(crate) chain: u32,
+    pub(crate) durable_index: u64,
+    pub(crate) durable_position: u64,
+    /// What the next segment starts with.
+    pub(crate) tail: Vec<Entry>,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) free: Vec<Free>,
+    pub(crate) next_slot: u32,
+}
+
+impl Recovered {
+    /// Nothing: the journal of a fresh directory.
+    pub(crate) fn fresh(store: StoreId) -> Self {
+        let vote = VoteCopy { store, generation: 0, epoch: 0, term: 0, vote: 0 };
+        Self {
+            term: 0,
+            vote: 0,
+            commit: 0,
+            last: (0, 0),
+            cut: None,
+            state: State {
+                vote,
+                newest_copy: 1,
+                epoch: 1,
+                sequence: 1,
+                position: 0,
+                joins: 0,
+                chain: 0,
+                durable_index: 0,
+                durable_position: 0,
+                tail: Vec::new(),
+                segments: Vec::new(),
+                free: Vec::new(),
+                next_slot: 0,
+            },
+        }
+    }
+}
+
+/// A segment file.
+#[derive(Debug)]
+struct Found {
+    header: Option<SegmentHeader>,
+    bytes: u64,
+}
+
+/// The highest claim of durability found anywhere.
+#[derive(Clone, Copy, Debug, Default)]
+struct Evidence {
+    position: u64,
+    through: u64,
+}
+
+impl Evidence {
+    fn add(&mut self, position: u64, through: u64) {
+        if position > self.position {
+            *self = Self { position, through };
+        }
+    }
+}
+
+/// Reads a journal. First [`Self::on_vote_file`], if there is that file, and [`Self::on_header`] for
+/// every segment file; then [`Self::on_segment`] for each one that [`Self::next_segment`] names;
+/// then [`Self::finish`].
+#[derive(Debug)]
+pub struct Recovery {
+    config: Config,
+    /// Index and term.
+    snapshot: (u64, u64),
+    /// The newest copy and its number.
+    vote: Option<(VoteCopy, u64)>,
+    files: BTreeMap<u32, Found>,
+    /// What is still to be read, in order, once decided.
+    unread: Option<VecDeque<u32>>,
+    walk: Walk,
+    fault: Option<Corrupt>,
+}
+
+impl Recovery {
+    /// Entries up to `snapshot`, index and term, are held by a durable snapshot: they are not
+    /// yielded and need not be there. (0, 0) without one.
+    pub fn new(config: Config, snapshot: (u64, u64)) -> Self {
+        config.check();
+        let files = BTreeMap::new();
+        let walk = Walk::default();
+        Self { config, snapshot, vote: None, files, unread: None, walk, fault: None }
+    }
+
+    /// The whole file `vote`. Not called where there is none.
+    pub fn on_vote_file(&mut self, bytes: &[u8]) {
+        for (number, block) in (0..2).zip(bytes.chunks(BLOCK_BYTES)) {
+            match VoteCopy::read(block, self.config.store) {
+                Ok(copy) => {
+                    if self.vote.is_none_or(|(newest, _)| copy.generation > newest.generation) {
+                        self.vote = Some((copy, number));
+                    }
+                }
+                Err(other) => self.on_other("vote", other),
+            }
+        }
+    }
+
+    /// The first block of a segment file, or less where the file is shorter.
+    pub fn on_header(&mut self, slot: u32, block: &[u8]) {
+        assert!(self.unread.is_none(), "all headers come before the first segment");
+        let header = match SegmentHeader::read(block, self.config.store) {
+            Ok(header) if header.joins > header.position || header.first_index == 0 => {
+                self.fault.get_or_insert(Corrupt::Contradiction {
+                    slot,
+                    offset: 0,
+                    what: "a header joins behind itself or starts at entry 0",
+                });
+                None
+            }
+            Ok(header) => Some(header),
+            Err(other) => {
+                self.on_other(&segment_name(slot), other);
+                None
+            }
+        };
+        self.files.insert(slot, Found { header, bytes: 0 });
+    }
+
+    fn on_other(&mut self, file: &str, other: NotOurs) {
+        let file = file.to_owned();
+        let fault = match other {
+            NotOurs::Unreadable => return,
+            NotOurs::Version(found) => Corrupt::Version { file, found },
+            NotOurs::Store(found) => Corrupt::Store { file, expected: self.config.store, found },
+        };
+        self.fault.get_or_insert(fault);
+    }
+
+    /// The segment to read next, as a whole; nothing once all was read, or when it is clear already
+    /// that the start is refused.
+    pub fn next_segment(&mut self) -> Option<u32> {
+        if self.unread.is_none() {
+            self.unread = Some(self.plan());
+        }
+        if self.fault.is_some() {
+            return None;
+        }
+        self.unread.as_mut().and_then(VecDeque::pop_front)
+    }
+
+    /// Decides the order: the segments that hold the log, as they follow each other, then all other
+    /// files, which may hold a word about what was durable.
+    fn plan(&mut self) -> VecDeque<u32> {
+        let mut headers: Vec<(u32, SegmentHeader)> =
+            self.files.iter().filter_map(|(slot, file)| Some((*slot, file.header?))).collect();
+        headers.sort_by_key(|(_, header)| (header.epoch, header.sequence));
+        for (_, header) in &headers {
+            self.walk.evidence.add(header.durable_position, header.durable_through);
+        }
+        // From the newest to the oldest: each says from where on those before it do not count.
+        let mut live = VecDeque::new();
+        let mut limit = u64::MAX;
+        for (slot, header) in headers.iter().rev() {
+            if header.position < limit {
+                live.push_front(walk::Live::new(*slot, *header, limit));
+                limit = header.joins;
+            }
+        }
+        // What the snapshot holds need not be read; it may be half overwritten.
+        let needed = self.snapshot.0.saturating_add(1);
+        match live.iter().rposition(|live| live.header.first_index <= needed) {
+            Some(start) => live.drain(..start),
+            None if live.is_empty() && self.snapshot.0 == 0 => live.drain(..0),
+            None => {
+                let first = live.front().map_or(0, |live| live.header.first_index);
+                self.fault.get_or_insert(Corrupt::Gap { index: needed, first });
+                live.drain(..0)
+            }
+        };
+        let mut unread: VecDeque<u32> = live.iter().map(|live| live.slot).collect();
+        let others = self.files.keys().filter(|slot| !live.iter().any(|live| live.slot == **slot));
+        unread.extend(others);
+        self.walk.start(live.into(), self.snapshot.0);
+        unread
+    }
+
+    /// The bytes of the segment that [`Self::next_segment`] named. Its entries are put behind those
+    /// in `out`, which is the same list in every call: entries that a later one supersedes are
+    /// taken out of it again.
+    pub fn on_segment(&mut self, slot: u32, bytes: &[u8], out: &mut Vec<Entry>) {
+        let file = self.files.get_mut(&slot).expect("only segments that were announced are read");
+        file.bytes = bytes.len() as u64;
+        let term_max = self.vote.map_or(u64::MAX, |(vote, _)| vote.term);
+        if let Err(fault) = self.walk.read(slot, bytes, self.config.store, term_max, out) {
+            self.fault.get_or_insert(fault);
+        }
+    }
+
+    /// The verdict.
+    pub fn finish(mut self) -> Result<Recovered, Corrupt> {
+        if self.unread.is_none() {
+            self.unread = Some(self.plan());
+        }
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        assert!(self.unread.is_none_or(|unread| unread.is_empty()), "every segment was read");
+        let Some((vote, newest_copy)) = self.vote else {
+            if self.files.is_empty() {
+                return Ok(Recovered::fresh(self.config.store));
+            }
+            return Err(Corrupt::Vote { segments: self.files.len() });
+        };
+        let walk = self.walk;
+        walk.check()?;
+        let settled = walk.settled();
+        let last = if walk.last.0 <= self.snapshot.0 { self.snapshot } else { walk.last };
+        let epoch = self.files.values().filter_map(|file| file.header).map(|header| header.epoch);
+        let sequence =
+            self.files.values().filter_map(|file| file.header).map(|header| header.sequence);
+        let epoch = epoch.max().unwrap_or(0).max(vote.epoch);
+        let sequence = sequence.max().unwrap_or(0);
+        let position = walk.position;
+        let reusable = |slot: &u32| self.files[slot].bytes == self.config.segment_bytes;
+        let segments = walk.segments(settled.position, reusable);
+        let is_free = |slot: &&u32| !segments.iter().any(|segment| segment.slot == **slot);
+        let free = self.files.keys().filter(is_free);
+        let free = free.map(|slot| Free { slot: *slot, reusable: reusable(slot) }).collect();
+        let commit = walk.commit.min(settled.index).max(self.snapshot.0);
+        let cut = walk.cut();
+        let (joins, chain, tail) = walk.tail(&settled);
+        let contradiction =
+            Corrupt::Contradiction { slot: 0, offset: 0, what: "a counter ran out" };
+        Ok(Recovered {
+            term: vote.term,
+            vote: vote.vote,
+            commit,
+            last,
+            cut,
+            state: State {
+                vote,
+                newest_copy,
+                epoch: epoch.checked_add(1).ok_or_else(|| contradiction.clone())?,
+                sequence: sequence.checked_add(1).ok_or(contradiction)?,
+                position,
+                joins,
+                chain,
+                durable_index: settled.index,
+                durable_position: settled.position,
+                tail,
+                segments,
+                free,
+                next_slot: self.files.keys().last().map_or(0, |slot| slot.saturating_add(1)),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
