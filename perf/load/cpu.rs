@@ -4,9 +4,9 @@ use crate::options::Plan;
 use crate::target::Target;
 use anyhow::{Context as _, ensure};
 use rustix::time::{ClockId, clock_gettime};
-use std::io::{Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long /metrics may take.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,71 +30,108 @@ impl Source {
     }
 }
 
-/// Both clocks and the count of answers at one moment.
+/// A CPU clock, and how much was answered when it was read.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
-    server: Option<Duration>,
-    generator: Duration,
+    cpu: Duration,
     answered: u64,
+    at: Instant,
+}
+
+/// What lies between two readings. Each process has its own: asking a busy server for its clock takes
+/// a while, and what was answered meanwhile was paid for, too.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spent {
+    /// CPU time.
+    pub(crate) cpu: Duration,
+    /// Requests answered well.
+    pub(crate) answered: u64,
+    /// Time by the wall.
+    pub(crate) elapsed: Duration,
+}
+
+impl Spent {
+    fn between(begin: Reading, end: Reading) -> Self {
+        Self {
+            cpu: end.cpu.saturating_sub(begin.cpu),
+            answered: end.answered.saturating_sub(begin.answered),
+            elapsed: end.at.saturating_duration_since(begin.at),
+        }
+    }
 }
 
 /// What the window cost.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cost {
-    /// The server's CPU time.
-    pub(crate) server: Option<Duration>,
+    /// The server.
+    pub(crate) server: Option<Spent>,
     /// Why the server's is not known.
     pub(crate) note: Option<String>,
-    /// The generator's CPU time.
-    pub(crate) generator: Duration,
-    /// Requests answered well meanwhile.
-    pub(crate) answered: u64,
+    /// The generator.
+    pub(crate) generator: Option<Spent>,
 }
 
 /// Reads the clocks.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    source: Source,
-    begin: Option<Reading>,
-    end: Option<Reading>,
+    /// Nothing when the server's clock could not be read: it is not asked again.
+    source: Option<Source>,
+    begin: Option<(Reading, Option<Reading>)>,
+    end: Option<(Reading, Option<Reading>)>,
     note: Option<String>,
 }
 
 impl Meter {
+    /// Tries the server's clock once before the run, so that a server that has none costs no time
+    /// within it.
     pub(crate) fn new(plan: &Plan) -> Self {
         let source = match plan.pid {
             Some(pid) => Source::Process(pid),
             None => Source::Metrics(plan.target.clone()),
         };
-        Self { source, begin: None, end: None, note: None }
+        let mut meter = Self { source: Some(source), begin: None, end: None, note: None };
+        meter.server();
+        meter
     }
 
-    /// The window begins, with so many answers so far.
-    pub(crate) fn begin(&mut self, answered: u64) {
+    /// The window begins.
+    pub(crate) fn begin(&mut self, answered: impl Fn() -> u64) {
         self.begin = Some(self.read(answered));
     }
 
-    /// The window ends, with so many answers so far.
-    pub(crate) fn end(&mut self, answered: u64) {
+    /// The window ends.
+    pub(crate) fn end(&mut self, answered: impl Fn() -> u64) {
         self.end = Some(self.read(answered));
     }
 
-    fn read(&mut self, answered: u64) -> Reading {
-        let server = self.source.read().map_err(|error| {
-            self.note = Some(format!("{error:#}; name its process with --pid"));
-        });
-        Reading { server: server.ok(), generator: own(), answered }
+    fn read(&mut self, answered: impl Fn() -> u64) -> (Reading, Option<Reading>) {
+        let reading = |cpu| Reading { cpu, answered: answered(), at: Instant::now() };
+        let generator = reading(own());
+        (generator, self.server().map(reading))
+    }
+
+    /// The server's clock; one that cannot be read is given up, with a note why.
+    fn server(&mut self) -> Option<Duration> {
+        match self.source.as_ref()?.read() {
+            Ok(cpu) => Some(cpu),
+            Err(error) => {
+                self.note = Some(format!("{error:#}; name its process with --pid"));
+                self.source = None;
+                None
+            }
+        }
     }
 
     /// What lay between.
     pub(crate) fn finish(self) -> Cost {
-        let (Some(begin), Some(end)) = (self.begin, self.end) else { return Cost::default() };
-        let server = begin.server.zip(end.server);
+        let (Some(begin), Some(end)) = (self.begin, self.end) else {
+            return Cost { note: self.note, ..Cost::default() };
+        };
+        let server = begin.1.zip(end.1);
         Cost {
-            server: server.map(|(begin, end)| end.saturating_sub(begin)),
+            server: server.map(|(begin, end)| Spent::between(begin, end)),
             note: self.note,
-            generator: end.generator.saturating_sub(begin.generator),
-            answered: end.answered.saturating_sub(begin.answered),
+            generator: Some(Spent::between(begin.0, end.0)),
         }
     }
 }
@@ -131,10 +168,20 @@ fn of_metrics(target: &Target) -> anyhow::Result<Duration> {
         format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", target.host);
     stream.write_all(request.as_bytes()).with_context(what)?;
     let mut bytes = Vec::new();
-    stream.take(SCRAPE_BYTES_MAX).read_to_end(&mut bytes).with_context(what)?;
+    stream.take(SCRAPE_BYTES_MAX).read_to_end(&mut bytes).map_err(patience).with_context(what)?;
     let text = String::from_utf8_lossy(&bytes);
     ensure!(text.starts_with("HTTP/1.1 200"), what());
     cpu_seconds(&text).with_context(what)
+}
+
+/// A read that took too long is reported by the system as one that would block.
+fn patience(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            io::Error::new(ErrorKind::TimedOut, format!("no answer within {SCRAPE_TIMEOUT:?}"))
+        }
+        _ => error,
+    }
 }
 
 fn cpu_seconds(text: &str) -> Option<Duration> {

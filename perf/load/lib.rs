@@ -11,7 +11,7 @@
 //!   that second by every request that was due in it (coordinated omission).
 //!
 //! Invariants:
-//! - a run ends: at its duration or count, and at most [`generator::GRACE`] later;
+//! - a run ends: at its duration or count, and at most 5 s (`generator::GRACE`) later;
 //! - every request that was begun is reported once: answered, failed or unanswered.
 
 mod connection;
@@ -109,11 +109,11 @@ fn watch(
         let now = Instant::now();
         if !begun && now >= window.begin {
             begun = true;
-            meter.begin(answered());
+            meter.begin(answered);
         }
         if !ended && now >= window.end {
             ended = true;
-            meter.end(answered());
+            meter.end(answered);
         }
         if tell && now >= told + Duration::from_secs(1) {
             let count = answered();
@@ -137,10 +137,10 @@ fn watch(
         eprintln!();
     }
     if !begun {
-        meter.begin(0);
+        meter.begin(answered);
     }
     if !ended {
-        meter.end(answered());
+        meter.end(answered);
     }
 }
 

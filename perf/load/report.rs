@@ -1,6 +1,6 @@
 //! What the user gets to read.
 
-use crate::cpu::Cost;
+use crate::cpu::{Cost, Spent};
 use crate::generator::Counts;
 use crate::options::Plan;
 use serde_json::{Map, Value, json};
@@ -60,12 +60,12 @@ impl Report {
 
     /// CPU time per message in microseconds, and the share of a core.
     #[allow(clippy::cast_precision_loss, reason = "a cost is read by people")]
-    fn per_message(&self, cpu: Duration) -> Option<(f64, f64)> {
-        let messages = self.cost.answered * self.batch as u64;
-        let known = messages > 0 && self.counts.measured > 0;
-        known.then(|| {
-            (cpu.as_secs_f64() * 1e6 / messages as f64, cpu.as_secs_f64() / self.seconds())
-        })
+    fn per_message(&self, spent: Option<Spent>) -> Option<(f64, f64)> {
+        let spent = spent?;
+        let messages = spent.answered * self.batch as u64;
+        let cpu = spent.cpu.as_secs_f64();
+        let known = messages > 0 && !spent.elapsed.is_zero();
+        known.then(|| (cpu * 1e6 / messages as f64, cpu / spent.elapsed.as_secs_f64()))
     }
 
     fn latency(&self, percentile: f64) -> u64 {
@@ -128,16 +128,16 @@ impl Report {
     }
 
     fn write_cpu(&self, out: &mut String) -> std::fmt::Result {
-        let cost = |cpu| match self.per_message(cpu) {
+        let cost = |spent| match self.per_message(spent) {
             Some((micros, cores)) => format!("{micros:.2} us/message ({cores:.2} cores)"),
             None => "not known".to_owned(),
         };
-        match (self.cost.server, &self.cost.note) {
-            (Some(server), _) => write!(out, "CPU         server {}", cost(server))?,
-            (None, Some(note)) => write!(out, "CPU         server not known ({note})")?,
-            (None, None) => write!(out, "CPU         server not known")?,
+        write!(out, "CPU         server {}", cost(self.cost.server))?;
+        writeln!(out, "  generator {}", cost(self.cost.generator))?;
+        match &self.cost.note {
+            Some(note) => writeln!(out, "            {note}"),
+            None => Ok(()),
         }
-        writeln!(out, "  generator {}", cost(self.cost.generator))
     }
 
     /// The report for programs. Latencies in microseconds.
@@ -151,7 +151,7 @@ impl Report {
         latency.insert("mean".to_owned(), json!((counts.latency.mean() / 1e3).round()));
         let errors: Map<_, _> =
             counts.failed.iter().map(|(kind, count)| (kind.to_string(), json!(count))).collect();
-        let cost = |cpu: Duration| self.per_message(cpu).map(|(micros, _)| micros);
+        let cost = |spent| self.per_message(spent).map(|(micros, _)| micros);
         json!({
             "url": self.url,
             "loop": if self.rate == 0 { "closed" } else { "open" },
@@ -173,7 +173,7 @@ impl Report {
             "unanswered": counts.unanswered,
             "unsent": counts.unsent,
             "reconnects_failed": counts.refused,
-            "server_cpu_us_per_message": self.cost.server.and_then(cost),
+            "server_cpu_us_per_message": cost(self.cost.server),
             "generator_cpu_us_per_message": cost(self.cost.generator),
             "note": self.cost.note,
         })

@@ -1,6 +1,11 @@
 use super::*;
 use crate::connection::Failure;
 
+fn spent(millis: u64) -> Spent {
+    let (cpu, elapsed) = (Duration::from_millis(millis), Duration::from_secs(2));
+    Spent { cpu, answered: 1_000, elapsed }
+}
+
 fn report() -> Report {
     let mut counts = Counts::new();
     for millis in 1..=1_000_u64 {
@@ -20,12 +25,7 @@ fn report() -> Report {
         message_bytes: 256,
         threads: 1,
         counts,
-        cost: Cost {
-            server: Some(Duration::from_millis(500)),
-            note: None,
-            generator: Duration::from_millis(100),
-            answered: 1_000,
-        },
+        cost: Cost { server: Some(spent(500)), note: None, generator: Some(spent(100)) },
     }
 }
 
@@ -54,6 +54,16 @@ fn the_json_holds_the_same_in_microseconds() {
     assert_eq!(json["server_cpu_us_per_message"], 50.0);
     let p99 = json["latency_us"]["p99"].as_f64().unwrap();
     assert!((989_000.0..992_000.0).contains(&p99), "{p99}");
+}
+
+#[test]
+fn a_cost_that_is_not_known_is_said_to_be_so() {
+    let mut report = report();
+    report.cost = Cost { note: Some("no metrics".to_owned()), ..Cost::default() };
+    let text = report.to_text();
+    assert!(text.contains("server not known  generator not known"), "{text}");
+    assert!(text.ends_with("no metrics\n"), "{text}");
+    assert_eq!(report.to_json()["server_cpu_us_per_message"], Value::Null);
 }
 
 #[test]
