@@ -6,6 +6,8 @@
 //! - which answers are failures is decided here, before the result becomes a record.
 
 use crate::effect::TaskError;
+use crate::step::nests_within;
+use base::limits::NESTING_MAX;
 use expr::{Map, Value};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -58,7 +60,7 @@ pub(crate) enum BadRequest {
     Method { method: String },
     #[error("a url begins with http:// or https:// and a host")]
     Scheme,
-    #[error("a url holds no blanks and no control characters; escape them as in %20")]
+    #[error("a url holds only visible characters of ASCII; escape others as in %20")]
     UrlCharacter,
     #[error("the url is too long: {bytes} bytes, the limit is {URL_BYTES_MAX}")]
     UrlLength { bytes: usize },
@@ -133,7 +135,7 @@ pub(crate) fn check_url(url: &str) -> Result<(), BadRequest> {
     if after.is_none_or(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#'])) {
         return Err(BadRequest::Scheme);
     }
-    if url.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    if !url.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(BadRequest::UrlCharacter);
     }
     if url.len() > URL_BYTES_MAX {
@@ -242,9 +244,7 @@ pub fn response(
     let body = if body.is_empty() {
         Value::Null
     } else if is_json {
-        Value::parse_json(body).map_err(|error| {
-            TaskError::lasting("bad_answer", format!("the answer says it is JSON: {error}"))
-        })?
+        json(body)?
     } else {
         Value::text(text.as_ref())
     };
@@ -254,6 +254,19 @@ pub fn response(
         ("headers", headers),
         ("body", body),
     ]))
+}
+
+/// A body that says it is JSON. It becomes a part of the output, which must not nest deeper than
+/// can be read back.
+fn json(body: &[u8]) -> Result<Value, TaskError> {
+    let bad = |why: &str| {
+        TaskError::lasting("bad_answer", format!("the answer says it is JSON, but {why}"))
+    };
+    let value = Value::parse_json(body).map_err(|error| bad(&error.to_string()))?;
+    if !nests_within(&value, NESTING_MAX - 1) {
+        return Err(bad("it nests too deep"));
+    }
+    Ok(value)
 }
 
 /// `application/json`, or a type with the suffix `+json` (RFC 6839).

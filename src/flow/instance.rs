@@ -12,6 +12,7 @@
 use crate::definition::{Definition, TaskIndex};
 use crate::effect::{Effect, Order, Outcome, TaskError};
 use crate::history::{Change, History, Step};
+use crate::retry::RETRIES_MAX;
 use crate::status::{InstanceStatus, TaskStatus};
 use crate::step::Stepper;
 use base::{InstanceId, Outbox, UnixMicros};
@@ -128,7 +129,7 @@ impl Instance {
             status: InstanceStatus::Running,
             message,
             params,
-            retry,
+            retry: retry.map(|count| count.min(RETRIES_MAX)),
             started: now,
             ended: None,
             limit: timeout.or(definition.timeout).map(|timeout| now + timeout),
@@ -214,6 +215,11 @@ impl Instance {
             Stepper::new(self, definition, now, out).cancel();
         }
         runs
+    }
+
+    /// What the rule's action handed over.
+    pub fn params(&self) -> &Value {
+        &self.params
     }
 
     /// The earliest timer: [`Instance::on_time`] has something to do from then on.

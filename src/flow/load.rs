@@ -121,6 +121,8 @@ impl<'a> Loader<'a> {
         let faults_before = self.faults.len();
         let mut fields = self.keep(Fields::of(self.source, node, "a workflow"))?;
         let id = self.id(&mut fields, "workflow");
+        // For people alone; it stays in the source.
+        self.keep(fields.text("description"));
         let version = self.keep(fields.whole("version", 1..=i64::from(u32::MAX))).flatten();
         let timeout = self.timeout(&mut fields);
         let on_failure = self.on_failure(&mut fields);

@@ -4,12 +4,17 @@ use crate::definition::{Case, Definition, Level, Span, TaskIndex, Work};
 use crate::effect::{LogLine, TaskError, cut};
 use crate::http::{self, HttpRequest};
 use crate::scope::Scope;
+use crate::step::spelled;
 use document::{DURATION_MAX, parse_duration};
 use expr::{Template, Tree, Value};
 use std::time::Duration;
 
 /// The longest text of a line that a workflow logs. Unit: bytes. What is longer is cut.
 const LOG_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
+/// The largest fields of such a line, as they are held in memory. Unit: bytes. A log is for people:
+/// what is larger belongs into an output.
+const LOG_FIELDS_BYTES_MAX: usize = 64 * 1024;
 
 /// What came of beginning a task. `input` is what it was given, null where that says nothing new.
 pub(crate) enum Began {
@@ -53,7 +58,7 @@ pub(crate) fn begin(
                 Span::Fixed(span) => *span,
                 Span::Computed(template) => duration(template, scope)?,
             };
-            let input = Value::map([("for", Value::text(format!("{}ms", span.as_millis())))]);
+            let input = Value::map([("for", Value::text(spelled(span)))]);
             Ok(Began::Waits { input, span })
         }
         Work::Http { with } => {
@@ -101,6 +106,11 @@ fn log(
     let mut message = text(message, "`message`", scope)?;
     cut(&mut message, LOG_MESSAGE_BYTES_MAX);
     let fields = fields.map_or(Ok(Value::Null), |fields| tree(fields, "`fields`", scope))?;
+    let bytes = fields.bytes_estimate();
+    if bytes > LOG_FIELDS_BYTES_MAX {
+        let why = format!("`fields` take {bytes} bytes, the limit is {LOG_FIELDS_BYTES_MAX}");
+        return Err(TaskError::lasting("too_large", why));
+    }
     let input = Value::map([
         ("level", Value::text(level.name())),
         ("message", Value::text(message.as_str())),

@@ -11,6 +11,7 @@ use crate::instance::{Failure, INSTANCE_BYTES_MAX, Instance, OUTPUT_BYTES_MAX, T
 use crate::run::{self, Began};
 use crate::scope::Scope;
 use crate::status::{InstanceStatus, TaskStatus};
+use base::limits::NESTING_MAX;
 use base::{Outbox, UnixMicros};
 use expr::Value;
 use smallvec::SmallVec;
@@ -139,14 +140,14 @@ impl<'a> Stepper<'a> {
         }
         let state = &self.instance.tasks[task.index()];
         let limit = self.timeout(task).unwrap_or_default();
-        let message = format!("attempt {} had no result within {limit:?}", state.attempt);
+        let message = format!("attempt {} had no result within {}", state.attempt, spelled(limit));
         let error = TaskError::passing("timeout", message);
         self.fail(task, error, TaskStatus::Timeout, ordered);
     }
 
     fn expire(&mut self) {
         let limit = self.instance.limit.expect("its timer fired").since(self.instance.started);
-        let message = format!("the workflow had not ended within {limit:?}");
+        let message = format!("the workflow had not ended within {}", spelled(limit));
         self.instance.error =
             Some(Failure { task: None, error: TaskError::lasting("workflow_timeout", message) });
         self.close(&Reason::Borrowed("the workflow took too long"));
@@ -307,9 +308,15 @@ impl<'a> Stepper<'a> {
         true
     }
 
+    /// Counts a value that the instance is about to keep, or says why it cannot keep it.
     fn take_room(&mut self, what: &str, value: &Value) -> Result<(), TaskError> {
         if *value == Value::Null {
             return Ok(());
+        }
+        // What cannot be read back from JSON could be kept here but not in a snapshot.
+        if !nests_within(value, NESTING_MAX) {
+            let message = format!("the {what} nests deeper than {NESTING_MAX} levels");
+            return Err(TaskError::lasting("too_large", message));
         }
         let bytes = value.bytes_estimate();
         let together = self.instance.value_bytes + bytes;
@@ -501,6 +508,29 @@ impl<'a> Stepper<'a> {
         self.instance.history.push(self.now, Change::Instance(status), reason);
         self.out.push(Effect::Ended { instance: self.instance.id, status });
     }
+}
+
+/// Whether lists and maps nest at most `levels` deep. Recursion: ends with `levels`.
+pub(crate) fn nests_within(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::List(elements) => {
+            levels > 0 && elements.iter().all(|element| nests_within(element, levels - 1))
+        }
+        Value::Map(map) => {
+            levels > 0 && map.iter().all(|(_, value)| nests_within(value, levels - 1))
+        }
+        _ => true,
+    }
+}
+
+/// A duration in the largest unit that is exact. Not the standard library's form: this text is a
+/// part of replicated state and must not change with a compiler.
+pub(crate) fn spelled(duration: Duration) -> String {
+    const UNITS: [(u128, &str); 5] =
+        [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+    let millis = duration.as_millis();
+    let exact = UNITS.iter().find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit));
+    exact.map_or_else(|| format!("{millis}ms"), |(unit, name)| format!("{}{name}", millis / unit))
 }
 
 impl Instance {

@@ -49,11 +49,11 @@ fn what_would_break_out_of_its_line_is_refused() {
         (r#"{"url":"http://a","headers":{"x\r\n":"1"}}"#, "`x\r\n` is no name of a header"),
         (
             r#"{"url":"http://a/ b"}"#,
-            "a url holds no blanks and no control characters; escape them as in %20",
+            "a url holds only visible characters of ASCII; escape others as in %20",
         ),
         (
             r#"{"url":"http://a/\n"}"#,
-            "a url holds no blanks and no control characters; escape them as in %20",
+            "a url holds only visible characters of ASCII; escape others as in %20",
         ),
         (r#"{"url":"ftp://a"}"#, "a url begins with http:// or https:// and a host"),
         (r#"{"url":"http:///b"}"#, "a url begins with http:// or https:// and a host"),
@@ -125,7 +125,14 @@ fn any_other_answer_is_an_error_and_only_some_are_worth_another_attempt() {
         assert_eq!(answer(status, &[], body), expected);
     }
     let json = [("content-type", "application/json")];
-    assert!(answer(200, &json, b"{").starts_with("bad_answer lasting the answer says it is JSON:"));
+    assert!(
+        answer(200, &json, b"{").starts_with("bad_answer lasting the answer says it is JSON, but ")
+    );
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    assert!(answer(200, &json, deep(NESTING_MAX - 1).as_bytes()).starts_with('{'));
+    for levels in [NESTING_MAX, NESTING_MAX + 1] {
+        assert!(answer(200, &json, deep(levels).as_bytes()).starts_with("bad_answer lasting"));
+    }
     let large = vec![b'x'; BODY_BYTES_MAX + 1];
     assert!(answer(200, &[], &large).starts_with("too_large lasting the answer has 262145 bytes"));
     // A body that is no text is shown as well as it can be.

@@ -249,8 +249,16 @@ fn definition_of(text: &str) -> Definition {
     definitions.remove(0)
 }
 
+/// The only workflow of a file.
+fn definition_of_file(text: &str) -> Definition {
+    let source = document::Source { name: "example.yaml", text };
+    let mut definitions = load::parse(source).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(definitions.len(), 1);
+    definitions.remove(0)
+}
+
 /// Plays every script of a text; gives the text with what really came of each line.
-fn play(text: &str) -> String {
+fn play(text: &str, definition_of: &dyn Fn(&str) -> Definition) -> String {
     let mut played = String::new();
     for Script { title, workflow, lines } in scripts(text) {
         let definition = definition_of(&workflow);
@@ -270,8 +278,8 @@ fn play(text: &str) -> String {
     played
 }
 
-fn check(text: &str) {
-    let played = play(text);
+fn check(text: &str, definition_of: &dyn Fn(&str) -> Definition) {
+    let played = play(text, definition_of);
     if played.trim_end() != text.trim_end() {
         let differs = played.lines().zip(text.lines()).position(|(left, right)| left != right);
         panic!("line {:?} differs; what came of it is:\n{played}", differs.map(|line| line + 1));
@@ -280,27 +288,41 @@ fn check(text: &str) {
 
 #[test]
 fn tasks_join_as_their_dependencies_ended() {
-    check(include_str!("scripts/join.txt"));
+    check(include_str!("scripts/join.txt"), &definition_of);
 }
 
 #[test]
 fn a_failure_decides_what_still_runs() {
-    check(include_str!("scripts/failure.txt"));
+    check(include_str!("scripts/failure.txt"), &definition_of);
 }
 
 #[test]
 fn attempts_follow_one_another_as_the_policy_says() {
-    check(include_str!("scripts/retry.txt"));
+    check(include_str!("scripts/retry.txt"), &definition_of);
 }
 
 #[test]
 fn timers_fire_in_their_order() {
-    check(include_str!("scripts/time.txt"));
+    check(include_str!("scripts/time.txt"), &definition_of);
 }
 
 #[test]
 fn each_type_does_its_work() {
-    check(include_str!("scripts/types.txt"));
+    check(include_str!("scripts/types.txt"), &definition_of);
+}
+
+#[test]
+fn the_examples_do_what_they_say() {
+    let examples = [
+        include_str!("../../../config/workflows/fraud_check.yaml"),
+        include_str!("../../../config/workflows/order_fulfilment.yaml"),
+        include_str!("../../../config/workflows/user_onboarding.yaml"),
+        include_str!("../../../config/workflows/incident_alert.yaml"),
+    ];
+    let files: Vec<Definition> = examples.into_iter().map(definition_of_file).collect();
+    let text = include_str!("scripts/examples.txt");
+    let named = |name: &str| files.iter().find(|file| file.id == name).expect("an example").clone();
+    check(text, &|workflow| named(workflow.trim()));
 }
 
 #[test]
@@ -351,6 +373,30 @@ fn an_output_that_is_too_large_fails_its_task() {
 }
 
 #[test]
+fn what_nests_too_deep_to_be_read_back_fails_its_task() {
+    let definition = definition_of(
+        "- { id: a, type: log, with: { message: m, fields: { f: '${ input.f }' } } }",
+    );
+    let nested = |levels: usize| format!("{{\"f\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+    // The fields are in a map, which is in the input.
+    for (levels, status) in [(126, InstanceStatus::Completed), (127, InstanceStatus::Failed)] {
+        let mut driver = Driver::new(&definition);
+        driver.line(&format!("start {}", nested(levels)));
+        assert_eq!(driver.instance.expect("started").status(), status, "{levels}");
+    }
+}
+
+#[test]
+fn durations_are_spelled_in_their_largest_exact_unit() {
+    let spelled = |millis| crate::step::spelled(Duration::from_millis(millis));
+    let rows = [(0, "0ms"), (999, "999ms"), (1_000, "1s"), (90_000, "90s"), (3_600_000, "1h")];
+    for (millis, text) in rows {
+        assert_eq!(spelled(millis), text);
+    }
+    assert_eq!(spelled(86_400_000 * 30), "30d");
+}
+
+#[test]
 fn an_instance_takes_no_more_than_its_bound() {
     let tasks: Vec<String> = (0..12)
         .map(|n| format!("- {{ id: t{n}, type: http, with: {{ url: http://a }} }}\n"))
@@ -395,5 +441,5 @@ fn an_instance_refuses_another_definition() {
 
 #[test]
 fn expressions_see_what_has_ended() {
-    check(include_str!("scripts/expressions.txt"));
+    check(include_str!("scripts/expressions.txt"), &definition_of);
 }
