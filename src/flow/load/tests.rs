@@ -81,6 +81,41 @@ fn a_file_holds_one_workflow_or_several() {
 }
 
 #[test]
+fn every_workflow_of_the_guide_can_be_loaded() {
+    let guide = include_str!("../../../docs/WORKFLOWS.md");
+    let blocks: Vec<&str> = guide
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split_once("```").expect("the block has an end").0)
+        .collect();
+    assert!(blocks.len() >= 6, "the guide has its examples");
+    for block in blocks {
+        load(block);
+    }
+    // The fault that the guide shows is the one that is said.
+    let text = "workflow:
+  id: pay
+  tasks:
+    - { id: validate, type: transform, with: 1 }
+    # settle
+    - { id: settle, type: transform, depends_on: [validate], with: \"${ tasks.validate.ouput }\" }
+";
+    let said = parse(Source { name: "pay.yaml", text }).unwrap_err().to_string();
+    assert!(guide.contains(&format!("```text\n{said}\n```")), "{said}");
+    // So are the bounds.
+    let bounds = [
+        format!("| tasks of a workflow | {TASKS_MAX} |"),
+        format!("| a definition | {} KiB as JSON |", DEFINITION_BYTES_MAX / 1024),
+        format!("| retries of a task | {RETRIES_MAX} |"),
+        format!("| an output, in memory | {} MiB |", crate::OUTPUT_BYTES_MAX / 1024 / 1024),
+        format!("in memory | {} MiB |", crate::INSTANCE_BYTES_MAX / 1024 / 1024),
+    ];
+    for bound in bounds {
+        assert!(guide.contains(&bound), "{bound}");
+    }
+}
+
+#[test]
 fn what_is_left_out_has_its_default() {
     let definition =
         load("{ id: a, tasks: [{ id: t, type: http, with: { url: 'http://a' } }] }").remove(0);
