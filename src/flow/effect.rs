@@ -82,6 +82,10 @@ pub struct TaskError {
     pub retryable: bool,
 }
 
+/// The code of an attempt that took too long. Whoever carries an attempt out and gives it up by its
+/// own clock reports it with this code: the task then has the status `timeout`.
+pub const TIMEOUT_CODE: &str = "timeout";
+
 /// The longest code of an error. Unit: bytes.
 pub const ERROR_CODE_BYTES_MAX: usize = 128;
 

@@ -24,7 +24,7 @@ use expr::Value;
 use rkyv::rancor;
 use std::borrow::Cow;
 
-/// The version of the layout. A change of [`Image`] is a new version, never a new meaning.
+/// The version of the layout. A change of the layout is a new version, never a new meaning.
 pub const IMAGE_VERSION: u8 = 1;
 
 /// Stands for "no task" where a task's place is written.

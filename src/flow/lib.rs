@@ -57,7 +57,7 @@ mod view;
 pub use definition::{Definition, Level, OnFailure, RunIf, Task, TaskIndex};
 pub use effect::{
     ERROR_CODE_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, Effect, LogLine, Order, OrderKind, Outcome,
-    TaskError,
+    TIMEOUT_CODE, TaskError,
 };
 pub use graph::TASKS_MAX;
 pub use history::{Change, HISTORY_STEPS_MAX, Step};

@@ -4,7 +4,7 @@
 //! fire: it ends, however the workflow is written.
 
 use crate::definition::{Definition, OnFailure, RunIf, TaskIndex, Work};
-use crate::effect::{Effect, Order, OrderKind, TaskError};
+use crate::effect::{Effect, Order, OrderKind, TIMEOUT_CODE, TaskError};
 use crate::history::{Change, Reason};
 use crate::http::{self, HttpRequest};
 use crate::instance::{Failure, INSTANCE_BYTES_MAX, Instance, OUTPUT_BYTES_MAX, TaskState};
@@ -68,8 +68,11 @@ impl<'a> Stepper<'a> {
             Ok(output) => self.complete(task, output),
             Err(error) => {
                 // Whoever carried the attempt out has given it up, so nothing is left to stop.
-                let status =
-                    if error.code == "timeout" { TaskStatus::Timeout } else { TaskStatus::Failed };
+                let status = if error.code == TIMEOUT_CODE {
+                    TaskStatus::Timeout
+                } else {
+                    TaskStatus::Failed
+                };
                 self.fail(task, error.bounded(), status, false);
             }
         }
@@ -141,7 +144,7 @@ impl<'a> Stepper<'a> {
         let state = &self.instance.tasks[task.index()];
         let limit = self.timeout(task).unwrap_or_default();
         let message = format!("attempt {} had no result within {}", state.attempt, spelled(limit));
-        let error = TaskError::passing("timeout", message);
+        let error = TaskError::passing(TIMEOUT_CODE, message);
         self.fail(task, error, TaskStatus::Timeout, ordered);
     }
 

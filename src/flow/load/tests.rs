@@ -167,3 +167,35 @@ fn the_bounds_of_a_file_hold() {
     assert_eq!(load(&format!("{{\"id\":\"{id}\",\"tasks\":[{}]}}", task(0)))[0].id, id);
     assert!(faults(&format!("{{\"id\":\"{id}i\",\"tasks\":[{}]}}", task(0))).contains("is no id"));
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        cases: 256,
+        failure_persistence: None,
+        ..proptest::prelude::ProptestConfig::default()
+    })]
+
+    /// Nothing that a slip of the hand or of a program makes of a file is a panic, and what is
+    /// still a definition makes itself again.
+    #[test]
+    fn a_mangled_text_is_a_definition_or_a_fault(
+        cuts in proptest::collection::vec((0..2_000_usize, 0..12_usize, "[ a-z${}\\[\\]:,'\"#0-9\n\u{e9}-]{0,4}"), 1..4),
+    ) {
+        let mut text: Vec<char> = EVERYTHING.chars().collect();
+        for (place, count, new) in cuts {
+            let start = place % text.len();
+            let end = (start + count).min(text.len());
+            text.splice(start..end, new.chars());
+        }
+        let text: String = text.into_iter().collect();
+        match parse(Source { name: "w.yaml", text: &text }) {
+            Ok(definitions) => {
+                for definition in definitions {
+                    let again = load(&definition.source).remove(0);
+                    proptest::prop_assert_eq!(again.hash, definition.hash);
+                }
+            }
+            Err(faults) => proptest::prop_assert!(!faults.to_string().is_empty()),
+        }
+    }
+}
