@@ -236,6 +236,12 @@ fn conditions_of_one_group_hold_for_the_same_element() {
         (tags.to_owned(), "{\"t\":\"ba\"}", true),
         (tags.to_owned(), "{\"t\":[\"ba\"]}", false),
         (format!("[{{field: items, op: exists}}, {x1}]"), apart, true),
+        // What an inner array holds is no element of the outer one.
+        (
+            "[{field: x.t, op: contains, value: a}, {field: x.t.u, op: exists}]".to_owned(),
+            r#"{"x":[{"t":["a"]},{"t":[{"u":["a"]}]}]}"#,
+            false,
+        ),
     ];
     for (conditions, message, expected) in rows {
         assert_eq!(fires(&conditions, message), expected, "{conditions}\n{message}");
@@ -509,6 +515,9 @@ fn spell_text(text: &str, prng: &mut Prng, out: &mut String) {
 }
 
 proptest! {
+    // No file of past failures: proptest would put it among the crates, where a folder is a crate.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn the_matcher_and_the_naive_evaluator_agree(
         conditions in prop::collection::vec(condition(), 1..6),

@@ -229,6 +229,9 @@ fn pieces() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    // No file of past failures: proptest would put it among the crates, where a folder is a crate.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn what_serde_json_accepts_is_accepted_and_nothing_else(inside in pieces()) {
         let (paths, _) = paths(&["zzz"]);
