@@ -1,6 +1,7 @@
 //! The answers to submissions: the hot ones, written straight into a reused buffer.
 
-use crate::json::write_string;
+use crate::ApiError;
+use crate::json::{self, write_string};
 use base::MessageId;
 
 /// What became of a submitted message.
@@ -88,6 +89,21 @@ impl<'a> BatchAnswer<'a> {
         }
         self.first = false;
         write_answer(self.out, id, outcome, workflows);
+    }
+
+    /// The next message was not accepted, though the others may have been:
+    /// `{"status":"refused","error":…,"detail":…,"hint":…}`.
+    pub fn push_refused(&mut self, error: &ApiError) {
+        if !self.first {
+            self.out.push(b',');
+        }
+        self.first = false;
+        json::object(self.out, |o| {
+            o.text("status", "refused");
+            o.text("error", error.code.as_str());
+            o.text("detail", &error.detail);
+            o.text("hint", &error.hint);
+        });
     }
 
     /// Ends the answer.

@@ -1,1 +1,28 @@
-//! Where the leaves meet: records, partitions, and the minds that nodes run.
+//! Where the leaves meet: what the log holds ([`record`], [`batch`]), what it does to the state
+//! ([`Globals`], [`Partition`]), and the two pure minds that every coordinator runs:
+//! [`ShardCore`] on each core that serves, [`ConsensusCore`] on the one that keeps the log.
+//!
+//! Whoever drives a mind (a role in `shards/`, or the simulator) calls its `on_…` and carries out
+//! the effects. Nothing here waits, reads a clock or touches a device.
+
+pub mod batch;
+mod clock;
+pub mod consensus;
+mod globals;
+mod keys;
+pub mod message;
+mod metrics;
+mod partition;
+pub mod record;
+mod shard;
+mod shelf;
+pub mod snapshot;
+
+pub use clock::StampClock;
+pub use consensus::{
+    ConsensusConfig, ConsensusCore, ConsensusEffect, Replay, SnapshotEffect, Start,
+};
+pub use globals::{Admission, Changed, Globals, Refusal};
+pub use metrics::{ConsensusMetrics, ShardMetrics};
+pub use partition::{CancelOutcome, InstanceRow, Outcome, Partition, PartitionEffect};
+pub use shard::{Birth, OrderId, RequestId, ShardConfig, ShardCore, ShardEffect, limits};

@@ -1,1 +1,14 @@
-//! A world to run nodes in: virtual time, a lying disk, crashes, from one seed.
+//! A world to run a node in: virtual time, seeded scheduling of cores, a disk that lies, crashes.
+//! One seed decides everything; the same seed replays exactly.
+//!
+//! The world pumps the same minds that the roles in `shards/` pump ([`engine::ConsensusCore`],
+//! [`engine::ShardCore`]) and checks after every crash and at the end that nothing acknowledged is
+//! lost and nothing is there twice.
+
+mod disk;
+mod node;
+mod world;
+
+pub use disk::Disk;
+pub use node::{Event, Node, NodeConfig};
+pub use world::{Faults, Report, World};

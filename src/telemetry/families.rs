@@ -81,6 +81,7 @@ macro_rules! families {
 families! {
     counters {
         MESSAGES_RECEIVED = "distric_messages_received_total" in One, "Messages by what became of them (label outcome: accepted, duplicate, conflict, refused).";
+        BATCHES_REMATCHED = "distric_batches_rematched_total" in One, "Times a core's batches were matched again, as the catalogue changed under them.";
         RULES_MATCHED = "distric_rules_matched_total" in One, "Rules that messages matched.";
         WORKFLOWS_STARTED = "distric_workflows_started_total" in One, "Instances started.";
         WORKFLOWS_FINISHED = "distric_workflows_finished_total" in One, "Instances ended, by their last state (label status).";

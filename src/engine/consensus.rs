@@ -1,0 +1,545 @@
+//! The mind of the consensus core: session batches in, one replicated log out.
+//!
+//! It joins session batches into entries, proposes them to the group, has the journal make them
+//! durable, hands what is committed to every shard, makes the log's time, and decides when a
+//! snapshot is taken and what of the journal may go.
+//!
+//! Invariants:
+//! - nothing is proposed on a node that does not lead, nor without room for it in the journal
+//!   (SOUNDNESS 3, 11);
+//! - entries reach every shard in the log's order, none left out;
+//! - the lag between what is handed out and what every shard has applied is bounded;
+//! - the journal is compacted only below a snapshot that is durable (SOUNDNESS 21).
+
+mod batcher;
+mod replay;
+mod snapshots;
+
+#[cfg(test)]
+mod tests;
+
+pub use replay::Replay;
+pub use snapshots::SnapshotEffect;
+
+use crate::batch::join;
+use crate::clock::StampClock;
+use crate::message::{
+    Answer, Committed, ConsensusStatus, NotTaken, Question, ToConsensus, ToShard,
+};
+use crate::metrics::ConsensusMetrics;
+use base::{CoreId, Instant, NodeId, Now, Outbox, UnixMicros};
+use batcher::Batcher;
+use bytes::Bytes;
+use journal::{Buffers, Journal, Token};
+use quorum::{Entry, EntryKind, Group, HardState, Role};
+use snapshots::Snapshots;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// One tick of Raft.
+const TICK: Duration = Duration::from_millis(10);
+/// A late wake-up counts at most so many ticks: a paused process must not call an election before
+/// it has looked at its mail.
+const LATE_TICKS_MAX: u32 = 2;
+/// Between two entries made for time alone. Timers are this exact.
+const TIME_ENTRY_INTERVAL: Duration = Duration::from_millis(5);
+/// Handed out and not yet applied on every shard. Unit: bytes. More waits in the log.
+const UNAPPLIED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Headers that an entry adds to its sections in the journal. Unit: bytes, rounded up.
+const ENTRY_HEADERS_BYTES: u64 = 8 * 1024;
+
+/// What a consensus core is told at its start.
+#[derive(Clone, Copy, Debug)]
+pub struct ConsensusConfig {
+    /// This node.
+    pub node: NodeId,
+    /// How many shards there are.
+    pub shards: u16,
+    /// Decides every random choice.
+    pub seed: u64,
+    /// A snapshot is taken when the journal is larger. Unit: bytes.
+    pub snapshot_journal_bytes: u64,
+}
+
+/// What a node starts from, after its journal was read.
+#[derive(Debug)]
+pub struct Start<A: Buffers> {
+    /// The journal, its tail on the way to a new segment.
+    pub journal: Journal<A>,
+    /// Term and vote as they were left.
+    pub term: u64,
+    /// See `term`.
+    pub vote: u64,
+    /// The commit index, never above what is durable.
+    pub commit: u64,
+    /// Index and term of the last entry handed to the shards, by snapshot or replay.
+    pub delivered: (u64, u64),
+    /// The log's time there.
+    pub stamp: UnixMicros,
+    /// Entries above `delivered`.
+    pub tail: Vec<Entry>,
+    /// Index and size of the snapshot the node started from; zeros when there was none.
+    pub snapshot: (u64, u64),
+}
+
+/// An order to whoever drives the consensus core.
+#[derive(Debug)]
+pub enum ConsensusEffect<B> {
+    /// To the journal's files.
+    Journal(journal::Effect<B>),
+    /// To a shard.
+    ToShard {
+        /// Which.
+        to: CoreId,
+        /// What.
+        message: ToShard,
+    },
+    /// To the snapshot files.
+    Snapshot(SnapshotEffect),
+    /// Something an operator should see.
+    Notice(String),
+}
+
+/// The mind of the consensus core.
+#[derive(Debug)]
+pub struct ConsensusCore<A: Buffers> {
+    config: ConsensusConfig,
+    group: Group,
+    journal: Journal<A>,
+    batcher: Batcher,
+    clock: StampClock,
+    snapshots: Snapshots,
+    metrics: ConsensusMetrics,
+    leading: bool,
+    has_space: bool,
+    stopping: bool,
+    /// The last index proposed or recovered.
+    last_proposed: u64,
+    /// When entries were proposed, for the commit's duration.
+    proposed_at: VecDeque<(u64, Instant)>,
+    /// Per shard: what it has applied, when its next timer is due, the round it must leave.
+    shards: Vec<Shard>,
+    /// Handed out and not yet applied everywhere: index, bytes.
+    unapplied: VecDeque<(u64, usize)>,
+    unapplied_bytes: usize,
+    /// Where each term begins in the log, from the last snapshot's on: index, term.
+    terms: VecDeque<(u64, u64)>,
+    delivered: (u64, u64),
+    applied: u64,
+    next_tick: Instant,
+    last_time_entry: Option<Instant>,
+    group_out: Outbox<quorum::Effect>,
+    journal_out: Outbox<journal::Effect<A::Buffer>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Shard {
+    applied: u64,
+    wake: Option<UnixMicros>,
+    refused_round: Option<u32>,
+}
+
+impl<A: Buffers> ConsensusCore<A> {
+    /// A node that continues where its journal ends.
+    pub fn new(config: ConsensusConfig, start: Start<A>, now: Now) -> Self {
+        let last = start.tail.last().map_or(start.delivered.0, |entry| entry.index);
+        let group = Group::new(quorum::Config {
+            node: config.node,
+            voters: vec![config.node],
+            seed: config.seed,
+            hard_state: HardState { term: start.term, vote: start.vote, commit: start.commit },
+            applied: start.delivered,
+            entries: start.tail,
+        });
+        let shard = Shard { applied: start.delivered.0, ..Shard::default() };
+        Self {
+            group,
+            journal: start.journal,
+            batcher: Batcher::default(),
+            clock: StampClock::new(start.stamp),
+            snapshots: Snapshots::new(start.snapshot, config.snapshot_journal_bytes),
+            metrics: ConsensusMetrics::new(),
+            leading: false,
+            has_space: true,
+            stopping: false,
+            last_proposed: last,
+            proposed_at: VecDeque::new(),
+            shards: vec![shard; usize::from(config.shards)],
+            unapplied: VecDeque::new(),
+            unapplied_bytes: 0,
+            terms: VecDeque::from([start.delivered]),
+            delivered: start.delivered,
+            applied: start.delivered.0,
+            next_tick: now.instant + TICK,
+            last_time_entry: None,
+            group_out: Outbox::new(),
+            journal_out: Outbox::new(),
+            config,
+        }
+    }
+
+    /// Takes office: a lone voter needs nobody's leave.
+    pub fn on_start(&mut self, now: Now, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
+        let mut effects = std::mem::take(&mut self.group_out);
+        self.group.on_campaign(&mut effects);
+        self.group_out = effects;
+        self.pump(now, out);
+    }
+
+    /// A shard's message.
+    pub fn on_packet(
+        &mut self,
+        now: Now,
+        from: CoreId,
+        message: ToConsensus,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) {
+        match message {
+            ToConsensus::Submit { number, round, records, section } => {
+                self.on_submit(now, from, (number, round), records, section, out);
+            }
+            ToConsensus::Wake { due } => self.shards[usize::from(from.0)].wake = due,
+            ToConsensus::Applied { index } => self.on_applied(from, index),
+            ToConsensus::Image { part, applied, partitions, bytes } => {
+                let at = (applied, self.term_of(applied));
+                self.snapshots.on_image(part, at, partitions, &bytes, out);
+            }
+            ToConsensus::Ask { ticket, question } => {
+                let answer = self.answer(&question);
+                let message = ToShard::Answer { ticket, from: None, answer };
+                out.push(ConsensusEffect::ToShard { to: from, message });
+            }
+        }
+    }
+
+    /// The end of a round of inputs: entries are made of what was gathered.
+    pub fn on_flush(&mut self, now: Now, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
+        self.propose(now, out);
+        self.snapshots.consider(
+            self.journal.bytes(),
+            self.leading && self.applied > 0,
+            self.config.shards,
+            out,
+        );
+    }
+
+    /// A journal effect was carried out.
+    pub fn on_journal_done(
+        &mut self,
+        now: Now,
+        token: Token,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) {
+        self.journal.on_done(now.instant, token, &mut self.journal_out);
+        self.pump(now, out);
+    }
+
+    /// There was no space for a new segment.
+    pub fn on_prepare_failed(
+        &mut self,
+        now: Now,
+        token: Token,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) {
+        self.journal.on_prepare_failed(now.instant, token, &mut self.journal_out);
+        if self.has_space {
+            self.has_space = false;
+            out.push(ConsensusEffect::Notice(format!(
+                "no space for another journal segment: {} bytes are left before new messages are \
+                 refused; free space in the data directory's file system",
+                self.journal.room()
+            )));
+        }
+        self.pump(now, out);
+    }
+
+    /// The last snapshot effect was carried out.
+    pub fn on_snapshot_done(
+        &mut self,
+        now: Now,
+        result: Result<(), String>,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) {
+        if let Some(through) = self.snapshots.on_done(now.instant, result, out) {
+            self.journal.compact(through, &mut self.journal_out);
+            while self.terms.get(1).is_some_and(|(first, _)| *first <= through) {
+                self.terms.pop_front();
+            }
+        }
+        self.pump(now, out);
+    }
+
+    /// When to call [`Self::on_deadline`].
+    pub fn deadline(&self, now: Now) -> Instant {
+        let mut next = self.next_tick;
+        let mut at_most = |due: Option<Instant>| next = due.map_or(next, |due| next.min(due));
+        at_most(self.journal.deadline());
+        at_most(self.batcher.deadline().filter(|_| self.journal.writes_in_flight() < 2));
+        at_most(self.time_entry_due(now));
+        at_most(self.snapshots.deadline());
+        next
+    }
+
+    /// The deadline has come.
+    pub fn on_deadline(&mut self, now: Now, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
+        let mut ticks = 0;
+        while self.next_tick <= now.instant {
+            self.next_tick = self.next_tick + TICK;
+            ticks += 1;
+            if ticks <= LATE_TICKS_MAX {
+                self.group.on_tick(&mut self.group_out);
+            } else {
+                self.next_tick = self.next_tick.max(now.instant);
+            }
+        }
+        if self.journal.deadline().is_some_and(|due| due <= now.instant) {
+            self.journal.on_deadline(now.instant, &mut self.journal_out);
+        }
+        self.snapshots.on_deadline(now.instant);
+        self.pump(now, out);
+        self.on_flush(now, out);
+    }
+
+    /// The node stops: session batches are refused from now on.
+    pub fn on_stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Whether everything taken is durable and handed out.
+    pub fn is_drained(&self) -> bool {
+        self.batcher.is_empty() && self.journal.durable() >= self.last_proposed
+    }
+
+    /// The core's metric cells, for what its driver counts.
+    pub fn metrics(&self) -> &ConsensusMetrics {
+        &self.metrics
+    }
+
+    fn on_submit(
+        &mut self,
+        now: Now,
+        from: CoreId,
+        (number, round): (u64, u32),
+        records: u32,
+        section: Bytes,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) {
+        let shard = &mut self.shards[usize::from(from.0)];
+        // Until the shard has heard of the refusal, all it sends belongs to the refused round.
+        if shard.refused_round == Some(round) {
+            return;
+        }
+        let needed = self.batcher.bytes() + section.len() as u64 + ENTRY_HEADERS_BYTES;
+        let why = if self.stopping {
+            NotTaken::Stopping
+        } else if !self.leading {
+            NotTaken::NoLeader
+        } else if self.journal.room() < needed {
+            NotTaken::NoSpace
+        } else {
+            self.has_space = true;
+            self.batcher.push(now.instant, records, section);
+            return;
+        };
+        self.has_space &= why != NotTaken::NoSpace;
+        shard.refused_round = Some(round);
+        let message = ToShard::Refused { number, round, why };
+        out.push(ConsensusEffect::ToShard { to: from, message });
+    }
+
+    fn on_applied(&mut self, from: CoreId, index: u64) {
+        self.shards[usize::from(from.0)].applied = index;
+        let applied = self.shards.iter().map(|shard| shard.applied).min().unwrap_or(index);
+        if applied <= self.applied {
+            return;
+        }
+        self.applied = applied;
+        while let Some(&(index, bytes)) = self.unapplied.front()
+            && index <= applied
+        {
+            self.unapplied_bytes -= bytes;
+            self.unapplied.pop_front();
+        }
+        self.group.on_applied(applied);
+    }
+
+    /// The term of an entry that was handed out since the last snapshot.
+    fn term_of(&self, index: u64) -> u64 {
+        let found = self.terms.iter().rev().find(|(first, _)| *first <= index);
+        found.expect("terms are kept from the last snapshot on").1
+    }
+
+    fn propose(&mut self, now: Now, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
+        while self.leading && self.unapplied_bytes < UNAPPLIED_BYTES_MAX {
+            let idle = self.journal.durable() >= self.last_proposed;
+            let free = self.journal.writes_in_flight() < 2;
+            let due_for_time = self.time_entry_due(now).is_some_and(|due| due <= now.instant);
+            if self.batcher.is_empty() && !(due_for_time && idle) {
+                break;
+            }
+            if !(idle || free && self.batcher.is_due(now.instant)) {
+                break;
+            }
+            if self.journal.room() < ENTRY_HEADERS_BYTES {
+                break;
+            }
+            self.last_time_entry = Some(now.instant);
+            let (sections, records) = self.batcher.take();
+            self.metrics.batch_records.observe(records);
+            let data = join(self.clock.stamp(now), &sections);
+            match self.group.on_propose(data, &mut self.group_out) {
+                Ok(()) => {
+                    self.last_proposed += 1;
+                    self.proposed_at.push_back((self.last_proposed, now.instant));
+                }
+                Err(error) => {
+                    // The role is told in `pump`, which also refuses what comes next. What was
+                    // gathered is lost to this node only; its sessions hear of the role.
+                    out.push(ConsensusEffect::Notice(error.to_string()));
+                }
+            }
+            self.pump(now, out);
+        }
+    }
+
+    /// When an entry must be made for time alone: some shard has a timer.
+    fn time_entry_due(&self, now: Now) -> Option<Instant> {
+        let due = self.shards.iter().filter_map(|shard| shard.wake).min()?;
+        if !self.leading || self.stopping {
+            return None;
+        }
+        let at = now.instant + self.clock.until(due, now);
+        Some(match self.last_time_entry {
+            Some(last) => at.max(last + TIME_ENTRY_INTERVAL),
+            None => at,
+        })
+    }
+
+    /// Carries group and journal on until neither has anything more to say.
+    fn pump(&mut self, now: Now, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
+        while !self.group_out.is_empty() || !self.journal_out.is_empty() {
+            for effect in self.group_out.take() {
+                self.on_group_effect(now, effect, out);
+            }
+            for effect in self.journal_out.take() {
+                match effect {
+                    journal::Effect::Durable { through } => {
+                        self.group.on_durable(through, &mut self.group_out);
+                    }
+                    journal::Effect::VoteDurable => {
+                        self.group.on_vote_durable(&mut self.group_out);
+                    }
+                    effect => out.push(ConsensusEffect::Journal(effect)),
+                }
+            }
+        }
+    }
+
+    fn on_group_effect(
+        &mut self,
+        now: Now,
+        effect: quorum::Effect,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) {
+        match effect {
+            quorum::Effect::Vote { term, vote } => {
+                self.journal.on_vote(term, vote, &mut self.journal_out);
+            }
+            quorum::Effect::Append { entries, commit } => {
+                let entries: Vec<journal::Entry> = entries.into_iter().map(to_journal).collect();
+                self.last_proposed = entries.last().map_or(self.last_proposed, |last| last.index);
+                self.journal.on_append(now.instant, entries, commit, &mut self.journal_out);
+            }
+            quorum::Effect::Committed { entries } => self.deliver(now, entries, out),
+            quorum::Effect::Role(status) => {
+                let leading = status.role == Role::Leader;
+                if leading && !self.leading {
+                    self.clock.on_office(now);
+                    self.metrics.leader_changes.increment();
+                }
+                self.leading = leading;
+                for shard in &mut self.shards {
+                    shard.refused_round = None;
+                }
+                self.tell_all(out, || ToShard::Role { leading, term: status.term });
+            }
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        now: Now,
+        entries: Vec<Entry>,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) {
+        let mut committed = Vec::with_capacity(entries.len());
+        for entry in entries {
+            assert_eq!(entry.index, self.delivered.0 + 1, "entries are handed out in order");
+            assert_eq!(entry.kind, EntryKind::Normal, "one voter's membership never changes");
+            if entry.term != self.delivered.1 {
+                self.terms.push_back((entry.index, entry.term));
+            }
+            self.delivered = (entry.index, entry.term);
+            self.unapplied.push_back((entry.index, entry.data.len()));
+            self.unapplied_bytes += entry.data.len();
+            while let Some(&(index, at)) = self.proposed_at.front()
+                && index <= entry.index
+            {
+                self.metrics.commit_duration.observe_duration(now.instant.since(at));
+                self.proposed_at.pop_front();
+            }
+            committed.push(Committed { index: entry.index, term: entry.term, data: entry.data });
+        }
+        self.tell_all(out, || ToShard::Committed(committed.clone()));
+    }
+
+    fn tell_all(
+        &self,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+        message: impl Fn() -> ToShard,
+    ) {
+        for to in (0..self.config.shards).map(CoreId) {
+            out.push(ConsensusEffect::ToShard { to, message: message() });
+        }
+    }
+
+    fn answer(&self, question: &Question) -> Answer {
+        let status = self.status();
+        match question {
+            Question::Metrics => {
+                let metrics = &self.metrics;
+                metrics.term.set_count(status.term);
+                metrics.commit.set_count(status.commit);
+                metrics.applied.set_count(status.applied);
+                metrics.journal_bytes.set_count(status.journal_bytes);
+                metrics.waiting.set_count(self.batcher.len() as u64);
+                Answer::Metrics(Box::new(metrics.registry().snapshot()))
+            }
+            Question::Status => Answer::Consensus(status),
+            question => unreachable!("{question:?} is not for the consensus core"),
+        }
+    }
+
+    /// How the group fares.
+    pub fn status(&self) -> ConsensusStatus {
+        let group = self.group.status();
+        ConsensusStatus {
+            leading: self.leading,
+            leader: group.leader,
+            term: group.term,
+            commit: group.commit,
+            applied: self.applied,
+            has_space: self.has_space,
+            journal_bytes: self.journal.bytes(),
+        }
+    }
+}
+
+fn to_journal(entry: Entry) -> journal::Entry {
+    journal::Entry {
+        index: entry.index,
+        term: entry.term,
+        kind: entry.kind.code(),
+        data: entry.data,
+    }
+}

@@ -1,0 +1,163 @@
+//! When a snapshot is taken, and how: the globals first, then one partition after the other, so
+//! that work goes on between them.
+//!
+//! Invariants (SOUNDNESS 21):
+//! - a snapshot's index is its globals' index; no partition's image is older;
+//! - one snapshot is under way at most, and one image of it is in memory;
+//! - the journal may be compacted only once the whole snapshot is durable under its name.
+
+use super::ConsensusEffect;
+use crate::message::{Part, ToShard};
+use crate::snapshot;
+use base::{CoreId, Instant, Outbox, PartitionId};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// After a snapshot that failed (a full disk, say), the next try comes so much later.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// What is to be done with snapshot files. One at a time: each is answered by
+/// [`super::ConsensusCore::on_snapshot_done`] before the next comes.
+#[derive(Debug)]
+pub enum SnapshotEffect {
+    /// Begin a new, unnamed file with these bytes.
+    Begin {
+        /// The file's beginning.
+        bytes: Vec<u8>,
+    },
+    /// Append.
+    Write {
+        /// What to append.
+        bytes: Vec<u8>,
+    },
+    /// Append, make durable, give it its name, make that durable, then remove older snapshots.
+    Finish {
+        /// The snapshot's index, which is in its name.
+        index: u64,
+        /// What to append.
+        bytes: Vec<u8>,
+    },
+    /// Remove the unnamed file.
+    Abandon,
+}
+
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    /// Index and size of the last one.
+    last: (u64, u64),
+    journal_bytes: u64,
+    under_way: Option<UnderWay>,
+    retry_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    index: u64,
+    bytes: u64,
+    /// Parts still to be taken, with the shard to ask.
+    left: VecDeque<(CoreId, Part)>,
+    shards: u16,
+    /// An effect is with the driver; the last one when true.
+    finishing: bool,
+}
+
+impl Snapshots {
+    pub(super) fn new(last: (u64, u64), journal_bytes: u64) -> Self {
+        Self { last, journal_bytes, under_way: None, retry_at: None }
+    }
+
+    /// Begins a snapshot when the journal has grown over the limit and over twice the last one.
+    pub(super) fn consider<B>(
+        &mut self,
+        journal_bytes: u64,
+        may: bool,
+        shards: u16,
+        out: &mut Outbox<ConsensusEffect<B>>,
+    ) {
+        let due = journal_bytes > self.journal_bytes.max(2 * self.last.1);
+        if !due || !may || self.under_way.is_some() || self.retry_at.is_some() {
+            return;
+        }
+        self.under_way =
+            Some(UnderWay { index: 0, bytes: 0, left: VecDeque::new(), shards, finishing: false });
+        ask(CoreId(0), Part::Globals, out);
+    }
+
+    /// An image came from a shard.
+    pub(super) fn on_image<B>(
+        &mut self,
+        part: Part,
+        (applied, term): (u64, u64),
+        partitions: u16,
+        image: &[u8],
+        out: &mut Outbox<ConsensusEffect<B>>,
+    ) {
+        let Some(now) = &mut self.under_way else { return };
+        let bytes = snapshot::chunk(part, applied, term, image);
+        now.bytes += bytes.len() as u64;
+        let effect = match part {
+            Part::Globals => {
+                now.index = applied;
+                now.left = (0..partitions)
+                    .map(|id| (CoreId(id % now.shards), Part::Partition(PartitionId(id))))
+                    .collect();
+                SnapshotEffect::Begin { bytes }
+            }
+            Part::Partition(_) => {
+                assert!(applied >= now.index, "no partition's image is older than the globals'");
+                SnapshotEffect::Write { bytes }
+            }
+        };
+        out.push(ConsensusEffect::Snapshot(effect));
+    }
+
+    /// The driver is done with an effect. Returns the index that the journal may be compacted
+    /// through once a snapshot is complete.
+    pub(super) fn on_done<B>(
+        &mut self,
+        now: Instant,
+        result: Result<(), String>,
+        out: &mut Outbox<ConsensusEffect<B>>,
+    ) -> Option<u64> {
+        let under_way = self.under_way.as_mut()?;
+        if let Err(reason) = result {
+            out.push(ConsensusEffect::Notice(format!(
+                "a snapshot could not be written: {reason}; the next try is in {} s, and until \
+                 then the journal grows",
+                RETRY.as_secs()
+            )));
+            self.under_way = None;
+            self.retry_at = Some(now + RETRY);
+            out.push(ConsensusEffect::Snapshot(SnapshotEffect::Abandon));
+            return None;
+        }
+        if under_way.finishing {
+            self.last = (under_way.index, under_way.bytes);
+            self.under_way = None;
+            return Some(self.last.0);
+        }
+        if let Some((core, part)) = under_way.left.pop_front() {
+            ask(core, part, out);
+        } else {
+            under_way.finishing = true;
+            let index = under_way.index;
+            let bytes = snapshot::trailer(index);
+            out.push(ConsensusEffect::Snapshot(SnapshotEffect::Finish { index, bytes }));
+        }
+        None
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    pub(super) fn on_deadline(&mut self, now: Instant) {
+        if self.retry_at.is_some_and(|due| due <= now) {
+            self.retry_at = None;
+        }
+    }
+}
+
+fn ask<B>(to: CoreId, part: Part, out: &mut Outbox<ConsensusEffect<B>>) {
+    out.push(ConsensusEffect::ToShard { to, message: ToShard::TakeImage(part) });
+}

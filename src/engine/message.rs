@@ -1,0 +1,211 @@
+//! What the cores of one node tell each other. Batches are the elements: the cost of a hand-over
+//! is paid once for many records.
+
+use crate::partition::{InstanceRow, Outcome};
+use api::{InstancesQuery, Response, Route};
+use base::{CoreId, PartitionId, UnixMicros};
+use bytes::Bytes;
+
+/// An element of the mesh between cores.
+#[derive(Debug)]
+pub enum Packet {
+    /// For the core that hosts consensus.
+    Consensus(ToConsensus),
+    /// For a shard.
+    Shard(ToShard),
+}
+
+/// What shards tell the consensus core.
+#[derive(Debug)]
+pub enum ToConsensus {
+    /// A sealed session batch.
+    Submit {
+        /// The number in its session.
+        number: u64,
+        /// The session's round: see [`ToShard::Refused`].
+        round: u32,
+        /// How many records it holds.
+        records: u32,
+        /// The section.
+        section: Bytes,
+    },
+    /// The shard's next timer. The log's time must pass it, even when nothing else happens.
+    Wake {
+        /// When it is due; none when there is no timer.
+        due: Option<UnixMicros>,
+    },
+    /// Everything up to here is applied on the shard.
+    Applied {
+        /// The index.
+        index: u64,
+    },
+    /// An image that [`ToShard::TakeImage`] asked for.
+    Image {
+        /// What it is an image of.
+        part: Part,
+        /// The last entry in it.
+        applied: u64,
+        /// How many partitions the state is cut into.
+        partitions: u16,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// A question; answered by [`ToShard::Answer`].
+    Ask {
+        /// Repeated in the answer.
+        ticket: u64,
+        /// What is asked.
+        question: Question,
+    },
+}
+
+/// A part of the state that has an image of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The global part. It is taken first, so that no partition's image is older.
+    Globals,
+    /// One partition.
+    Partition(PartitionId),
+}
+
+/// An entry of the log that is committed.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// Its index.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
+    /// The batch; empty where a leader took office.
+    pub data: Bytes,
+}
+
+/// What a shard is told.
+#[derive(Debug)]
+pub enum ToShard {
+    /// Images to start from, this shard's partitions among them. Comes before any entry.
+    Restore {
+        /// The global part.
+        globals: Bytes,
+        /// Every partition this shard hosts.
+        partitions: Vec<Bytes>,
+    },
+    /// Entries to apply, in order.
+    Committed(Vec<Committed>),
+    /// Whether this node leads, and in which term.
+    Role {
+        /// Whether it leads.
+        leading: bool,
+        /// The term.
+        term: u64,
+    },
+    /// A session batch, and all after it of the same round, was not taken into the log. The shard
+    /// goes on under the same number in a new round.
+    Refused {
+        /// The first batch that was refused.
+        number: u64,
+        /// Its round.
+        round: u32,
+        /// Why.
+        why: NotTaken,
+    },
+    /// An image is wanted.
+    TakeImage(Part),
+    /// Another shard applied records of this shard's session.
+    Outcomes(Vec<(u64, u32, Outcome)>),
+    /// Another shard's question.
+    Ask {
+        /// Repeated in the answer.
+        ticket: u64,
+        /// What is asked.
+        question: Question,
+    },
+    /// An answer to a question of this shard.
+    Answer {
+        /// The question's.
+        ticket: u64,
+        /// Who answers; none for the consensus core.
+        from: Option<CoreId>,
+        /// What it says.
+        answer: Answer,
+    },
+}
+
+/// Why a session batch was not taken into the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// The disk has no room for it.
+    NoSpace,
+    /// This node does not lead.
+    NoLeader,
+    /// The node stops.
+    Stopping,
+}
+
+/// A question between cores.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// What a partition of the asked shard says to a request for one message or instance.
+    Read(Route),
+    /// A page of instances.
+    List(InstancesQuery),
+    /// Answered once everything up to the index is applied.
+    AppliedThrough(u64),
+    /// Metrics of the core.
+    Metrics,
+    /// How the core fares.
+    Status,
+}
+
+/// What a core answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// A whole answer to a client.
+    Response(Response),
+    /// Rows of a page, newest first, and whether there are more.
+    Rows {
+        /// The rows.
+        rows: Vec<InstanceRow>,
+        /// Whether older ones were left out.
+        more: bool,
+    },
+    /// The index is applied.
+    Applied,
+    /// The core's metrics.
+    Metrics(Box<telemetry::Snapshot>),
+    /// How a shard fares.
+    Shard(ShardStatus),
+    /// How the group fares.
+    Consensus(ConsensusStatus),
+}
+
+/// How a shard fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardStatus {
+    /// Partitions it hosts.
+    pub partitions: u32,
+    /// Unfinished instances.
+    pub running: u64,
+    /// The last entry applied.
+    pub applied: u64,
+    /// Client connections open, as the ingress last said.
+    pub connections: u64,
+}
+
+/// How the group fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConsensusStatus {
+    /// Whether this node leads.
+    pub leading: bool,
+    /// The leader, 0 when unknown.
+    pub leader: u64,
+    /// The term.
+    pub term: u64,
+    /// The last index known committed.
+    pub commit: u64,
+    /// The last index applied on every core.
+    pub applied: u64,
+    /// Whether there is room for more.
+    pub has_space: bool,
+    /// The journal's live size. Unit: bytes.
+    pub journal_bytes: u64,
+}

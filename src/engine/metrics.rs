@@ -1,0 +1,115 @@
+//! The metric cells of the minds: plain cells of one core, merged when somebody asks.
+
+use flow::InstanceStatus;
+use std::time::Duration;
+use telemetry::{Counter, Gauge, Histogram, Registry, families};
+
+/// What a shard counts.
+#[derive(Debug)]
+pub struct ShardMetrics {
+    registry: Registry,
+    /// Messages by what became of them.
+    pub(crate) accepted: Counter,
+    pub(crate) duplicate: Counter,
+    pub(crate) conflict: Counter,
+    pub(crate) refused: Counter,
+    /// Workflow instances started.
+    pub(crate) started: Counter,
+    /// Session batches made anew because the catalogue changed under them.
+    pub(crate) rematched: Counter,
+    /// Unfinished instances.
+    pub(crate) running: Gauge,
+    /// Outgoing calls under way.
+    pub(crate) calls: Gauge,
+    /// The catalogue's version.
+    pub(crate) catalogue: Gauge,
+    /// What the partitions hold.
+    pub(crate) state_bytes: Gauge,
+    /// Bytes that wait for the log.
+    pub(crate) unanswered: Gauge,
+    /// Time to match and gather one message; observed by whoever holds the clock.
+    pub rule_evaluation: Histogram,
+}
+
+impl ShardMetrics {
+    pub(crate) fn new(core: u16) -> Self {
+        let registry = Registry::new();
+        let received =
+            |outcome| registry.counter(&families::MESSAGES_RECEIVED, &[("outcome", outcome)]);
+        let core = core.to_string();
+        let labels = [("core", core.as_str()), ("queue", "unanswered_bytes")];
+        Self {
+            accepted: received("accepted"),
+            duplicate: received("duplicate"),
+            conflict: received("conflict"),
+            refused: received("refused"),
+            started: registry.counter(&families::WORKFLOWS_STARTED, &[]),
+            rematched: registry.counter(&families::BATCHES_REMATCHED, &[]),
+            running: registry.gauge(&families::WORKFLOWS_RUNNING, &[]),
+            calls: registry.gauge(&families::TASKS_RUNNING, &[]),
+            catalogue: registry.gauge(&families::CATALOGUE_VERSION, &[]),
+            state_bytes: registry.gauge(&families::STATE_BYTES, &[]),
+            unanswered: registry.gauge(&families::QUEUE_DEPTH, &labels),
+            rule_evaluation: registry.histogram(&families::RULE_EVALUATION, &[]),
+            registry,
+        }
+    }
+
+    /// The registry, for what else lives on the core.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// An instance ended.
+    pub(crate) fn ended(&self, status: InstanceStatus, took: Duration) {
+        let labels = [("status", status.name())];
+        self.registry.counter(&families::WORKFLOWS_FINISHED, &labels).increment();
+        self.registry.histogram(&families::WORKFLOW_DURATION, &labels).observe_duration(took);
+    }
+}
+
+/// What the consensus core counts.
+#[derive(Debug)]
+pub struct ConsensusMetrics {
+    registry: Registry,
+    pub(crate) leader_changes: Counter,
+    pub(crate) term: Gauge,
+    pub(crate) commit: Gauge,
+    pub(crate) applied: Gauge,
+    pub(crate) journal_bytes: Gauge,
+    pub(crate) batch_records: Histogram,
+    pub(crate) commit_duration: Histogram,
+    pub(crate) waiting: Gauge,
+    /// Bytes written to the journal; counted by whoever writes.
+    pub journal_written: Counter,
+    /// Times the journal was made durable.
+    pub journal_syncs: Counter,
+    /// How long that took.
+    pub journal_sync_duration: Histogram,
+}
+
+impl ConsensusMetrics {
+    pub(crate) fn new() -> Self {
+        let registry = Registry::new();
+        let labels = [("core", "consensus"), ("queue", "batches")];
+        Self {
+            leader_changes: registry.counter(&families::RAFT_LEADER_CHANGES, &[]),
+            term: registry.gauge(&families::RAFT_TERM, &[]),
+            commit: registry.gauge(&families::RAFT_COMMIT_INDEX, &[]),
+            applied: registry.gauge(&families::RAFT_APPLIED_INDEX, &[]),
+            journal_bytes: registry.gauge(&families::JOURNAL_BYTES, &[]),
+            batch_records: registry.histogram(&families::JOURNAL_BATCH_RECORDS, &[]),
+            commit_duration: registry.histogram(&families::RAFT_COMMIT_DURATION, &[]),
+            waiting: registry.gauge(&families::QUEUE_DEPTH, &labels),
+            journal_written: registry.counter(&families::JOURNAL_WRITTEN, &[]),
+            journal_syncs: registry.counter(&families::JOURNAL_SYNCS, &[]),
+            journal_sync_duration: registry.histogram(&families::JOURNAL_SYNC_DURATION, &[]),
+            registry,
+        }
+    }
+
+    /// The registry, for what else lives on the core.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+}

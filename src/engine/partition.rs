@@ -1,0 +1,411 @@
+//! One slice of the replicated state: its messages, instances, keys and timers.
+//!
+//! Invariants:
+//! - the state after an entry is a function of the state before it, the entry and the globals at
+//!   it; never of the core that hosts the partition, nor of where a snapshot was taken;
+//! - sequences are dense: message n+1 exists only after message n, and what was below and is not
+//!   found has been dropped by the retention budget;
+//! - a message is live while one of its instances is unfinished, then it is on the shelf, whole.
+
+mod answer;
+mod image;
+mod live;
+pub(crate) mod view;
+
+pub(crate) use answer::Workflows;
+pub use answer::{CancelOutcome, Outcome};
+use view::Found;
+pub use view::InstanceRow;
+
+use crate::globals::Globals;
+use crate::keys::{KeyTable, Known, Verdict, fingerprint};
+use crate::record::{ArchivedAccepted, BadBody, Ended, Failed, TaskEnded, TaskStopped};
+use crate::shelf::Shelf;
+use base::{FixedState, InstanceId, MessageId, Outbox, PartitionId, UnixMicros};
+use expr::Value;
+use flow::{Instance, TaskIndex};
+use hashbrown::HashMap;
+use live::{Live, Run};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Timers fired per partition and entry: bounds the work of one entry. The rest fire at the next
+/// one, which is proposed at once while timers are due.
+const TIMERS_PER_ENTRY: usize = 1_000;
+
+/// Memory for messages with unfinished instances, over all partitions. Unit: bytes. A message that
+/// would start an instance beyond it is refused, so that a stuck workflow cannot eat the machine.
+const LIVE_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// An order of a partition to the core that hosts it.
+#[derive(Clone, Debug)]
+pub enum PartitionEffect {
+    /// What an instance wants done.
+    Flow(flow::Effect),
+    /// An instance has ended.
+    Ended {
+        /// How.
+        status: flow::InstanceStatus,
+        /// How long it took, in log time.
+        took: Duration,
+    },
+}
+
+/// One slice of the state.
+#[derive(Debug)]
+pub struct Partition {
+    id: PartitionId,
+    applied: u64,
+    next_sequence: u64,
+    live: HashMap<u64, Live, FixedState>,
+    live_bytes: usize,
+    live_bytes_max: usize,
+    shelf: Shelf,
+    /// Finished messages that had instances: what lists walk.
+    shelved_with_instances: view::Recent,
+    keys: KeyTable,
+    timers: BTreeSet<(UnixMicros, u64, u16)>,
+    /// Reused, so that an entry without instances allocates nothing.
+    flow_out: Outbox<flow::Effect>,
+}
+
+impl Partition {
+    /// An empty partition of a cluster with these parameters, that has seen everything up to
+    /// `applied`.
+    pub fn new(id: PartitionId, born: &crate::record::Born, applied: u64) -> Self {
+        let share = |total: u64| {
+            usize::try_from(total / u64::from(born.partitions)).expect("a share fits memory")
+        };
+        Self {
+            id,
+            applied,
+            next_sequence: 1,
+            live: HashMap::with_hasher(FixedState),
+            live_bytes: 0,
+            live_bytes_max: LIVE_BYTES_MAX / usize::from(born.partitions),
+            shelf: Shelf::new(share(born.retention_bytes)),
+            shelved_with_instances: view::Recent::default(),
+            keys: KeyTable::new(Duration::from_millis(born.key_ttl_ms), share(born.keys_max)),
+            timers: BTreeSet::new(),
+            flow_out: Outbox::new(),
+        }
+    }
+
+    /// The partition's name.
+    pub fn id(&self) -> PartitionId {
+        self.id
+    }
+
+    /// The last entry applied.
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// Begins an entry: expires keys and fires what is due at its stamp. False when the partition
+    /// has this entry already (its image was taken later than the globals').
+    pub fn begin(
+        &mut self,
+        index: u64,
+        stamp: UnixMicros,
+        out: &mut Outbox<PartitionEffect>,
+    ) -> bool {
+        if index <= self.applied {
+            return false;
+        }
+        assert_eq!(index, self.applied + 1, "entries are applied in order, none left out");
+        self.applied = index;
+        self.keys.expire(stamp);
+        for _ in 0..TIMERS_PER_ENTRY {
+            let Some(&(due, sequence, ordinal)) = self.timers.first() else { break };
+            if due > stamp {
+                break;
+            }
+            self.step(sequence, ordinal, stamp, out, |run, out| {
+                run.instance.on_time(&run.definition, stamp, out);
+            });
+        }
+        true
+    }
+
+    /// When the next timer is due.
+    pub fn deadline(&self) -> Option<UnixMicros> {
+        self.timers.first().map(|(due, _, _)| *due)
+    }
+
+    /// A message was accepted.
+    pub fn apply_accepted(
+        &mut self,
+        globals: &Globals,
+        stamp: UnixMicros,
+        body: &[u8],
+        out: &mut Outbox<PartitionEffect>,
+    ) -> Result<Outcome, BadBody> {
+        let record = ArchivedAccepted::view(body)?;
+        let payload: &[u8] = &record.payload;
+        let key = scoped_key(&record.namespace, &record.key);
+        if let Some(key) = &key {
+            match self.keys.look(key, fingerprint(payload)) {
+                Verdict::New => {}
+                Verdict::Repeat(known) => {
+                    let id = MessageId::new(self.id, known.sequence);
+                    return Ok(Outcome::Duplicate { id, workflows: known.workflows });
+                }
+                Verdict::Conflict(known) => {
+                    let id = MessageId::new(self.id, known.sequence);
+                    return Ok(Outcome::Conflict { id });
+                }
+                Verdict::Full => return Ok(Outcome::KeysFull),
+            }
+        }
+        let starts = starts(globals, record);
+        if !starts.is_empty() && self.live_bytes + payload.len() > self.live_bytes_max {
+            return Ok(Outcome::LiveFull);
+        }
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        let id = MessageId::new(self.id, sequence);
+        let workflows: Workflows = starts.iter().map(|start| Arc::clone(start.name)).collect();
+        if let Some(key) = &key {
+            let body = fingerprint(payload);
+            self.keys.remember(key, stamp, Known { sequence, body, workflows: workflows.clone() });
+        }
+        if starts.is_empty() {
+            self.shelf.put_with(sequence, |out| live::write_plain(record, stamp, out));
+        } else {
+            self.start(id, stamp, record, &starts, out);
+        }
+        Ok(Outcome::Accepted { id, workflows })
+    }
+
+    fn start(
+        &mut self,
+        id: MessageId,
+        stamp: UnixMicros,
+        record: &ArchivedAccepted<'_>,
+        starts: &[Start<'_>],
+        out: &mut Outbox<PartitionEffect>,
+    ) {
+        let message = Value::parse_json(&record.payload)
+            .expect("ingress accepts only what parses, and both parsers are strict");
+        let mut live = Live::new(record, stamp);
+        for (start, ordinal) in starts.iter().zip(1..) {
+            let instance = Instance::start(
+                flow::Start {
+                    id: InstanceId { message: id, ordinal },
+                    definition: start.definition,
+                    message: message.clone(),
+                    params: start.params.clone(),
+                    now: stamp,
+                    timeout: start.action.timeout,
+                    retry: start.action.retry,
+                },
+                &mut self.flow_out,
+            );
+            if let Some(due) = instance.deadline() {
+                self.timers.insert((due, id.sequence(), ordinal));
+            }
+            live.runs.push(Run { definition: Arc::clone(start.definition), instance });
+        }
+        hand_out(&mut self.flow_out, &live, out);
+        if live.is_finished() {
+            self.shelve(id.sequence(), &live, stamp);
+        } else {
+            self.live_bytes += live.recount();
+            self.live.insert(id.sequence(), live);
+        }
+    }
+
+    /// A task's attempt ended.
+    pub fn apply_task_ended(
+        &mut self,
+        stamp: UnixMicros,
+        record: TaskEnded,
+        out: &mut Outbox<PartitionEffect>,
+    ) -> Outcome {
+        let result = match record.ended {
+            Ended::Output(json) => Value::parse_json(&json).map_err(|error| flow::TaskError {
+                code: "bad_output".into(),
+                message: error.to_string(),
+                retryable: false,
+            }),
+            Ended::Failed(Failed { code, message, retryable }) => {
+                Err(flow::TaskError { code, message, retryable })
+            }
+        };
+        let (task, attempt) = (TaskIndex(record.task), record.attempt);
+        let at = record.instance;
+        self.step(at.message.sequence(), at.ordinal, stamp, out, |run, out| {
+            // A stale result changes nothing: the fencing number of the attempt decides.
+            let _stale = run.instance.on_result(&run.definition, task, attempt, result, stamp, out);
+        });
+        Outcome::Done
+    }
+
+    /// A withdrawn attempt has stopped.
+    pub fn apply_task_stopped(
+        &mut self,
+        stamp: UnixMicros,
+        record: &TaskStopped,
+        out: &mut Outbox<PartitionEffect>,
+    ) -> Outcome {
+        let (task, attempt) = (TaskIndex(record.task), record.attempt);
+        let at = record.instance;
+        self.step(at.message.sequence(), at.ordinal, stamp, out, |run, out| {
+            run.instance.on_stopped(&run.definition, task, attempt, stamp, out);
+        });
+        Outcome::Done
+    }
+
+    /// A user cancelled an instance.
+    pub fn apply_cancelled(
+        &mut self,
+        stamp: UnixMicros,
+        instance: InstanceId,
+        out: &mut Outbox<PartitionEffect>,
+    ) -> Outcome {
+        let (sequence, ordinal) = (instance.message.sequence(), instance.ordinal);
+        let running = self.live.get(&sequence).and_then(|live| live.run(ordinal));
+        let outcome = match running {
+            Some(run) if !run.instance.is_finished() => CancelOutcome::Cancelled,
+            Some(_) => CancelOutcome::Finished,
+            None => match self.find(instance.message) {
+                Found::Never => CancelOutcome::Never,
+                Found::Gone => CancelOutcome::Gone,
+                Found::Live(_) => CancelOutcome::Never,
+                Found::Shelved(shelved) if shelved.has_instance(ordinal) => CancelOutcome::Finished,
+                Found::Shelved(_) => CancelOutcome::Never,
+            },
+        };
+        if outcome == CancelOutcome::Cancelled {
+            self.step(sequence, ordinal, stamp, out, |run, out| {
+                run.instance.cancel(&run.definition, stamp, out);
+            });
+        }
+        Outcome::Cancelled(outcome)
+    }
+
+    /// Every order that is outstanding, in the order of the ids: whoever takes office sends them
+    /// again.
+    pub fn outstanding(&self) -> Vec<flow::Order> {
+        let mut orders: Vec<flow::Order> = (self.live.values())
+            .flat_map(|live| &live.runs)
+            .flat_map(|run| run.instance.orders(&run.definition))
+            .collect();
+        orders.sort_by_key(|order| (order.instance, order.task, order.attempt));
+        orders
+    }
+
+    /// Attempts that were withdrawn and whose end nobody has confirmed.
+    pub fn stopping(&self) -> Vec<(InstanceId, TaskIndex, u32)> {
+        let mut stopping: Vec<_> = (self.live.values())
+            .flat_map(|live| &live.runs)
+            .flat_map(|run| {
+                let id = run.instance.id();
+                run.instance.stopping().map(move |(task, attempt)| (id, task, attempt))
+            })
+            .collect();
+        stopping.sort_unstable();
+        stopping
+    }
+
+    /// How many instances are unfinished.
+    pub fn running(&self) -> usize {
+        (self.live.values())
+            .flat_map(|live| &live.runs)
+            .filter(|run| !run.instance.is_finished())
+            .count()
+    }
+
+    /// Messages accepted so far.
+    pub fn accepted(&self) -> u64 {
+        self.next_sequence - 1
+    }
+
+    fn step(
+        &mut self,
+        sequence: u64,
+        ordinal: u16,
+        stamp: UnixMicros,
+        out: &mut Outbox<PartitionEffect>,
+        change: impl FnOnce(&mut Run, &mut Outbox<flow::Effect>),
+    ) {
+        let Some(live) = self.live.get_mut(&sequence) else { return };
+        let Some(run) = live.run_mut(ordinal) else { return };
+        if let Some(due) = run.instance.deadline() {
+            self.timers.remove(&(due, sequence, ordinal));
+        }
+        change(run, &mut self.flow_out);
+        if let Some(due) = run.instance.deadline() {
+            self.timers.insert((due, sequence, ordinal));
+        }
+        hand_out(&mut self.flow_out, live, out);
+        self.live_bytes -= live.counted();
+        self.live_bytes += live.recount();
+        if live.is_finished() {
+            let live = self.live.remove(&sequence).expect("it was just there");
+            self.live_bytes -= live.counted();
+            self.shelve(sequence, &live, stamp);
+        }
+    }
+
+    fn shelve(&mut self, sequence: u64, live: &Live, stamp: UnixMicros) {
+        self.shelf.put_with(sequence, |out| live.write(stamp, out));
+        self.shelved_with_instances.push(sequence);
+        self.shelved_with_instances.forget(|sequence| self.shelf.find(sequence).is_none());
+    }
+}
+
+/// What a message's instances want done, and which of them have ended.
+fn hand_out(flow_out: &mut Outbox<flow::Effect>, live: &Live, out: &mut Outbox<PartitionEffect>) {
+    for effect in flow_out.drain() {
+        out.push(match effect {
+            flow::Effect::Ended { instance, status } => {
+                let run = live.run(instance.ordinal).expect("an instance that ended is there");
+                let ended = run.instance.ended().unwrap_or(run.instance.started());
+                PartitionEffect::Ended { status, took: ended.since(run.instance.started()) }
+            }
+            effect => PartitionEffect::Flow(effect),
+        });
+    }
+}
+
+struct Start<'a> {
+    name: &'a Arc<str>,
+    definition: &'a Arc<flow::Definition>,
+    action: &'a rules::Action,
+    params: Value,
+}
+
+/// The workflows that a record's matches start, in order.
+fn starts<'a>(globals: &'a Globals, record: &ArchivedAccepted<'_>) -> Vec<Start<'a>> {
+    let mut starts = Vec::new();
+    for matched in &*record.matches {
+        let stored = &globals.rules[&*matched.rule];
+        assert_eq!(
+            stored.rule.version,
+            matched.version.to_native(),
+            "a section is applied only under the catalogue it was matched with"
+        );
+        for action in &stored.rule.actions {
+            let definition = &globals.definitions[&action.workflow];
+            let params = Value::parse_json(action.params.as_bytes())
+                .expect("a rule's parameters were parsed when it was loaded");
+            starts.push(Start {
+                name: &definition.name,
+                definition: &definition.definition,
+                action,
+                params,
+            });
+        }
+    }
+    starts
+}
+
+/// The key as the table knows it. A NUL, which a namespace cannot hold, parts the two.
+pub(crate) fn scoped_key(namespace: &str, key: &str) -> Option<String> {
+    (!key.is_empty()).then(|| format!("{namespace}\0{key}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! What apply says to whoever asked.
+
+use crate::globals::Changed;
+use base::MessageId;
+use std::sync::Arc;
+
+/// The workflows that a message started, in order. The names are shared with the catalogue.
+pub(crate) type Workflows = Arc<[Arc<str>]>;
+
+/// What became of one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The message is in the state.
+    Accepted {
+        /// Its id.
+        id: MessageId,
+        /// What it started.
+        workflows: Workflows,
+    },
+    /// The same key with the same body came before.
+    Duplicate {
+        /// The first one's id.
+        id: MessageId,
+        /// What the first one started.
+        workflows: Workflows,
+    },
+    /// The same key came with another body.
+    Conflict {
+        /// The first one's id.
+        id: MessageId,
+    },
+    /// The table of keys is full.
+    KeysFull,
+    /// Too much is unfinished.
+    LiveFull,
+    /// The catalogue was changed, or not.
+    Catalogue(Changed),
+    /// An instance was to be cancelled.
+    Cancelled(CancelOutcome),
+    /// Nobody waits for this one.
+    Done,
+}
+
+/// What became of a cancellation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelOutcome {
+    /// It is cancelled now.
+    Cancelled,
+    /// It had finished before.
+    Finished,
+    /// It finished and was dropped by the retention budget.
+    Gone,
+    /// There never was such an instance.
+    Never,
+}

@@ -1,0 +1,345 @@
+//! What a partition says to those who read.
+
+use super::Partition;
+use super::live::{ArchivedFinished, Live};
+use crate::globals::Globals;
+use api::{
+    ApiError, DefinitionSummary, DefinitionsView, InstanceSummary, InstancesQuery, InstancesView,
+    MessageView, Response, Route, RuleMatch, RuleSummary, RulesView,
+};
+use base::{InstanceId, MessageId, UnixMicros};
+use rkyv::rancor::Error as Rancor;
+use rkyv::{Archive, Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// A row of a list of instances.
+#[derive(Clone, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct InstanceRow {
+    /// The instance.
+    pub id: InstanceId,
+    /// Its workflow.
+    pub workflow: String,
+    /// The definition's version.
+    pub version: u32,
+    /// Its state.
+    pub status: String,
+    /// When it started.
+    pub started_at: UnixMicros,
+    /// When it ended.
+    pub ended_at: Option<UnixMicros>,
+}
+
+impl InstanceRow {
+    pub(super) fn of(run: &super::live::Run) -> Self {
+        Self {
+            id: run.instance.id(),
+            workflow: run.definition.id.clone(),
+            version: run.definition.version,
+            status: run.instance.status().name().into(),
+            started_at: run.instance.started(),
+            ended_at: run.instance.ended(),
+        }
+    }
+
+    fn summary(&self) -> InstanceSummary<'_> {
+        InstanceSummary {
+            instance: self.id,
+            workflow: &self.workflow,
+            version: u64::from(self.version),
+            status: &self.status,
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+        }
+    }
+
+    /// Newest first.
+    fn order(&self) -> (std::cmp::Reverse<UnixMicros>, std::cmp::Reverse<InstanceId>) {
+        (std::cmp::Reverse(self.started_at), std::cmp::Reverse(self.id))
+    }
+
+    fn wanted(&self, query: &InstancesQuery) -> bool {
+        query.status.is_none_or(|status| status.as_str() == self.status)
+            && query.workflow.as_ref().is_none_or(|workflow| *workflow == self.workflow)
+            && query
+                .after
+                .is_none_or(|after| (self.started_at, self.id) < (after.started_at, after.instance))
+    }
+}
+
+/// Where a message is.
+pub(super) enum Found<'a> {
+    /// It was never accepted.
+    Never,
+    /// It finished and was dropped by the retention budget.
+    Gone,
+    /// Some instance of it runs.
+    Live(&'a Live),
+    /// It has finished.
+    Shelved(&'a ArchivedFinished<'a>),
+}
+
+/// The sequences of finished messages that had instances, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    sequences: VecDeque<u64>,
+}
+
+impl Recent {
+    pub(super) fn push(&mut self, sequence: u64) {
+        self.sequences.push_back(sequence);
+    }
+
+    /// Forgets the oldest ones that are gone.
+    pub(super) fn forget(&mut self, is_gone: impl Fn(u64) -> bool) {
+        while self.sequences.front().is_some_and(|sequence| is_gone(*sequence)) {
+            self.sequences.pop_front();
+        }
+    }
+
+    fn newest_first(&self) -> impl Iterator<Item = u64> {
+        self.sequences.iter().rev().copied()
+    }
+}
+
+/// What was written to the shelf, seen in place. The state machine wrote it, or an image that
+/// checked did.
+pub(super) fn shelved(bytes: &[u8]) -> &ArchivedFinished<'_> {
+    rkyv::access::<ArchivedFinished<'_>, Rancor>(bytes)
+        .expect("the shelf holds what the state machine wrote")
+}
+
+impl Partition {
+    pub(super) fn find(&self, message: MessageId) -> Found<'_> {
+        let sequence = message.sequence();
+        if let Some(live) = self.live.get(&sequence) {
+            Found::Live(live)
+        } else if let Some(bytes) = self.shelf.find(sequence) {
+            Found::Shelved(shelved(bytes))
+        } else if sequence == 0 || sequence >= self.next_sequence {
+            Found::Never
+        } else {
+            Found::Gone
+        }
+    }
+
+    /// The answer to `GET /api/v1/messages/{id}`.
+    pub fn message_view(&self, globals: &Globals, id: MessageId) -> Result<Response, ApiError> {
+        let mut body = Vec::new();
+        match self.find(id) {
+            Found::Never => return Err(ApiError::unknown_id("message", id)),
+            Found::Gone => return Err(ApiError::gone("message", id)),
+            Found::Live(live) => {
+                let rows: Vec<InstanceRow> = live.runs.iter().map(InstanceRow::of).collect();
+                let rules: Vec<(&str, u32)> =
+                    live.rules.iter().map(|(rule, version)| (&**rule, *version)).collect();
+                let what = Told { accepted_at: live.accepted_at, key: &live.key, rules, rows };
+                what.write(globals, id, "accepted", &live.payload, &mut body);
+            }
+            Found::Shelved(finished) => {
+                let rows: Vec<InstanceRow> = finished.rows();
+                let well = rows.iter().all(|row| row.status == "completed");
+                let rules: Vec<(&str, u32)> = (finished.matches.iter())
+                    .map(|matched| (&*matched.rule, matched.version.to_native()))
+                    .collect();
+                let accepted_at = UnixMicros(finished.accepted_at.0.to_native());
+                let what = Told { accepted_at, key: &finished.key, rules, rows };
+                let status = if well { "completed" } else { "failed" };
+                what.write(globals, id, status, &finished.payload, &mut body);
+            }
+        }
+        Ok(Response::json(200, body))
+    }
+
+    /// The answer to `GET /api/v1/workflows/{instance}`.
+    pub fn instance_view(&self, id: InstanceId) -> Result<Response, ApiError> {
+        let unknown = || ApiError::unknown_id("workflow instance", id);
+        let body = match self.find(id.message) {
+            Found::Never => return Err(unknown()),
+            Found::Gone => return Err(ApiError::gone("workflow instance", id)),
+            Found::Live(live) => {
+                let run = live.run(id.ordinal).ok_or_else(unknown)?;
+                run.instance.to_json(&run.definition).into_bytes()
+            }
+            Found::Shelved(finished) => finished.json(id.ordinal).ok_or_else(unknown)?.to_vec(),
+        };
+        Ok(Response::json(200, body))
+    }
+
+    /// Rows of instances, unfinished ones first, then finished ones from the newest on.
+    fn rows(&self) -> impl Iterator<Item = InstanceRow> {
+        let live = self.live.values().flat_map(|live| live.runs.iter().map(InstanceRow::of));
+        let finished = (self.shelved_with_instances.newest_first())
+            .filter_map(|sequence| self.shelf.find(sequence))
+            .flat_map(|bytes| shelved(bytes).rows());
+        live.chain(finished)
+    }
+
+    /// Every message of the state with its body, in no particular order: for audits.
+    pub fn messages(&self) -> impl Iterator<Item = (MessageId, &[u8])> {
+        let live = self.live.iter().map(|(sequence, live)| (*sequence, &*live.payload));
+        let finished = self.shelf.oldest_first();
+        let finished = finished.map(|(sequence, bytes)| (sequence, &*shelved(bytes).payload));
+        live.chain(finished).map(|(sequence, payload)| (MessageId::new(self.id, sequence), payload))
+    }
+
+    /// Every instance of the state as JSON, in no particular order: for audits.
+    pub fn instances(&self) -> impl Iterator<Item = Vec<u8>> {
+        let live = (self.live.values())
+            .flat_map(|live| &live.runs)
+            .map(|run| run.instance.to_json(&run.definition).into_bytes());
+        let finished = (self.shelf.oldest_first())
+            .flat_map(|(_, bytes)| shelved(bytes).instances.iter())
+            .map(|shelved| shelved.json.to_vec());
+        live.chain(finished)
+    }
+
+    /// Memory held by messages and instances, as the budgets count it. Unit: bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.live_bytes + self.shelf.used()
+    }
+}
+
+/// What a message's view tells besides the message.
+struct Told<'a> {
+    accepted_at: UnixMicros,
+    key: &'a str,
+    rules: Vec<(&'a str, u32)>,
+    rows: Vec<InstanceRow>,
+}
+
+impl Told<'_> {
+    fn write(
+        &self,
+        globals: &Globals,
+        id: MessageId,
+        status: &str,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        // The rules' actions as the catalogue has them now; the versions tell when that changed.
+        let workflows: Vec<Vec<&str>> = (self.rules.iter())
+            .map(|(rule, version)| {
+                let stored = globals.rules.get(*rule).filter(|s| s.rule.version == *version);
+                let actions = stored.map_or(&[][..], |stored| &stored.rule.actions);
+                actions.iter().map(|action| action.workflow.as_str()).collect()
+            })
+            .collect();
+        let rules: Vec<RuleMatch<'_>> = (self.rules.iter().zip(&workflows))
+            .map(|((rule, version), workflows)| RuleMatch {
+                rule,
+                version: u64::from(*version),
+                workflows,
+            })
+            .collect();
+        let instances: Vec<InstanceSummary<'_>> =
+            self.rows.iter().map(InstanceRow::summary).collect();
+        MessageView {
+            message_id: id,
+            status,
+            accepted_at: self.accepted_at,
+            idempotency_key: (!self.key.is_empty()).then_some(self.key),
+            rules: &rules,
+            instances: &instances,
+            message: payload,
+        }
+        .write(out);
+    }
+}
+
+impl ArchivedFinished<'_> {
+    fn rows(&self) -> Vec<InstanceRow> {
+        let row = |shelved: &super::live::ArchivedShelved<'_>| {
+            rkyv::deserialize::<InstanceRow, Rancor>(&shelved.row)
+                .expect("plain values are read back")
+        };
+        self.instances.iter().map(row).collect()
+    }
+
+    fn json(&self, ordinal: u16) -> Option<&[u8]> {
+        let at = usize::from(ordinal).checked_sub(1)?;
+        self.instances.iter().nth(at).map(|shelved| &*shelved.json)
+    }
+
+    pub(super) fn has_instance(&self, ordinal: u16) -> bool {
+        self.json(ordinal).is_some()
+    }
+}
+
+/// A core's part of a page: the newest rows that are wanted, and whether there are more.
+pub(crate) fn list<'a>(
+    partitions: impl Iterator<Item = &'a Partition>,
+    query: &InstancesQuery,
+) -> (Vec<InstanceRow>, bool) {
+    let limit = query.limit as usize;
+    let mut rows: Vec<InstanceRow> =
+        partitions.flat_map(Partition::rows).filter(|row| row.wanted(query)).collect();
+    let more = rows.len() > limit;
+    rows.sort_by_key(InstanceRow::order);
+    rows.truncate(limit);
+    (rows, more)
+}
+
+/// The page made of all cores' parts.
+pub(crate) fn page(query: &InstancesQuery, mut rows: Vec<InstanceRow>, more: bool) -> Response {
+    let limit = query.limit as usize;
+    let more = more || rows.len() > limit;
+    rows.sort_by_key(InstanceRow::order);
+    rows.truncate(limit);
+    let instances: Vec<InstanceSummary<'_>> = rows.iter().map(InstanceRow::summary).collect();
+    let next = instances.last().filter(|_| more).map(InstanceSummary::cursor);
+    let mut body = Vec::new();
+    InstancesView { instances: &instances, next }.write(&mut body);
+    Response::json(200, body)
+}
+
+/// The answers about rules and definitions: every core has them.
+pub(crate) fn catalogue(globals: &Globals, route: &Route) -> Result<Response, ApiError> {
+    let mut body = Vec::new();
+    match route {
+        Route::Rules => rules(globals, &mut body),
+        Route::Definitions => definitions(globals, &mut body),
+        Route::Rule(id) => {
+            let stored = globals.rules.get(id).ok_or_else(|| ApiError::unknown_id("rule", id))?;
+            body.extend_from_slice(stored.rule.source.as_bytes());
+        }
+        Route::Definition(id) => {
+            let stored = globals.definitions.get(id);
+            let stored = stored.ok_or_else(|| ApiError::unknown_id("workflow", id))?;
+            body.extend_from_slice(stored.definition.source.as_bytes());
+        }
+        route => unreachable!("{} is not about the catalogue", route.pattern()),
+    }
+    Ok(Response::json(200, body))
+}
+
+fn rules(globals: &Globals, body: &mut Vec<u8>) {
+    let mut stored: Vec<&rules::Rule> = globals.rules.values().map(|s| &s.rule).collect();
+    stored.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.id.cmp(&b.id)));
+    let workflows: Vec<Vec<&str>> = (stored.iter())
+        .map(|rule| rule.actions.iter().map(|action| action.workflow.as_str()).collect())
+        .collect();
+    let rules: Vec<RuleSummary<'_>> = (stored.iter().zip(&workflows))
+        .map(|(rule, workflows)| RuleSummary {
+            id: &rule.id,
+            version: u64::from(rule.version),
+            priority: i64::from(rule.priority),
+            enabled: rule.enabled,
+            workflows,
+        })
+        .collect();
+    RulesView { version: globals.catalogue_version, rules: &rules }.write(body);
+}
+
+fn definitions(globals: &Globals, body: &mut Vec<u8>) {
+    let tasks: Vec<Vec<&str>> = (globals.definitions.values())
+        .map(|s| s.definition.tasks.iter().map(|task| task.id.as_str()).collect())
+        .collect();
+    let definitions: Vec<DefinitionSummary<'_>> = (globals.definitions.values().zip(&tasks))
+        .map(|(stored, tasks)| DefinitionSummary {
+            id: &stored.definition.id,
+            version: u64::from(stored.definition.version),
+            tasks,
+        })
+        .collect();
+    DefinitionsView { version: globals.catalogue_version, definitions: &definitions }.write(body);
+}

@@ -1,0 +1,243 @@
+//! Records: every change of the replicated state is one of these.
+//!
+//! A record has a type (u16) and a version (u8); the layout of a version is frozen, with golden
+//! bytes in the tests. Bodies are rkyv archives (unaligned, little-endian, 32-bit offsets), checked
+//! on every read. A reader that meets a type or version it does not know stops the node: skipping
+//! it would let two nodes' states differ.
+
+use base::{InstanceId, MessageId};
+use rkyv::rancor::Error as Rancor;
+use rkyv::with::InlineAsBox;
+use rkyv::{Archive, Deserialize, Serialize};
+
+/// The kind of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum RecordType {
+    /// The cluster's birth: its parameters. The first record of every log. Global.
+    Born = 1,
+    /// Rules and definitions changed. Global.
+    CatalogueChanged = 2,
+    /// A message was accepted.
+    Accepted = 16,
+    /// A task's attempt ended at a worker.
+    TaskEnded = 17,
+    /// A withdrawn attempt is known to have stopped.
+    TaskStopped = 18,
+    /// A user cancelled an instance.
+    Cancelled = 19,
+}
+
+impl RecordType {
+    /// The type with that number.
+    pub fn from_code(code: u16) -> Option<Self> {
+        [
+            Self::Born,
+            Self::CatalogueChanged,
+            Self::Accepted,
+            Self::TaskEnded,
+            Self::TaskStopped,
+            Self::Cancelled,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u16 == code)
+    }
+
+    /// The one version of its layout that this program writes and reads.
+    pub fn version(self) -> u8 {
+        1
+    }
+
+    /// Whether every core applies it, not one partition alone.
+    pub fn is_global(self) -> bool {
+        matches!(self, Self::Born | Self::CatalogueChanged)
+    }
+}
+
+/// Parameters that all nodes share, fixed at the cluster's birth.
+#[derive(Clone, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct Born {
+    /// Drawn at random when the first data directory was made.
+    pub cluster_id: u64,
+    /// How many partitions the state is cut into.
+    pub partitions: u16,
+    /// Finished messages and instances kept. Unit: bytes, over all partitions.
+    pub retention_bytes: u64,
+    /// Idempotency keys kept, over all partitions.
+    pub keys_max: u64,
+    /// How long a key is remembered. Unit: milliseconds of log time.
+    pub key_ttl_ms: u64,
+}
+
+/// One change of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub enum Change {
+    /// Adds a rule or replaces it. The text is one rule's canonical JSON.
+    PutRule(String),
+    /// Removes the rule with this id.
+    DeleteRule(String),
+    /// Adds a workflow definition or replaces it. The text is one definition's canonical JSON.
+    PutDefinition(String),
+    /// Removes the definition with this id.
+    DeleteDefinition(String),
+}
+
+impl Change {
+    /// The text's size. Unit: bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::PutRule(text)
+            | Self::DeleteRule(text)
+            | Self::PutDefinition(text)
+            | Self::DeleteDefinition(text) => text.len(),
+        }
+    }
+}
+
+/// Rules and definitions changed, all of it or nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct CatalogueChanged {
+    /// Whose catalogue. Always `default` in this step.
+    pub namespace: String,
+    /// In order.
+    pub changes: Vec<Change>,
+}
+
+/// A rule that a message woke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize)]
+pub struct Match<'a> {
+    /// The rule.
+    #[rkyv(with = InlineAsBox)]
+    pub rule: &'a str,
+    /// Its version.
+    pub version: u32,
+}
+
+/// A message was accepted by an ingress core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize)]
+pub struct Accepted<'a> {
+    /// The namespace of key and matches.
+    #[rkyv(with = InlineAsBox)]
+    pub namespace: &'a str,
+    /// The idempotency key; empty when none was given.
+    #[rkyv(with = InlineAsBox)]
+    pub key: &'a str,
+    /// Every rule that the message woke, by priority, then id.
+    #[rkyv(with = InlineAsBox)]
+    pub matches: &'a [Match<'a>],
+    /// The message as it came: one JSON object.
+    #[rkyv(with = InlineAsBox)]
+    pub payload: &'a [u8],
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct Failed {
+    /// A stable word, as `timeout`.
+    pub code: String,
+    /// What happened, with the values.
+    pub message: String,
+    /// Whether another attempt may help.
+    pub retryable: bool,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub enum Ended {
+    /// With this output, a JSON value.
+    Output(Vec<u8>),
+    /// With an error.
+    Failed(Failed),
+}
+
+/// A task's attempt ended at a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct TaskEnded {
+    /// The instance.
+    pub instance: InstanceId,
+    /// The task's place in the definition.
+    pub task: u16,
+    /// The fencing number: a result of another attempt is refused.
+    pub attempt: u32,
+    /// How it ended.
+    pub ended: Ended,
+}
+
+/// A withdrawn attempt is known to have stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct TaskStopped {
+    /// The instance.
+    pub instance: InstanceId,
+    /// The task's place in the definition.
+    pub task: u16,
+    /// The attempt that stopped.
+    pub attempt: u32,
+}
+
+/// A user cancelled an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct Cancelled {
+    /// The instance.
+    pub instance: InstanceId,
+}
+
+/// A record's body that is not what its type says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a record of type {kind:?} has a body that does not check: {reason}")]
+pub struct BadBody {
+    /// The record's type.
+    pub kind: RecordType,
+    /// What the check said.
+    pub reason: String,
+}
+
+fn bad(kind: RecordType) -> impl Fn(Rancor) -> BadBody {
+    move |error| BadBody { kind, reason: error.to_string() }
+}
+
+macro_rules! body {
+    ($name:ident, $kind:ident) => {
+        impl $name {
+            /// Appends the body's bytes.
+            pub fn write(&self, out: &mut Vec<u8>) {
+                rkyv::api::high::to_bytes_in::<_, Rancor>(self, out)
+                    .expect("writing to memory cannot fail");
+            }
+
+            /// Reads a body back, checking every byte.
+            pub fn read(bytes: &[u8]) -> Result<Self, BadBody> {
+                rkyv::from_bytes::<Self, Rancor>(bytes).map_err(bad(RecordType::$kind))
+            }
+        }
+    };
+}
+
+body!(Born, Born);
+body!(CatalogueChanged, CatalogueChanged);
+body!(TaskEnded, TaskEnded);
+body!(TaskStopped, TaskStopped);
+body!(Cancelled, Cancelled);
+
+impl Accepted<'_> {
+    /// Appends the body's bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        rkyv::api::high::to_bytes_in::<_, Rancor>(self, out)
+            .expect("writing to memory cannot fail");
+    }
+}
+
+impl ArchivedAccepted<'_> {
+    /// A checked view of a body, without a copy.
+    pub fn view(bytes: &[u8]) -> Result<&ArchivedAccepted<'_>, BadBody> {
+        rkyv::access::<ArchivedAccepted<'_>, Rancor>(bytes).map_err(bad(RecordType::Accepted))
+    }
+}
+
+/// Which partition holds an instance: its message's.
+pub fn partition_of(instance: InstanceId) -> base::PartitionId {
+    let message: MessageId = instance.message;
+    message.partition()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! The mind of a shard: one core's share of everything a client sees.
+//!
+//! It matches messages, gathers them into session batches, applies what was committed to its
+//! partitions, answers requests, and hands out the orders of running instances. Whoever drives it
+//! feeds it requests, packets and the end of calls, and carries out its effects.
+//!
+//! Invariants:
+//! - a request is answered once, and one that changes state only after its record was applied;
+//! - a session's batches are numbered without a gap; what was refused goes again under its number;
+//! - an order goes out only while this node leads and after its term's first entry was applied
+//!   here (SOUNDNESS 12);
+//! - everything held is bounded: see [`limits`].
+
+mod apply;
+mod orders;
+mod queries;
+mod session;
+mod submit;
+
+#[cfg(test)]
+mod tests;
+
+pub use orders::OrderId;
+
+use crate::globals::Globals;
+use crate::message::{ToConsensus, ToShard};
+use crate::metrics::ShardMetrics;
+use crate::partition::{Partition, PartitionEffect};
+use crate::record::{Born, Change};
+use api::Response;
+use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, StoreId, UnixMicros};
+use orders::Orders;
+use queries::Queries;
+use session::Session;
+
+/// Bounds of one shard.
+pub mod limits {
+    /// Session batches on their way at once. Their sum is bounded by [`UNANSWERED_BYTES_MAX`].
+    pub const SECTIONS_IN_FLIGHT_MAX: usize = 64;
+    /// A session batch is sealed at this size, though nothing else asks for it. Unit: bytes.
+    pub const SECTION_BYTES: usize = 256 * 1024;
+    /// Records that wait for their answer, on one core. Unit: bytes. Beyond it clients are asked
+    /// to wait: what is gathered could not be answered in reasonable time anyway.
+    pub const UNANSWERED_BYTES_MAX: usize = 32 * 1024 * 1024;
+    /// Outgoing calls of one core at once.
+    pub const CALLS_MAX: usize = 256;
+    /// Requests that ask other cores, at once, on one core.
+    pub const QUERIES_MAX: usize = 1_024;
+    /// How long a shard waits after a refused batch before it tries its own records again.
+    pub const RETRY_MS: u64 = 100;
+}
+
+/// A client's request on this core, named by whoever holds the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// What a shard is told at its start.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// The node.
+    pub node: NodeId,
+    /// The run: greater than every earlier run's of this data directory.
+    pub boot: BootId,
+    /// The data directory.
+    pub store: StoreId,
+    /// This core.
+    pub core: CoreId,
+    /// How many shards the node has: they are the cores 0 to `shards` - 1.
+    pub shards: u16,
+    /// The machine's CPU of each shard.
+    pub cpus: Vec<u32>,
+    /// The program's version, for the cluster's status.
+    pub program_version: &'static str,
+    /// When the process started.
+    pub started_at: Instant,
+    /// What a cluster is born with. Used by core 0 when the log is empty.
+    pub birth: Birth,
+}
+
+/// What a cluster is born with.
+#[derive(Clone, Debug)]
+pub struct Birth {
+    /// The parameters.
+    pub born: Born,
+    /// The first catalogue; may be empty.
+    pub catalogue: Vec<Change>,
+}
+
+/// An order to whoever drives the shard.
+#[derive(Debug)]
+pub enum ShardEffect {
+    /// To the consensus core.
+    ToConsensus(ToConsensus),
+    /// To another shard of this node. A shard never sends to itself.
+    ToShard {
+        /// Which.
+        to: CoreId,
+        /// What.
+        message: ToShard,
+    },
+    /// Answer the client.
+    Reply {
+        /// Whose request.
+        request: RequestId,
+        /// The answer.
+        response: Response,
+    },
+    /// Carry out a call; then tell [`ShardCore::on_call_ended`].
+    Call(Box<flow::Order>),
+    /// Stop a call; then tell [`ShardCore::on_call_stopped`].
+    Abort(OrderId),
+    /// A line for the log that a workflow asked for.
+    Log(Box<flow::LogLine>),
+    /// The catalogue holds and the shard serves: said once.
+    Serving,
+    /// The state cannot be carried on: end the process with this reason.
+    Fatal(String),
+}
+
+/// The mind of a shard.
+#[derive(Debug)]
+pub struct ShardCore {
+    config: ShardConfig,
+    globals: Globals,
+    /// By partition number; those of other cores are none.
+    partitions: Vec<Option<Partition>>,
+    /// The partitions hosted here.
+    hosted: Vec<PartitionId>,
+    matcher: rules::Matcher,
+    matches: rules::Matches,
+    session: Session,
+    orders: Orders,
+    queries: Queries,
+    metrics: ShardMetrics,
+    role: Role,
+    stopping: bool,
+    serving: bool,
+    /// What the consensus core was last told of this shard's timers.
+    wake: Option<UnixMicros>,
+    connections: u64,
+    partition_out: Outbox<PartitionEffect>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Role {
+    leading: bool,
+    term: u64,
+    /// This term's first entry was applied here.
+    in_office: bool,
+}
+
+impl ShardCore {
+    /// A shard with empty state. Its images come with [`ToShard::Restore`].
+    pub fn new(config: ShardConfig) -> Self {
+        assert!(config.core.0 < config.shards, "a shard is one of the node's shards");
+        Self {
+            session: Session::new(&config),
+            globals: Globals::default(),
+            partitions: Vec::new(),
+            hosted: Vec::new(),
+            matcher: rules::Matcher::new(),
+            matches: rules::Matches::new(),
+            orders: Orders::default(),
+            queries: Queries::default(),
+            metrics: ShardMetrics::new(config.core.0),
+            role: Role::default(),
+            stopping: false,
+            serving: false,
+            wake: None,
+            connections: 0,
+            partition_out: Outbox::new(),
+            config,
+        }
+    }
+
+    /// Another core's packet.
+    pub fn on_packet(
+        &mut self,
+        now: Now,
+        from: CoreId,
+        message: ToShard,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        match message {
+            ToShard::Restore { globals, partitions } => self.restore(&globals, &partitions, out),
+            ToShard::Committed(entries) => self.on_committed(&entries, out),
+            ToShard::Role { leading, term } => {
+                self.role = Role { leading, term, in_office: false };
+            }
+            ToShard::Refused { number, round, why } => {
+                self.on_refused(now, number, round, why, out);
+            }
+            ToShard::TakeImage(part) => self.take_image(part, out),
+            ToShard::Outcomes(outcomes) => {
+                for (number, slot, outcome) in outcomes {
+                    self.resolve(number, slot, outcome, out);
+                }
+            }
+            ToShard::Ask { ticket, question } => self.on_question(from, ticket, &question, out),
+            ToShard::Answer { ticket, from, answer } => self.on_answer(ticket, from, answer, out),
+        }
+    }
+
+    /// The end of a round of inputs: what was gathered goes out.
+    pub fn on_flush(&mut self, out: &mut Outbox<ShardEffect>) {
+        self.session.flush(self.globals.catalogue_version, out);
+    }
+
+    /// When to call [`Self::on_deadline`].
+    pub fn deadline(&self) -> Option<Instant> {
+        self.session.retry_at()
+    }
+
+    /// The deadline has come.
+    pub fn on_deadline(&mut self, now: Now, out: &mut Outbox<ShardEffect>) {
+        if self.session.retry_at().is_some_and(|due| due <= now.instant) {
+            self.session.retry();
+            self.on_flush(out);
+        }
+    }
+
+    /// The node stops: nothing new is taken.
+    pub fn on_stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Whether nothing that a client waits for is under way.
+    pub fn is_drained(&self) -> bool {
+        self.session.is_drained() && self.queries.is_empty()
+    }
+
+    /// Client requests whose outcome is not known yet: what a stop that runs out of time reports.
+    pub fn unanswered(&self) -> usize {
+        self.session.waiting() + self.queries.len()
+    }
+
+    /// How many client connections this core holds.
+    pub fn on_connections(&mut self, count: u64) {
+        self.connections = count;
+    }
+
+    /// The core's metric cells, for what its driver counts.
+    pub fn metrics(&self) -> &ShardMetrics {
+        &self.metrics
+    }
+
+    /// The last entry applied.
+    pub fn applied(&self) -> u64 {
+        self.globals.applied
+    }
+
+    /// The global part of the state.
+    pub fn globals(&self) -> &Globals {
+        &self.globals
+    }
+
+    /// The partitions hosted here, by number.
+    pub fn partitions(&self) -> impl Iterator<Item = &Partition> {
+        self.partitions.iter().flatten()
+    }
+
+    /// The shard of this node that hosts a partition.
+    fn host(&self, partition: PartitionId) -> CoreId {
+        CoreId(partition.0 % self.config.shards)
+    }
+}

@@ -1,0 +1,409 @@
+//! Committed entries: applied to the globals and to the partitions hosted here, their outcomes
+//! handed to whoever waits.
+
+use super::session::Waiter;
+use super::submit::{not_taken, push_matched};
+use super::{ShardCore, ShardEffect};
+use crate::batch::{BatchView, GLOBAL, RecordView, Section, SectionView};
+use crate::globals::{Admission, Globals};
+use crate::message::{Committed, NotTaken, Part, ToConsensus, ToShard};
+use crate::partition::{Outcome, Partition, PartitionEffect};
+use crate::record::{
+    ArchivedAccepted, Born, Cancelled, CatalogueChanged, RecordType, TaskEnded, TaskStopped,
+};
+use base::{CoreId, Now, Outbox, PartitionId};
+use bytes::Bytes;
+use std::collections::BTreeSet;
+
+impl ShardCore {
+    pub(super) fn restore(
+        &mut self,
+        globals: &Bytes,
+        partitions: &[Bytes],
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        assert_eq!(self.globals.applied, 0, "images come before any entry");
+        if let Err(reason) = self.restored(globals, partitions) {
+            out.push(ShardEffect::Fatal(format!(
+                "the snapshot does not check: {reason}; restore the data directory from a backup"
+            )));
+        }
+    }
+
+    fn restored(&mut self, globals: &Bytes, partitions: &[Bytes]) -> Result<(), String> {
+        self.globals = Globals::from_image(globals)?;
+        self.make_partitions()?;
+        let born = self.globals.born.clone().ok_or("the globals have no birth")?;
+        for image in partitions {
+            let partition = Partition::from_image(image, &born, self.globals.applied)?;
+            let slot = self
+                .partitions
+                .get_mut(usize::from(partition.id().0))
+                .filter(|slot| slot.is_some())
+                .ok_or_else(|| format!("partition {} is not hosted here", partition.id()))?;
+            *slot = Some(partition);
+        }
+        Ok(())
+    }
+
+    /// Makes this core's share of the partitions, empty.
+    fn make_partitions(&mut self) -> Result<(), String> {
+        let born = self.globals.born.as_ref().ok_or("the cluster is not born")?;
+        let mine = self.config.core;
+        self.partitions = (0..born.partitions)
+            .map(|number| {
+                let id = PartitionId(number);
+                (self.host(id) == mine).then(|| Partition::new(id, born, self.globals.applied))
+            })
+            .collect();
+        self.hosted = self.partitions.iter().flatten().map(Partition::id).collect();
+        if self.hosted.is_empty() {
+            return Err(format!(
+                "core {mine} hosts none of {} partitions; use fewer cores",
+                born.partitions
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_committed(&mut self, entries: &[Committed], out: &mut Outbox<ShardEffect>) {
+        let mut remote = Outbox::new();
+        for entry in entries {
+            if entry.index <= self.globals.applied {
+                continue;
+            }
+            assert_eq!(entry.index, self.globals.applied + 1, "entries come in order");
+            self.globals.applied = entry.index;
+            if let Err(reason) = self.apply(entry, &mut remote, out) {
+                out.push(ShardEffect::Fatal(format!(
+                    "entry {} of the log cannot be applied: {reason}",
+                    entry.index
+                )));
+                return;
+            }
+            if self.role.leading && !self.role.in_office && entry.term == self.role.term {
+                self.take_office(out);
+                self.on_office(out);
+            }
+        }
+        self.send_outcomes(&mut remote, out);
+        let index = self.globals.applied;
+        self.answer_applied(index, out);
+        out.push(ShardEffect::ToConsensus(ToConsensus::Applied { index }));
+        self.tell_wake(out);
+    }
+
+    /// The term's first entry is applied: an empty log means that the cluster is to be born.
+    fn on_office(&mut self, out: &mut Outbox<ShardEffect>) {
+        if self.globals.born.is_some() {
+            self.serve(out);
+        } else if self.config.core == CoreId(0) {
+            let born = self.config.birth.born.clone();
+            let slot = self.session.open().push(RecordType::Born, GLOBAL, |body| born.write(body));
+            self.session.wait(slot, Waiter::Own);
+            let catalogue = std::mem::take(&mut self.config.birth.catalogue);
+            if !catalogue.is_empty() {
+                self.push_catalogue(catalogue, Waiter::Own);
+            }
+            self.on_flush(out);
+        }
+    }
+
+    fn serve(&mut self, out: &mut Outbox<ShardEffect>) {
+        if !self.serving {
+            self.serving = true;
+            out.push(ShardEffect::Serving);
+        }
+    }
+
+    fn apply(
+        &mut self,
+        entry: &Committed,
+        remote: &mut Outbox<(CoreId, u64, u32, Outcome)>,
+        out: &mut Outbox<ShardEffect>,
+    ) -> Result<(), String> {
+        if entry.data.is_empty() {
+            self.begin(entry.index, out);
+            return Ok(());
+        }
+        let batch = BatchView::parse(&entry.data).map_err(|error| error.to_string())?;
+        assert!(batch.stamp >= self.globals.stamp, "the log's time never goes back");
+        self.globals.stamp = batch.stamp;
+        self.begin(entry.index, out);
+        for section in batch.sections() {
+            let section = section.map_err(|error| error.to_string())?;
+            match self.globals.admit(&section.header) {
+                Admission::Admitted => self.apply_section(entry.index, &section, remote, out)?,
+                Admission::OutOfOrder => {}
+                Admission::OtherCatalogue => {
+                    if self.session.is_mine(&section.header)
+                        && section.header.round == self.session.round
+                    {
+                        self.match_again(section.header.number, out);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins the entry on every partition: those that have it already skip it.
+    fn begin(&mut self, index: u64, out: &mut Outbox<ShardEffect>) {
+        let stamp = self.globals.stamp;
+        for partition in self.partitions.iter_mut().flatten() {
+            partition.begin(index, stamp, &mut self.partition_out);
+        }
+        self.drain_partitions(out);
+    }
+
+    fn drain_partitions(&mut self, out: &mut Outbox<ShardEffect>) {
+        if self.partition_out.is_empty() {
+            return;
+        }
+        for effect in self.partition_out.take() {
+            match effect {
+                PartitionEffect::Flow(effect) => self.on_flow(effect, out),
+                PartitionEffect::Ended { status, took } => self.metrics.ended(status, took),
+            }
+        }
+    }
+
+    fn apply_section(
+        &mut self,
+        index: u64,
+        section: &SectionView<'_>,
+        remote: &mut Outbox<(CoreId, u64, u32, Outcome)>,
+        out: &mut Outbox<ShardEffect>,
+    ) -> Result<(), String> {
+        let header = section.header;
+        let ours = self.session.is_of_this_run(&header);
+        let mine = self.session.is_mine(&header);
+        for (record, slot) in section.records().zip(0..) {
+            let record = record.map_err(|error| error.to_string())?;
+            let Some(outcome) = self.apply_record(index, &record, out)? else { continue };
+            // Everyone applies a global record; its session's own core answers.
+            if mine {
+                self.resolve(header.number, slot, outcome, out);
+            } else if ours && record.partition != GLOBAL {
+                remote.push((header.core, header.number, slot, outcome));
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies one record, if it is this core's.
+    fn apply_record(
+        &mut self,
+        index: u64,
+        record: &RecordView<'_>,
+        out: &mut Outbox<ShardEffect>,
+    ) -> Result<Option<Outcome>, String> {
+        let stamp = self.globals.stamp;
+        if record.partition == GLOBAL {
+            return self.apply_global(record, out).map(Some);
+        }
+        let Some(partition) = self.partitions.get_mut(usize::from(record.partition.0)) else {
+            return Err(format!("partition {} does not exist", record.partition));
+        };
+        // Of another core; or taken into the image this core started from, so that nobody waits.
+        let Some(partition) = partition.as_mut().filter(|partition| partition.applied() == index)
+        else {
+            return Ok(None);
+        };
+        let effects = &mut self.partition_out;
+        let text = |error: crate::record::BadBody| error.to_string();
+        let outcome = match record.kind {
+            RecordType::Accepted => partition
+                .apply_accepted(&self.globals, stamp, record.body, effects)
+                .map_err(text)?,
+            RecordType::TaskEnded => {
+                let body = TaskEnded::read(record.body).map_err(text)?;
+                partition.apply_task_ended(stamp, body, effects)
+            }
+            RecordType::TaskStopped => {
+                let body = TaskStopped::read(record.body).map_err(text)?;
+                partition.apply_task_stopped(stamp, &body, effects)
+            }
+            RecordType::Cancelled => {
+                let body = Cancelled::read(record.body).map_err(text)?;
+                partition.apply_cancelled(stamp, body.instance, effects)
+            }
+            RecordType::Born | RecordType::CatalogueChanged => {
+                return Err(format!("a {:?} record belongs to no partition", record.kind));
+            }
+        };
+        self.drain_partitions(out);
+        Ok(Some(outcome))
+    }
+
+    fn apply_global(
+        &mut self,
+        record: &RecordView<'_>,
+        out: &mut Outbox<ShardEffect>,
+    ) -> Result<Outcome, String> {
+        match record.kind {
+            RecordType::Born => {
+                let born = Born::read(record.body).map_err(|error| error.to_string())?;
+                self.globals.apply_born(born);
+                self.make_partitions()?;
+                if self.role.in_office {
+                    self.serve(out);
+                }
+                Ok(Outcome::Done)
+            }
+            RecordType::CatalogueChanged => {
+                let change =
+                    CatalogueChanged::read(record.body).map_err(|error| error.to_string())?;
+                let changed = self.globals.apply_catalogue(&change, self.globals.stamp);
+                Ok(Outcome::Catalogue(changed))
+            }
+            _ => Err(format!("a {:?} record belongs to a partition", record.kind)),
+        }
+    }
+
+    /// A batch was refused because the catalogue changed under it: it and all after it are
+    /// matched again and sent under their old numbers (SOUNDNESS 8).
+    fn match_again(&mut self, number: u64, out: &mut Outbox<ShardEffect>) {
+        let again = self.session.start_over(number);
+        let (open, open_waiters) = self.session.take_open();
+        let catalogue = self.globals.catalogue_version;
+        for sent in again {
+            let (section, waiters) = self.rematched(&sent.section, sent.waiters, out);
+            self.session.resend(section, waiters, catalogue, out);
+        }
+        if !open.is_empty() {
+            // The open batch goes last, as it would have.
+            let sealed = self.session.seal_aside(open);
+            let (section, waiters) = self.rematched(&sealed, open_waiters, out);
+            self.session.put_open(section, waiters);
+        }
+        self.metrics.rematched.increment();
+    }
+
+    /// The same records, each message with what it wakes now. A message that the new catalogue
+    /// refuses (it repeats a key that a rule now asks for) is refused, with its whole request.
+    fn rematched(
+        &mut self,
+        section: &Bytes,
+        waiters: Vec<Option<Waiter>>,
+        out: &mut Outbox<ShardEffect>,
+    ) -> (Section, Vec<Option<Waiter>>) {
+        let section = SectionView::of(section).expect("the shard wrote it");
+        let records: Vec<RecordView<'_>> =
+            section.records().map(|record| record.expect("the shard wrote it")).collect();
+        let mut refused = BTreeSet::new();
+        for (record, waiter) in records.iter().zip(&waiters) {
+            if record.kind != RecordType::Accepted {
+                continue;
+            }
+            let body = ArchivedAccepted::view(record.body).expect("the shard wrote it");
+            let (waiter, request) = match waiter {
+                Some(waiter @ (Waiter::Message(id) | Waiter::Line(id, _))) => (waiter, *id),
+                other => unreachable!("a client waits for a message, not {other:?}"),
+            };
+            if let Err(error) = self.check_message(&body.payload)
+                && refused.insert(request)
+            {
+                self.refuse(waiter, &error, out);
+            }
+        }
+        let (mut again, mut left) = (Section::new(0), Vec::with_capacity(waiters.len()));
+        for (record, waiter) in records.iter().zip(waiters) {
+            if let Some(Waiter::Message(id) | Waiter::Line(id, _)) = waiter
+                && refused.contains(&id)
+            {
+                continue;
+            }
+            left.push(waiter);
+            if record.kind != RecordType::Accepted {
+                again.push_raw(record);
+                continue;
+            }
+            let body = ArchivedAccepted::view(record.body).expect("the shard wrote it");
+            self.check_message(&body.payload).expect("it was checked a moment ago");
+            push_matched(
+                &mut again,
+                record.partition,
+                &body.namespace,
+                &body.key,
+                &body.payload,
+                &self.globals.compiled,
+                &self.matches,
+            );
+        }
+        (again, left)
+    }
+
+    /// The log did not take a batch: clients are told, own records are tried again later.
+    pub(super) fn on_refused(
+        &mut self,
+        now: Now,
+        number: u64,
+        round: u32,
+        why: NotTaken,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        if round != self.session.round {
+            return;
+        }
+        let again = self.session.start_over(number);
+        let mut own = Section::new(0);
+        for sent in again {
+            let section = SectionView::of(&sent.section).expect("the shard wrote it");
+            for (record, waiter) in section.records().zip(sent.waiters) {
+                let record = record.expect("the shard wrote it");
+                match waiter.expect("a refused batch has no outcome yet") {
+                    Waiter::Own => {
+                        own.push_raw(&record);
+                    }
+                    waiter => self.refuse(&waiter, &not_taken(why), out),
+                }
+            }
+        }
+        self.session.hold_back(now, own);
+    }
+
+    fn send_outcomes(
+        &mut self,
+        remote: &mut Outbox<(CoreId, u64, u32, Outcome)>,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        if remote.is_empty() {
+            return;
+        }
+        let mut by_core = vec![Vec::new(); usize::from(self.config.shards)];
+        for (core, number, slot, outcome) in remote.drain() {
+            by_core[usize::from(core.0)].push((number, slot, outcome));
+        }
+        for (outcomes, core) in by_core.into_iter().zip(0..) {
+            if !outcomes.is_empty() {
+                let message = ToShard::Outcomes(outcomes);
+                out.push(ShardEffect::ToShard { to: CoreId(core), message });
+            }
+        }
+    }
+
+    /// Tells the consensus core about the next timer, when that changed.
+    fn tell_wake(&mut self, out: &mut Outbox<ShardEffect>) {
+        let due = self.partitions.iter().flatten().filter_map(Partition::deadline).min();
+        if due != self.wake {
+            self.wake = due;
+            out.push(ShardEffect::ToConsensus(ToConsensus::Wake { due }));
+        }
+    }
+
+    pub(super) fn take_image(&mut self, part: Part, out: &mut Outbox<ShardEffect>) {
+        let (applied, bytes) = match part {
+            Part::Globals => (self.globals.applied, self.globals.image()),
+            Part::Partition(id) => {
+                let partition = self.partitions[usize::from(id.0)]
+                    .as_ref()
+                    .expect("images are asked of the host");
+                (partition.applied(), partition.image())
+            }
+        };
+        let partitions = u16::try_from(self.partitions.len()).expect("partitions fit 12 bits");
+        let image = ToConsensus::Image { part, applied, partitions, bytes };
+        out.push(ShardEffect::ToConsensus(image));
+    }
+}

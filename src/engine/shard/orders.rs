@@ -1,0 +1,150 @@
+//! Orders of running instances that this core carries out: outgoing calls.
+//!
+//! Invariants:
+//! - an order is in one place: waiting, or running; an order handed in twice is one order;
+//! - at most [`CALLS_MAX`] run, the rest wait in the order of arrival;
+//! - orders are state of the instances; what is here can be lost and made anew from them.
+
+use super::limits::CALLS_MAX;
+use super::{ShardCore, ShardEffect};
+use crate::record::{Ended, RecordType, TaskEnded, TaskStopped, partition_of};
+use crate::shard::session::Waiter;
+use base::{InstanceId, Outbox};
+use flow::TaskIndex;
+use std::collections::{BTreeSet, VecDeque};
+
+/// Names one order: whose it is and which attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderId {
+    /// The instance.
+    pub instance: InstanceId,
+    /// The task's place in the definition.
+    pub task: TaskIndex,
+    /// The attempt's number.
+    pub attempt: u32,
+}
+
+impl OrderId {
+    /// The order's name.
+    pub fn of(order: &flow::Order) -> Self {
+        Self { instance: order.instance, task: order.task, attempt: order.attempt }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    waiting: VecDeque<Box<flow::Order>>,
+    running: BTreeSet<OrderId>,
+    /// Withdrawn while running: their end is told as stopped, whatever it brings.
+    stopping: BTreeSet<OrderId>,
+}
+
+impl Orders {
+    fn give(&mut self, order: Box<flow::Order>) {
+        let id = OrderId::of(&order);
+        let known = self.running.contains(&id)
+            || self.waiting.iter().any(|waiting| OrderId::of(waiting) == id);
+        if !known {
+            self.waiting.push_back(order);
+        }
+    }
+
+    fn start(&mut self, out: &mut Outbox<ShardEffect>) {
+        while self.running.len() < CALLS_MAX
+            && let Some(order) = self.waiting.pop_front()
+        {
+            self.running.insert(OrderId::of(&order));
+            out.push(ShardEffect::Call(order));
+        }
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.running.len()
+    }
+}
+
+impl ShardCore {
+    /// A call ended by itself.
+    pub fn on_call_ended(&mut self, id: OrderId, ended: Ended, out: &mut Outbox<ShardEffect>) {
+        if !self.orders.running.remove(&id) {
+            return;
+        }
+        if self.orders.stopping.remove(&id) {
+            self.push_stopped(id);
+        } else {
+            let record =
+                TaskEnded { instance: id.instance, task: id.task.0, attempt: id.attempt, ended };
+            let partition = partition_of(id.instance);
+            let slot = self.session.open().push(RecordType::TaskEnded, partition, |body| {
+                record.write(body);
+            });
+            self.session.wait(slot, Waiter::Own);
+        }
+        self.orders.start(out);
+    }
+
+    /// A call was stopped, as [`ShardEffect::Abort`] asked.
+    pub fn on_call_stopped(&mut self, id: OrderId, out: &mut Outbox<ShardEffect>) {
+        if self.orders.running.remove(&id) {
+            self.orders.stopping.remove(&id);
+            self.push_stopped(id);
+        }
+        self.orders.start(out);
+    }
+
+    /// What an instance wants done, as apply said it.
+    pub(super) fn on_flow(&mut self, effect: flow::Effect, out: &mut Outbox<ShardEffect>) {
+        match effect {
+            flow::Effect::Order(order) if self.role.in_office => {
+                self.orders.give(Box::new(order));
+                self.orders.start(out);
+            }
+            flow::Effect::Withdraw { instance, task, attempt } if self.role.in_office => {
+                self.withdraw(OrderId { instance, task, attempt }, out);
+            }
+            flow::Effect::Log(line) if self.role.in_office => {
+                out.push(ShardEffect::Log(Box::new(line)));
+            }
+            // Orders are state: whoever takes office finds them there. Ends are counted by apply.
+            _ => {}
+        }
+    }
+
+    /// This node took office: everything outstanding goes out again.
+    pub(super) fn take_office(&mut self, out: &mut Outbox<ShardEffect>) {
+        self.role.in_office = true;
+        let (mut orders, mut stopping) = (Vec::new(), Vec::new());
+        for partition in self.partitions.iter().flatten() {
+            orders.extend(partition.outstanding());
+            stopping.extend(partition.stopping());
+        }
+        for order in orders {
+            self.orders.give(Box::new(order));
+        }
+        for (instance, task, attempt) in stopping {
+            self.withdraw(OrderId { instance, task, attempt }, out);
+        }
+        self.orders.start(out);
+    }
+
+    fn withdraw(&mut self, id: OrderId, out: &mut Outbox<ShardEffect>) {
+        if self.orders.running.contains(&id) {
+            if self.orders.stopping.insert(id) {
+                out.push(ShardEffect::Abort(id));
+            }
+            return;
+        }
+        // It never ran here, or its end is on its way into the log: either way it has stopped.
+        self.orders.waiting.retain(|waiting| OrderId::of(waiting) != id);
+        self.push_stopped(id);
+    }
+
+    fn push_stopped(&mut self, id: OrderId) {
+        let record = TaskStopped { instance: id.instance, task: id.task.0, attempt: id.attempt };
+        let partition = partition_of(id.instance);
+        let slot = self.session.open().push(RecordType::TaskStopped, partition, |body| {
+            record.write(body);
+        });
+        self.session.wait(slot, Waiter::Own);
+    }
+}

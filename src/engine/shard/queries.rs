@@ -1,0 +1,626 @@
+//! Requests that read, and everything whose answer needs more than one outcome or core.
+//!
+//! Invariants:
+//! - a gathering ends when each core asked has answered; cores of one process always do;
+//! - at most [`QUERIES_MAX`] gatherings are open.
+
+use super::limits::QUERIES_MAX;
+use super::session::Waiter;
+use super::{RequestId, ShardCore, ShardEffect};
+use crate::globals::{Changed, Refusal};
+use crate::message::{Answer, ConsensusStatus, Question, ShardStatus, ToConsensus, ToShard};
+use crate::partition::{CancelOutcome, InstanceRow, Outcome, Workflows, view};
+use api::{ApiError, BatchAnswer, BatchLine, Code, ContentType, InstancesQuery, Response, Route};
+use base::{CoreId, FixedState, MessageId, NodeId, Now, Outbox, PartitionId};
+use hashbrown::HashMap;
+use telemetry::json;
+
+/// The status of an accepted message.
+const ACCEPTED: u16 = 202;
+
+#[derive(Debug, Default)]
+pub(super) struct Queries {
+    next_ticket: u64,
+    gathering: HashMap<u64, Gathering, FixedState>,
+    batches: HashMap<RequestId, BatchResults, FixedState>,
+    changes: HashMap<RequestId, Named, FixedState>,
+    /// Answers that wait until this core has applied an index.
+    awaiting: Vec<(u64, CoreId, u64)>,
+    /// Reused by every batch request.
+    pub(super) lines: Vec<BatchLine>,
+}
+
+/// The ids that a change of the catalogue stores or deletes.
+#[derive(Debug)]
+struct Named {
+    ids: Vec<String>,
+    deleted: bool,
+}
+
+#[derive(Debug)]
+struct BatchResults {
+    left: u32,
+    results: Vec<Option<LineResult>>,
+}
+
+#[derive(Debug)]
+enum LineResult {
+    Answered(api::Outcome, MessageId, Workflows),
+    /// The line was not accepted: the whole request is answered with this.
+    Refused(ApiError),
+}
+
+/// A request that asked other cores.
+#[derive(Debug)]
+struct Gathering {
+    request: RequestId,
+    left: usize,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Read,
+    List { query: InstancesQuery, rows: Vec<InstanceRow>, more: bool },
+    Applied { response: Response },
+    Metrics { snapshots: Vec<telemetry::Snapshot> },
+    Status { shards: Vec<(CoreId, ShardStatus)>, consensus: ConsensusStatus, uptime_seconds: u64 },
+    Ready { consensus: ConsensusStatus },
+}
+
+impl Queries {
+    pub(super) fn is_empty(&self) -> bool {
+        self.gathering.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.gathering.len()
+    }
+
+    pub(super) fn begin_batch(&mut self, id: RequestId, count: u32) {
+        let results = (0..count).map(|_| None).collect();
+        self.batches.insert(id, BatchResults { left: count, results });
+    }
+
+    pub(super) fn begin_change(&mut self, id: RequestId, ids: Vec<String>, deleted: bool) {
+        self.changes.insert(id, Named { ids, deleted });
+    }
+}
+
+impl ShardCore {
+    pub(super) fn reply(
+        &mut self,
+        request: RequestId,
+        response: Response,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        out.push(ShardEffect::Reply { request, response });
+    }
+
+    /// A request that changes nothing.
+    pub(super) fn on_query(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        route: &Route,
+        out: &mut Outbox<ShardEffect>,
+    ) -> Result<(), ApiError> {
+        match route {
+            Route::Message(message) => self.read_at(id, message.partition(), route, out),
+            Route::Instance(instance) => self.read_at(id, instance.message.partition(), route, out),
+            Route::Instances(query) => {
+                let kind = Kind::List { query: query.clone(), rows: Vec::new(), more: false };
+                self.ask_all(id, kind, &Question::List(query.clone()), false, out)
+            }
+            Route::Metrics => {
+                let kind = Kind::Metrics { snapshots: Vec::new() };
+                self.ask_all(id, kind, &Question::Metrics, true, out)
+            }
+            Route::ClusterStatus => {
+                let kind = Kind::Status {
+                    shards: Vec::new(),
+                    consensus: ConsensusStatus::default(),
+                    uptime_seconds: now.instant.since(self.config.started_at).as_secs(),
+                };
+                self.ask_all(id, kind, &Question::Status, true, out)
+            }
+            Route::Ready => {
+                let kind = Kind::Ready { consensus: ConsensusStatus::default() };
+                self.ask_consensus(id, kind, Question::Status, out)
+            }
+            Route::Live => {
+                let body = br#"{"status":"UP"}"#.to_vec();
+                self.reply(id, Response::json(200, body), out);
+                Ok(())
+            }
+            _ => {
+                let response = view::catalogue(&self.globals, route)?;
+                self.reply(id, response, out);
+                Ok(())
+            }
+        }
+    }
+
+    fn read_at(
+        &mut self,
+        id: RequestId,
+        partition: PartitionId,
+        route: &Route,
+        out: &mut Outbox<ShardEffect>,
+    ) -> Result<(), ApiError> {
+        if usize::from(partition.0) >= self.partitions.len() {
+            return Err(match route {
+                Route::Instance(instance) => ApiError::unknown_id("workflow instance", instance),
+                Route::Message(message) => ApiError::unknown_id("message", message),
+                _ => unreachable!("only messages and instances are read by partition"),
+            });
+        }
+        let host = self.host(partition);
+        if host == self.config.core {
+            let response = self.read(route);
+            self.reply(id, response, out);
+            return Ok(());
+        }
+        let question = Question::Read(route.clone());
+        let ticket = self.gather(id, Kind::Read, 1)?;
+        out.push(ShardEffect::ToShard { to: host, message: ToShard::Ask { ticket, question } });
+        Ok(())
+    }
+
+    /// What a partition hosted here says.
+    fn read(&self, route: &Route) -> Response {
+        let (Route::Message(MessageId(_)) | Route::Instance(_)) = route else {
+            unreachable!("only messages and instances are read by partition")
+        };
+        let partition = match route {
+            Route::Message(message) => message.partition(),
+            Route::Instance(instance) => instance.message.partition(),
+            _ => unreachable!("matched above"),
+        };
+        let partition = self.partitions[usize::from(partition.0)]
+            .as_ref()
+            .expect("a question goes to the partition's host");
+        let answer = match route {
+            Route::Message(message) => partition.message_view(&self.globals, *message),
+            Route::Instance(instance) => partition.instance_view(*instance),
+            _ => unreachable!("matched above"),
+        };
+        answer.unwrap_or_else(|error| error.to_response())
+    }
+
+    fn gather(&mut self, request: RequestId, kind: Kind, left: usize) -> Result<u64, ApiError> {
+        if self.queries.gathering.len() >= QUERIES_MAX {
+            let detail = format!("{QUERIES_MAX} reads are under way on this core already");
+            return Err(ApiError::overloaded(detail, 1));
+        }
+        self.queries.next_ticket += 1;
+        let ticket = self.queries.next_ticket;
+        self.queries.gathering.insert(ticket, Gathering { request, left, kind });
+        Ok(ticket)
+    }
+
+    fn ask_all(
+        &mut self,
+        id: RequestId,
+        kind: Kind,
+        question: &Question,
+        with_consensus: bool,
+        out: &mut Outbox<ShardEffect>,
+    ) -> Result<(), ApiError> {
+        let shards = usize::from(self.config.shards);
+        let ticket = self.gather(id, kind, shards + usize::from(with_consensus))?;
+        for core in (0..self.config.shards).map(CoreId) {
+            if core != self.config.core {
+                let message = ToShard::Ask { ticket, question: question.clone() };
+                out.push(ShardEffect::ToShard { to: core, message });
+            }
+        }
+        if with_consensus {
+            let question = question.clone();
+            out.push(ShardEffect::ToConsensus(ToConsensus::Ask { ticket, question }));
+        }
+        let mine = self.answer_to(question).expect("asked of all, so answered at once");
+        self.on_answer(ticket, Some(self.config.core), mine, out);
+        Ok(())
+    }
+
+    fn ask_consensus(
+        &mut self,
+        id: RequestId,
+        kind: Kind,
+        question: Question,
+        out: &mut Outbox<ShardEffect>,
+    ) -> Result<(), ApiError> {
+        let ticket = self.gather(id, kind, 1)?;
+        out.push(ShardEffect::ToConsensus(ToConsensus::Ask { ticket, question }));
+        Ok(())
+    }
+
+    /// Another shard asks.
+    pub(super) fn on_question(
+        &mut self,
+        from: CoreId,
+        ticket: u64,
+        question: &Question,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        if let Question::AppliedThrough(index) = question
+            && *index > self.globals.applied
+        {
+            self.queries.awaiting.push((*index, from, ticket));
+            return;
+        }
+        let answer = self.answer_to(question).unwrap_or(Answer::Applied);
+        self.answer(from, ticket, answer, out);
+    }
+
+    fn answer(&self, to: CoreId, ticket: u64, answer: Answer, out: &mut Outbox<ShardEffect>) {
+        let message = ToShard::Answer { ticket, from: Some(self.config.core), answer };
+        out.push(ShardEffect::ToShard { to, message });
+    }
+
+    /// What can be answered at once.
+    fn answer_to(&self, question: &Question) -> Option<Answer> {
+        Some(match question {
+            Question::Read(route) => Answer::Response(self.read(route)),
+            Question::List(query) => {
+                let (rows, more) = view::list(self.partitions(), query);
+                Answer::Rows { rows, more }
+            }
+            Question::Metrics => {
+                self.refresh_metrics();
+                Answer::Metrics(Box::new(self.metrics.registry().snapshot()))
+            }
+            Question::Status => Answer::Shard(self.status()),
+            Question::AppliedThrough(_) => return None,
+        })
+    }
+
+    fn status(&self) -> ShardStatus {
+        ShardStatus {
+            partitions: u32::try_from(self.hosted.len()).expect("partitions are few"),
+            running: self.partitions().map(|partition| partition.running() as u64).sum(),
+            applied: self.globals.applied,
+            connections: self.connections,
+        }
+    }
+
+    fn refresh_metrics(&self) {
+        let status = self.status();
+        self.metrics.running.set_count(status.running);
+        self.metrics.calls.set_count(self.orders.running() as u64);
+        self.metrics.catalogue.set_count(self.globals.catalogue_version);
+        self.metrics.unanswered.set_count(self.session.unanswered_bytes() as u64);
+        let held: usize = self.partitions().map(crate::partition::Partition::held_bytes).sum();
+        self.metrics.state_bytes.set_count(held as u64);
+    }
+
+    /// This core has applied more: who waited for that is answered.
+    pub(super) fn answer_applied(&mut self, index: u64, out: &mut Outbox<ShardEffect>) {
+        let waiting = std::mem::take(&mut self.queries.awaiting);
+        for (needed, from, ticket) in waiting {
+            if needed <= index {
+                self.answer(from, ticket, Answer::Applied, out);
+            } else {
+                self.queries.awaiting.push((needed, from, ticket));
+            }
+        }
+    }
+
+    pub(super) fn on_answer(
+        &mut self,
+        ticket: u64,
+        from: Option<CoreId>,
+        answer: Answer,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        let gathering =
+            self.queries.gathering.get_mut(&ticket).expect("a question is answered once");
+        gathering.left -= 1;
+        match (&mut gathering.kind, answer) {
+            (Kind::Read, Answer::Response(response)) => {
+                let request = gathering.request;
+                self.queries.gathering.remove(&ticket);
+                self.reply(request, response, out);
+                return;
+            }
+            (Kind::List { rows, more, .. }, Answer::Rows { rows: theirs, more: left_out }) => {
+                rows.extend(theirs);
+                *more |= left_out;
+            }
+            (Kind::Applied { .. }, Answer::Applied) => {}
+            (Kind::Metrics { snapshots }, Answer::Metrics(snapshot)) => snapshots.push(*snapshot),
+            (Kind::Status { shards, .. }, Answer::Shard(status)) => {
+                shards.push((from.expect("a shard names itself"), status));
+            }
+            (
+                Kind::Status { consensus, .. } | Kind::Ready { consensus },
+                Answer::Consensus(status),
+            ) => *consensus = status,
+            (kind, answer) => unreachable!("{answer:?} is no answer to {kind:?}"),
+        }
+        if gathering.left == 0 {
+            let done = self.queries.gathering.remove(&ticket).expect("it was just there");
+            let response = self.gathered(done.kind);
+            self.reply(done.request, response, out);
+        }
+    }
+
+    fn gathered(&self, kind: Kind) -> Response {
+        match kind {
+            Kind::Read => unreachable!("answered by its only answer"),
+            Kind::List { query, rows, more } => view::page(&query, rows, more),
+            Kind::Applied { response } => response,
+            Kind::Metrics { snapshots } => {
+                let mut text = Vec::with_capacity(32 * 1024);
+                telemetry::prometheus(&telemetry::merge(snapshots), &mut text);
+                Response::new(200, ContentType::Prometheus, text)
+            }
+            Kind::Status { shards, consensus, uptime_seconds } => {
+                self.cluster_status(&shards, consensus, uptime_seconds)
+            }
+            Kind::Ready { consensus } => self.ready(consensus),
+        }
+    }
+
+    fn ready(&self, consensus: ConsensusStatus) -> Response {
+        let checks = [
+            ("raft", consensus.leading, "this node does not lead"),
+            ("state", self.serving, "the log is being read"),
+            ("storage", consensus.has_space, "the journal's disk is full"),
+            ("stopping", !self.stopping, "the node is stopping"),
+        ];
+        let up = checks.iter().all(|(_, up, _)| *up);
+        let word = |up| if up { "UP" } else { "DOWN" };
+        let mut body = Vec::new();
+        json::object(&mut body, |o| {
+            o.text("status", word(up));
+            o.object("checks", |o| {
+                for (name, up, why) in checks {
+                    o.object(name, |o| {
+                        o.text("status", word(up));
+                        o.text_if("message", (!up).then_some(why));
+                    });
+                }
+            });
+        });
+        Response::json(if up { 200 } else { 503 }, body)
+    }
+
+    fn cluster_status(
+        &self,
+        shards: &[(CoreId, ShardStatus)],
+        consensus: ConsensusStatus,
+        uptime_seconds: u64,
+    ) -> Response {
+        let mut shards = shards.to_vec();
+        shards.sort_by_key(|(core, _)| *core);
+        let cores: Vec<api::CoreStatus<'_>> = (shards.iter())
+            .map(|(core, status)| api::CoreStatus {
+                core: *core,
+                cpu: self.config.cpus[usize::from(core.0)],
+                // Consensus shares the first core with a shard.
+                roles: if core.0 == 0 { &["consensus", "shard"] } else { &["shard"] },
+                partitions: status.partitions,
+                connections: status.connections,
+                instances_running: status.running,
+            })
+            .collect();
+        let view = api::ClusterStatus {
+            node: self.config.node,
+            cluster_id: self.globals.born.as_ref().map_or(0, |born| born.cluster_id),
+            store_id: self.config.store,
+            role: if consensus.leading { "leader" } else { "follower" },
+            leader: (consensus.leader != 0).then_some(NodeId(consensus.leader)),
+            voters: &[self.config.node],
+            term: consensus.term,
+            commit_index: consensus.commit,
+            applied_index: consensus.applied,
+            catalogue_version: self.globals.catalogue_version,
+            partitions: self.globals.born.as_ref().map_or(0, |born| born.partitions),
+            cores: &cores,
+            uptime_seconds,
+            program_version: self.config.program_version,
+        };
+        let mut body = Vec::new();
+        view.write(&mut body);
+        Response::json(200, body)
+    }
+
+    /// An outcome has come for a record of this shard's session.
+    pub(super) fn resolve(
+        &mut self,
+        number: u64,
+        slot: u32,
+        outcome: Outcome,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        let Some(waiter) = self.session.take(number, slot) else { return };
+        match waiter {
+            Waiter::Own => {}
+            Waiter::Message(request) => {
+                let response = match self.line_result(outcome) {
+                    LineResult::Answered(outcome, id, workflows)
+                        if outcome != api::Outcome::Conflict =>
+                    {
+                        let mut body = Vec::with_capacity(128);
+                        api::write_answer(&mut body, id, outcome, workflows.iter());
+                        Response::json(ACCEPTED, body)
+                    }
+                    LineResult::Answered(_, id, _) => {
+                        let detail = format!(
+                            "the Idempotency-Key came before, with another body, as message {id}"
+                        );
+                        ApiError::new(Code::KeyConflict, detail).to_response()
+                    }
+                    LineResult::Refused(error) => error.to_response(),
+                };
+                self.reply(request, response, out);
+            }
+            Waiter::Line(request, line) => {
+                let result = self.line_result(outcome);
+                self.line(request, line, result, out);
+            }
+            Waiter::Catalogue(request) => self.catalogue_changed(request, outcome, out),
+            Waiter::Cancel(request, instance) => {
+                let Outcome::Cancelled(outcome) = outcome else {
+                    unreachable!("a cancellation has its own outcome")
+                };
+                let response = match outcome {
+                    CancelOutcome::Cancelled => {
+                        let (at, route) = (instance.message.partition(), Route::Instance(instance));
+                        if let Err(error) = self.read_at(request, at, &route, out) {
+                            self.reply(request, error.to_response(), out);
+                        }
+                        return;
+                    }
+                    CancelOutcome::Finished => {
+                        let detail = format!("the instance `{instance}` has ended already");
+                        ApiError::new(Code::WrongState, detail).to_response()
+                    }
+                    CancelOutcome::Gone => {
+                        ApiError::gone("workflow instance", instance).to_response()
+                    }
+                    CancelOutcome::Never => {
+                        ApiError::unknown_id("workflow instance", instance).to_response()
+                    }
+                };
+                self.reply(request, response, out);
+            }
+        }
+    }
+
+    fn line_result(&self, outcome: Outcome) -> LineResult {
+        match outcome {
+            Outcome::Accepted { id, workflows } => {
+                self.metrics.accepted.increment();
+                self.metrics.started.add(workflows.len() as u64);
+                LineResult::Answered(api::Outcome::Accepted, id, workflows)
+            }
+            Outcome::Duplicate { id, workflows } => {
+                self.metrics.duplicate.increment();
+                LineResult::Answered(api::Outcome::Duplicate, id, workflows)
+            }
+            Outcome::Conflict { id } => {
+                self.metrics.conflict.increment();
+                LineResult::Answered(api::Outcome::Conflict, id, Workflows::default())
+            }
+            Outcome::KeysFull => {
+                self.metrics.refused.increment();
+                let detail = "the table of idempotency keys is full";
+                LineResult::Refused(ApiError::new(Code::KeysFull, detail).with_retry_after(5))
+            }
+            Outcome::LiveFull => {
+                self.metrics.refused.increment();
+                let detail = "too many workflow instances are unfinished to start another";
+                LineResult::Refused(ApiError::overloaded(detail, 5))
+            }
+            outcome => unreachable!("{outcome:?} is no message's outcome"),
+        }
+    }
+
+    /// One line of a batch has its result; the last one answers the request.
+    fn line(
+        &mut self,
+        request: RequestId,
+        line: u32,
+        result: LineResult,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        let batch = self.queries.batches.get_mut(&request).expect("a batch waits for its lines");
+        batch.left -= 1;
+        batch.results[line as usize] = Some(result);
+        if batch.left > 0 {
+            return;
+        }
+        let batch = self.queries.batches.remove(&request).expect("it was just there");
+        let mut body = Vec::with_capacity(96 * batch.results.len());
+        let mut answer = BatchAnswer::new(&mut body);
+        for result in batch.results.into_iter().flatten() {
+            match result {
+                LineResult::Answered(outcome, id, workflows) => {
+                    answer.push(id, outcome, workflows.iter());
+                }
+                LineResult::Refused(error) => answer.push_refused(&error),
+            }
+        }
+        answer.finish();
+        self.reply(request, Response::json(ACCEPTED, body), out);
+    }
+
+    fn catalogue_changed(
+        &mut self,
+        request: RequestId,
+        outcome: Outcome,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        let Outcome::Catalogue(changed) = outcome else {
+            unreachable!("a change of the catalogue has its own outcome")
+        };
+        let named = self.queries.changes.remove(&request).expect("a change waits once");
+        let response = match changed {
+            Changed::Applied { version, created } => {
+                let ids: Vec<&str> = named.ids.iter().map(String::as_str).collect();
+                let (stored, deleted): (&[&str], &[&str]) =
+                    if named.deleted { (&[], &ids) } else { (&ids, &[]) };
+                let view = api::CatalogueChange { version, stored, deleted };
+                let mut body = Vec::new();
+                view.write(&mut body);
+                Response::json(if created { 201 } else { 200 }, body)
+            }
+            Changed::Refused { why, detail, hint } => {
+                let code = match why {
+                    Refusal::Unknown => Code::UnknownId,
+                    Refusal::Conflict => Code::WrongState,
+                    Refusal::Invalid => Code::InvalidRule,
+                };
+                ApiError::new(code, detail).with_hint(hint).to_response()
+            }
+        };
+        // A change is answered once every core of this node has swapped (SOUNDNESS 8).
+        let index = self.globals.applied;
+        let others = usize::from(self.config.shards) - 1;
+        if others == 0 {
+            self.reply(request, response, out);
+            return;
+        }
+        let kind = Kind::Applied { response };
+        match self.gather(request, kind, others) {
+            Ok(ticket) => {
+                for core in (0..self.config.shards).map(CoreId) {
+                    if core != self.config.core {
+                        let question = Question::AppliedThrough(index);
+                        let message = ToShard::Ask { ticket, question };
+                        out.push(ShardEffect::ToShard { to: core, message });
+                    }
+                }
+            }
+            Err(error) => self.reply(request, error.to_response(), out),
+        }
+    }
+
+    /// The log did not take a client's record.
+    pub(super) fn refuse(
+        &mut self,
+        waiter: &Waiter,
+        error: &ApiError,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        match waiter {
+            Waiter::Own => unreachable!("own records are held back, not refused"),
+            Waiter::Message(request) | Waiter::Cancel(request, _) => {
+                self.reply(*request, error.to_response(), out);
+            }
+            // All lines of a batch are in one section: the first one answers for all.
+            Waiter::Line(request, _) => {
+                if self.queries.batches.remove(request).is_some() {
+                    self.reply(*request, error.to_response(), out);
+                }
+            }
+            Waiter::Catalogue(request) => {
+                self.queries.changes.remove(request);
+                self.reply(*request, error.to_response(), out);
+            }
+        }
+    }
+}

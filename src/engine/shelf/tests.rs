@@ -1,0 +1,46 @@
+use super::*;
+use proptest::prelude::*;
+
+#[test]
+fn the_oldest_entries_are_dropped_first_and_the_newest_is_always_kept() {
+    let entry = [7; 36];
+    let mut shelf = Shelf::new(3 * (36 + ENTRY_OVERHEAD_BYTES));
+    for sequence in 1..=5 {
+        shelf.put(sequence, &entry);
+    }
+    assert_eq!(shelf.oldest_first().map(|(s, _)| s).collect::<Vec<_>>(), [3, 4, 5]);
+    assert_eq!(shelf.find(2), None);
+    assert_eq!(shelf.find(3), Some(&entry[..]));
+    shelf.put(6, &[1; 10_000]);
+    assert_eq!(shelf.oldest_first().map(|(s, b)| (s, b.len())).collect::<Vec<_>>(), [(6, 10_000)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_shelf_holds_what_a_plain_list_would(
+        sizes in prop::collection::vec(0_usize..70_000, 1..120),
+        budget in 0_usize..400_000,
+    ) {
+        let mut shelf = Shelf::new(budget);
+        let mut list: Vec<(u64, Vec<u8>)> = Vec::new();
+        for (sequence, size) in (1_u64..).zip(sizes) {
+            let bytes = vec![u8::try_from(sequence % 251).unwrap(); size];
+            shelf.put(sequence, &bytes);
+            list.push((sequence, bytes));
+            let cost = |l: &[(u64, Vec<u8>)]| {
+                l.iter().map(|(_, b)| b.len() + ENTRY_OVERHEAD_BYTES).sum::<usize>()
+            };
+            while cost(&list) > budget && list.len() > 1 {
+                list.remove(0);
+            }
+            prop_assert_eq!(shelf.used(), cost(&list));
+        }
+        let kept: Vec<(u64, Vec<u8>)> =
+            shelf.oldest_first().map(|(s, b)| (s, b.to_vec())).collect();
+        for (sequence, bytes) in &list {
+            prop_assert_eq!(shelf.find(*sequence), Some(&bytes[..]));
+        }
+        prop_assert_eq!(kept, list);
+    }
+}

@@ -1,0 +1,164 @@
+//! A snapshot as a file: chunks, each with its checksum, closed by a trailer.
+//!
+//! ```text
+//! chunk    magic u32 "DSNP" | version u16 = 1 | part u16 | applied u64 | term u64
+//!          | bytes u64 | crc32 u32 | 0 u32                                         40 bytes
+//!          image                                                                   `bytes` bytes
+//! ```
+//! All integers are little-endian. `part` is a partition, 0xffff for the globals (the first chunk)
+//! or 0xfffe for the trailer (the last, without an image). `crc32` is over header (crc32 zero) and
+//! image. A file without its trailer, or with bytes behind it, is no snapshot.
+
+use crate::globals::Globals;
+use crate::message::{Part, ToShard};
+use base::{PartitionId, UnixMicros};
+use bytes::Bytes;
+
+/// A chunk header's size.
+pub const CHUNK_HEADER_BYTES: usize = 40;
+
+const MAGIC: u32 = u32::from_le_bytes(*b"DSNP");
+const VERSION: u16 = 1;
+const GLOBALS: u16 = u16::MAX;
+const TRAILER: u16 = u16::MAX - 1;
+
+/// A snapshot, read and checked.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Its index: everything up to there is in it.
+    pub index: u64,
+    /// That entry's term.
+    pub term: u64,
+    /// The log's time there.
+    pub stamp: UnixMicros,
+    /// The global part's image.
+    pub globals: Bytes,
+    /// Every partition's image.
+    pub partitions: Vec<(PartitionId, Bytes)>,
+    /// The file's size.
+    pub bytes: u64,
+}
+
+impl Snapshot {
+    /// What a shard starts from: the globals, and the partitions that it hosts.
+    pub fn restore(&self, core: u16, shards: u16) -> ToShard {
+        let hosted = self.partitions.iter().filter(|(id, _)| id.0 % shards == core);
+        ToShard::Restore {
+            globals: self.globals.clone(),
+            partitions: hosted.map(|(_, image)| image.clone()).collect(),
+        }
+    }
+}
+
+/// Bytes that are no snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadSnapshot {
+    /// A header or an image is cut off.
+    #[error("the file ends at byte {at}, in the middle of a chunk")]
+    Short {
+        /// The file's end.
+        at: usize,
+    },
+    /// A chunk does not check.
+    #[error("the chunk at byte {at} does not check: {what}")]
+    Chunk {
+        /// Where it begins.
+        at: usize,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// One part's chunk.
+pub fn chunk(part: Part, applied: u64, term: u64, image: &[u8]) -> Vec<u8> {
+    let code = match part {
+        Part::Globals => GLOBALS,
+        Part::Partition(id) => id.0,
+    };
+    raw_chunk(code, applied, term, image)
+}
+
+/// The chunk that closes a snapshot.
+pub fn trailer(index: u64) -> Vec<u8> {
+    raw_chunk(TRAILER, index, 0, &[])
+}
+
+fn raw_chunk(code: u16, applied: u64, term: u64, image: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(CHUNK_HEADER_BYTES + image.len());
+    bytes.extend_from_slice(&MAGIC.to_le_bytes());
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&code.to_le_bytes());
+    bytes.extend_from_slice(&applied.to_le_bytes());
+    bytes.extend_from_slice(&term.to_le_bytes());
+    bytes.extend_from_slice(&(image.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(&[0; 8]);
+    bytes.extend_from_slice(image);
+    let crc = crc32fast::hash(&bytes);
+    bytes[32..36].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// Reads a whole file.
+pub fn read(file: &Bytes) -> Result<Snapshot, BadSnapshot> {
+    let (mut at, mut globals, mut partitions) = (0, None, Vec::new());
+    loop {
+        let (code, applied, term, image) = read_chunk(file, at)?;
+        let bad = |what: &str| BadSnapshot::Chunk { at, what: what.into() };
+        match (code, &globals) {
+            (GLOBALS, None) => {
+                let state =
+                    Globals::from_image(&image).map_err(|what| BadSnapshot::Chunk { at, what })?;
+                globals = Some((applied, term, state, image.clone()));
+            }
+            (TRAILER, Some((index, term, state, image_of_globals))) => {
+                let end = at + CHUNK_HEADER_BYTES;
+                let wanted = state.born.as_ref().map_or(0, |born| usize::from(born.partitions));
+                if partitions.len() != wanted {
+                    return Err(bad(&format!("{} of {wanted} partitions", partitions.len())));
+                }
+                if end != file.len() || applied != *index {
+                    return Err(bad("the trailer is of another file"));
+                }
+                return Ok(Snapshot {
+                    index: *index,
+                    term: *term,
+                    stamp: state.stamp,
+                    globals: image_of_globals.clone(),
+                    partitions,
+                    bytes: file.len() as u64,
+                });
+            }
+            (id, Some(_)) if usize::from(id) == partitions.len() => {
+                partitions.push((PartitionId(id), image.clone()));
+            }
+            _ => return Err(bad(&format!("part {code:#x} is out of its turn"))),
+        }
+        at += CHUNK_HEADER_BYTES + image.len();
+    }
+}
+
+fn read_chunk(file: &Bytes, at: usize) -> Result<(u16, u64, u64, Bytes), BadSnapshot> {
+    let short = BadSnapshot::Short { at: file.len() };
+    let header = file.get(at..at + CHUNK_HEADER_BYTES).ok_or(short.clone())?;
+    let bad = |what: &str| BadSnapshot::Chunk { at, what: what.into() };
+    let u64_at = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("8 bytes"));
+    if header[0..4] != MAGIC.to_le_bytes() || header[4..6] != VERSION.to_le_bytes() {
+        return Err(bad("not a snapshot of this version"));
+    }
+    let length = usize::try_from(u64_at(24)).map_err(|_| bad("a length beyond memory"))?;
+    let start = at + CHUNK_HEADER_BYTES;
+    let end = start.checked_add(length).filter(|end| *end <= file.len()).ok_or(short)?;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&header[..32]);
+    hasher.update(&[0; 4]);
+    hasher.update(&header[36..]);
+    hasher.update(&file[start..end]);
+    if header[32..36] != hasher.finalize().to_le_bytes() {
+        return Err(bad("the checksum differs"));
+    }
+    let code = u16::from_le_bytes(header[6..8].try_into().expect("2 bytes"));
+    Ok((code, u64_at(8), u64_at(16), file.slice(start..end)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! A disk that forgets what was not synced.
+//!
+//! Every write is cut into sectors. A crash keeps some of the sectors that no completed fdatasync
+//! covers, loses others, and leaves noise in a third kind; each sector on its own, as drives with
+//! a cache do. What a completed fdatasync covers stays.
+
+use base::Prng;
+use journal::File;
+use std::collections::BTreeMap;
+
+/// The unit that is written whole or torn. Unit: bytes.
+const SECTOR_BYTES: usize = 512;
+
+#[derive(Debug, Default, Clone)]
+struct Content {
+    /// As a reader sees it while the machine is up.
+    seen: Vec<u8>,
+    /// As it survives a crash for certain.
+    durable: Vec<u8>,
+    /// Sectors that differ or may differ, in the order of writing.
+    unsynced: Vec<(usize, usize)>,
+    /// Writes made durable so far.
+    synced: usize,
+}
+
+/// A disk with the files of one node.
+#[derive(Debug, Default, Clone)]
+pub struct Disk {
+    files: BTreeMap<File, Content>,
+    snapshot: Option<(u64, Vec<u8>)>,
+    unnamed: Vec<u8>,
+    /// Bytes that files may take; more is "no space".
+    pub capacity: Option<u64>,
+}
+
+impl Disk {
+    /// Makes a file of zeros, durably. False when there is no space.
+    pub fn prepare(&mut self, file: File, bytes: usize) -> bool {
+        let taken: usize = self.files.values().map(|content| content.seen.len()).sum();
+        if self.capacity.is_some_and(|capacity| (taken + bytes) as u64 > capacity) {
+            return false;
+        }
+        let zeros = vec![0; bytes];
+        let content =
+            Content { seen: zeros.clone(), durable: zeros, unsynced: Vec::new(), synced: 0 };
+        self.files.insert(file, content);
+        true
+    }
+
+    /// A write arrives in the drive's cache.
+    pub fn write(&mut self, file: File, offset: u64, bytes: &[u8]) {
+        let content = self.files.get_mut(&file).expect("a file is made before it is written");
+        let offset = usize::try_from(offset).expect("a small disk");
+        content.seen[offset..offset + bytes.len()].copy_from_slice(bytes);
+        content.unsynced.push((offset, bytes.len()));
+    }
+
+    /// Which writes a sync that begins now will cover: those that have completed.
+    pub fn begin_sync(&self, file: File) -> usize {
+        let content = &self.files[&file];
+        content.synced + content.unsynced.len()
+    }
+
+    /// The sync ends: the writes up to `covered` are durable.
+    pub fn end_sync(&mut self, file: File, covered: usize) {
+        let content = self.files.get_mut(&file).expect("a file is made before it is synced");
+        let count = covered.saturating_sub(content.synced);
+        content.synced += count;
+        for (offset, length) in content.unsynced.drain(..count) {
+            let range = offset..offset + length;
+            content.durable[range.clone()].copy_from_slice(&content.seen[range]);
+        }
+    }
+
+    /// Removes a file. A crash may bring it back; recovery must not care, so here it does not.
+    pub fn remove(&mut self, file: File) {
+        self.files.remove(&file);
+    }
+
+    /// The power fails.
+    pub fn crash(&mut self, prng: &mut Prng) {
+        for content in self.files.values_mut() {
+            let mut after = content.durable.clone();
+            for (offset, length) in content.unsynced.drain(..) {
+                for start in (offset..offset + length).step_by(SECTOR_BYTES) {
+                    let end = (start + SECTOR_BYTES).min(offset + length);
+                    match prng.below(16) {
+                        0..8 => after[start..end].copy_from_slice(&content.seen[start..end]),
+                        8..15 => {}
+                        _ => {
+                            let torn = start + (end - start) / 2;
+                            after[start..torn].copy_from_slice(&content.seen[start..torn]);
+                        }
+                    }
+                }
+            }
+            content.seen = after.clone();
+            content.durable = after;
+        }
+        self.unnamed.clear();
+    }
+
+    /// Every file and its bytes.
+    pub fn files(&self) -> impl Iterator<Item = (File, &[u8])> {
+        self.files.iter().map(|(file, content)| (*file, &content.seen[..]))
+    }
+
+    /// A file's bytes.
+    pub fn read(&self, file: File) -> Option<&[u8]> {
+        self.files.get(&file).map(|content| &content.seen[..])
+    }
+
+    /// Begins an unnamed snapshot file.
+    pub fn begin_snapshot(&mut self, bytes: Vec<u8>) {
+        self.unnamed = bytes;
+    }
+
+    /// Appends to it.
+    pub fn append_snapshot(&mut self, bytes: &[u8]) {
+        self.unnamed.extend_from_slice(bytes);
+    }
+
+    /// Gives it its name, durably.
+    pub fn name_snapshot(&mut self, index: u64) {
+        self.snapshot = Some((index, std::mem::take(&mut self.unnamed)));
+    }
+
+    /// The named snapshot.
+    pub fn snapshot(&self) -> Option<&(u64, Vec<u8>)> {
+        self.snapshot.as_ref()
+    }
+
+    /// Flips one bit of a file, as a failing medium does.
+    pub fn flip(&mut self, file: File, bit: usize) {
+        let content = self.files.get_mut(&file).expect("the file exists");
+        content.seen[bit / 8] ^= 1 << (bit % 8);
+        content.durable[bit / 8] ^= 1 << (bit % 8);
+    }
+}

@@ -1,0 +1,471 @@
+//! One node of the world: its minds, and what is on its way between them and the disk.
+
+use crate::disk::Disk;
+use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, Prng, StoreId};
+use bytes::Bytes;
+use engine::message::{Packet, ToShard};
+use engine::record::{Born, Change, Ended, Failed};
+use engine::{
+    Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, OrderId, Replay, RequestId,
+    ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start,
+};
+use journal::{Effect, File, HeapBuffers, Journal, Recovery, Token};
+
+/// What a node is made of.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// How many shards.
+    pub shards: u16,
+    /// The catalogue of a new cluster.
+    pub catalogue: Vec<Change>,
+    /// The parameters of a new cluster.
+    pub born: Born,
+    /// The journal's segments. Unit: bytes.
+    pub segment_bytes: u64,
+    /// A snapshot is due above this. Unit: bytes.
+    pub snapshot_journal_bytes: u64,
+}
+
+/// Something that will happen to a node.
+#[derive(Debug)]
+pub enum Event {
+    /// A packet reaches a core.
+    Packet {
+        /// Who sent it.
+        from: CoreId,
+        /// For whom.
+        to: CoreId,
+        /// What.
+        packet: Packet,
+    },
+    /// A write reaches the drive.
+    Written {
+        /// The journal's name for it.
+        token: Token,
+        /// The file.
+        file: File,
+        /// Where.
+        offset: u64,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// A sync ends.
+    Synced {
+        /// The journal's name for it.
+        token: Token,
+        /// The file.
+        file: File,
+        /// What it covers.
+        covered: usize,
+    },
+    /// A segment's file is made.
+    Prepared {
+        /// The journal's name for it.
+        token: Token,
+        /// The slot.
+        slot: u32,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The snapshot files have done something.
+    Snapshot(SnapshotEffect),
+    /// A call ended.
+    Called {
+        /// On which core.
+        core: CoreId,
+        /// Which.
+        order: Box<flow::Order>,
+    },
+    /// A shard's round ends.
+    ShardRound(CoreId),
+    /// The consensus core's round ends.
+    ConsensusRound,
+    /// The consensus core's deadline may have come.
+    ConsensusDeadline,
+    /// A shard's deadline may have come.
+    ShardDeadline(CoreId),
+}
+
+/// What a node says to the world.
+#[derive(Debug)]
+pub enum Said {
+    /// An answer to a client.
+    Reply {
+        /// Whose request.
+        request: RequestId,
+        /// The answer.
+        response: api::Response,
+    },
+    /// The end of the process.
+    Fatal(String),
+}
+
+/// A running node.
+pub struct Node {
+    consensus: ConsensusCore<HeapBuffers>,
+    shards: Vec<ShardCore>,
+    shard_out: Outbox<ShardEffect>,
+    consensus_out: Outbox<ConsensusEffect<Vec<u8>>>,
+    /// Calls that were withdrawn while under way.
+    aborted: Vec<OrderId>,
+    /// Every entry handed to shard 0 in this run, in order.
+    pub committed: Vec<engine::message::Committed>,
+}
+
+/// Where a node puts what is to happen: the world gives each a time.
+pub struct Schedule<'a> {
+    /// What will happen.
+    pub events: &'a mut Vec<Event>,
+    /// What is said at once.
+    pub said: &'a mut Vec<Said>,
+}
+
+impl Node {
+    /// Starts a node on what its disk holds, as the consensus role does.
+    pub fn start(
+        config: &NodeConfig,
+        boot: BootId,
+        disk: &mut Disk,
+        now: Now,
+        seed: u64,
+        schedule: &mut Schedule<'_>,
+    ) -> Result<Self, String> {
+        let store = StoreId(7);
+        let shards = (0..config.shards)
+            .map(|core| {
+                ShardCore::new(ShardConfig {
+                    node: NodeId(1),
+                    boot,
+                    store,
+                    core: CoreId(core),
+                    shards: config.shards,
+                    cpus: (0..u32::from(config.shards)).collect(),
+                    program_version: "simulated",
+                    started_at: now.instant,
+                    birth: Birth { born: config.born.clone(), catalogue: config.catalogue.clone() },
+                })
+            })
+            .collect();
+        let mut shard_list: Vec<ShardCore> = shards;
+        let mut committed = Vec::new();
+        let (start, first) = recover(config, store, disk, now, &mut shard_list, &mut committed)?;
+        let consensus_config = ConsensusConfig {
+            node: NodeId(1),
+            shards: config.shards,
+            seed,
+            snapshot_journal_bytes: config.snapshot_journal_bytes,
+        };
+        let mut node = Self {
+            consensus: ConsensusCore::new(consensus_config, start, now),
+            shards: shard_list,
+            shard_out: Outbox::new(),
+            consensus_out: Outbox::new(),
+            aborted: Vec::new(),
+            committed,
+        };
+        for effect in first {
+            node.consensus_out.push(ConsensusEffect::Journal(effect));
+        }
+        node.consensus.on_start(now, &mut node.consensus_out);
+        node.drain_consensus(disk, schedule);
+        Ok(node)
+    }
+
+    /// A client's request reaches a core.
+    pub fn request(
+        &mut self,
+        now: Now,
+        core: CoreId,
+        id: RequestId,
+        request: &api::Request<'_>,
+        schedule: &mut Schedule<'_>,
+    ) {
+        let route = api::route(request.method, request.path, request.query)
+            .expect("the world asks what there is");
+        let shard = &mut self.shards[usize::from(core.0)];
+        shard.on_request(now, id, &route, request, &mut self.shard_out);
+        schedule.events.push(Event::ShardRound(core));
+        self.drain_shard(now, core, schedule);
+    }
+
+    /// Something happens.
+    pub fn on_event(
+        &mut self,
+        now: Now,
+        event: Event,
+        disk: &mut Disk,
+        prng: &mut Prng,
+        schedule: &mut Schedule<'_>,
+    ) {
+        match event {
+            Event::Packet { from, to, packet: Packet::Shard(message) } => {
+                if to == CoreId(0)
+                    && let ToShard::Committed(entries) = &message
+                {
+                    self.committed.extend(entries.iter().cloned());
+                }
+                let shard = &mut self.shards[usize::from(to.0)];
+                shard.on_packet(now, from, message, &mut self.shard_out);
+                schedule.events.push(Event::ShardRound(to));
+                self.drain_shard(now, to, schedule);
+            }
+            Event::Packet { from, packet: Packet::Consensus(message), .. } => {
+                self.consensus.on_packet(now, from, message, &mut self.consensus_out);
+                schedule.events.push(Event::ConsensusRound);
+                self.drain_consensus(disk, schedule);
+            }
+            Event::Written { token, file, offset, bytes } => {
+                disk.write(file, offset, &bytes);
+                self.consensus.on_journal_done(now, token, &mut self.consensus_out);
+                schedule.events.push(Event::ConsensusRound);
+                self.drain_consensus(disk, schedule);
+            }
+            Event::Synced { token, file, covered } => {
+                disk.end_sync(file, covered);
+                self.consensus.on_journal_done(now, token, &mut self.consensus_out);
+                schedule.events.push(Event::ConsensusRound);
+                self.drain_consensus(disk, schedule);
+            }
+            Event::Prepared { token, slot, bytes } => {
+                let bytes = usize::try_from(bytes).expect("a small segment");
+                if disk.prepare(File::Segment(slot), bytes) {
+                    self.consensus.on_journal_done(now, token, &mut self.consensus_out);
+                } else {
+                    self.consensus.on_prepare_failed(now, token, &mut self.consensus_out);
+                }
+                self.drain_consensus(disk, schedule);
+            }
+            Event::Snapshot(effect) => self.on_snapshot(now, effect, disk, schedule),
+            Event::Called { core, order } => self.on_called(now, core, &order, prng, schedule),
+            Event::ShardRound(core) => {
+                self.shards[usize::from(core.0)].on_flush(&mut self.shard_out);
+                self.drain_shard(now, core, schedule);
+            }
+            Event::ConsensusRound => {
+                self.consensus.on_flush(now, &mut self.consensus_out);
+                self.drain_consensus(disk, schedule);
+            }
+            Event::ConsensusDeadline => {
+                self.consensus.on_deadline(now, &mut self.consensus_out);
+                self.drain_consensus(disk, schedule);
+            }
+            Event::ShardDeadline(core) => {
+                self.shards[usize::from(core.0)].on_deadline(now, &mut self.shard_out);
+                self.drain_shard(now, core, schedule);
+            }
+        }
+    }
+
+    /// The minds' next deadlines.
+    pub fn deadlines(&self, now: Now) -> (Instant, Vec<(CoreId, Instant)>) {
+        let shards = self.shards.iter().zip(0..);
+        let due = shards.filter_map(|(shard, core)| Some((CoreId(core), shard.deadline()?)));
+        (self.consensus.deadline(now), due.collect())
+    }
+
+    /// The shards, for whoever checks.
+    pub fn shards(&self) -> &[ShardCore] {
+        &self.shards
+    }
+
+    fn on_snapshot(
+        &mut self,
+        now: Now,
+        effect: SnapshotEffect,
+        disk: &mut Disk,
+        schedule: &mut Schedule<'_>,
+    ) {
+        match effect {
+            SnapshotEffect::Begin { bytes } => disk.begin_snapshot(bytes),
+            SnapshotEffect::Write { bytes } => disk.append_snapshot(&bytes),
+            SnapshotEffect::Finish { index, bytes } => {
+                disk.append_snapshot(&bytes);
+                disk.name_snapshot(index);
+            }
+            SnapshotEffect::Abandon => return,
+        }
+        self.consensus.on_snapshot_done(now, Ok(()), &mut self.consensus_out);
+        self.drain_consensus(disk, schedule);
+    }
+
+    /// The outside world's part: a call succeeds, fails or fails for good.
+    fn on_called(
+        &mut self,
+        now: Now,
+        core: CoreId,
+        order: &flow::Order,
+        prng: &mut Prng,
+        schedule: &mut Schedule<'_>,
+    ) {
+        let id = OrderId::of(order);
+        if let Some(at) = self.aborted.iter().position(|aborted| *aborted == id) {
+            self.aborted.swap_remove(at);
+            return;
+        }
+        let ended = match prng.below(10) {
+            0..7 => Ended::Output(
+                format!("{{\"status\":200,\"nonce\":{}}}", prng.below(1 << 40)).into_bytes(),
+            ),
+            7..9 => failed("http_503", true),
+            _ => failed("http_400", false),
+        };
+        let shard = &mut self.shards[usize::from(core.0)];
+        shard.on_call_ended(id, ended, &mut self.shard_out);
+        schedule.events.push(Event::ShardRound(core));
+        self.drain_shard(now, core, schedule);
+    }
+
+    fn drain_shard(&mut self, now: Now, core: CoreId, schedule: &mut Schedule<'_>) {
+        while !self.shard_out.is_empty() {
+            for effect in self.shard_out.take() {
+                match effect {
+                    ShardEffect::ToConsensus(message) => schedule.events.push(Event::Packet {
+                        from: core,
+                        to: CoreId(0),
+                        packet: Packet::Consensus(message),
+                    }),
+                    ShardEffect::ToShard { to, message } => {
+                        assert_ne!(to, core, "a shard never sends to itself");
+                        let packet = Packet::Shard(message);
+                        schedule.events.push(Event::Packet { from: core, to, packet });
+                    }
+                    ShardEffect::Reply { request, response } => {
+                        schedule.said.push(Said::Reply { request, response });
+                    }
+                    ShardEffect::Call(order) => {
+                        schedule.events.push(Event::Called { core, order });
+                    }
+                    ShardEffect::Abort(id) => {
+                        self.aborted.push(id);
+                        let shard = &mut self.shards[usize::from(core.0)];
+                        shard.on_call_stopped(id, &mut self.shard_out);
+                        schedule.events.push(Event::ShardRound(core));
+                    }
+                    ShardEffect::Log(_) | ShardEffect::Serving => {}
+                    ShardEffect::Fatal(reason) => schedule.said.push(Said::Fatal(reason)),
+                }
+            }
+        }
+        let _ = now;
+    }
+
+    fn drain_consensus(&mut self, disk: &mut Disk, schedule: &mut Schedule<'_>) {
+        for effect in self.consensus_out.take() {
+            match effect {
+                ConsensusEffect::ToShard { to, message } => {
+                    let packet = Packet::Shard(message);
+                    schedule.events.push(Event::Packet { from: CoreId(0), to, packet });
+                }
+                ConsensusEffect::Notice(_) => {}
+                ConsensusEffect::Snapshot(effect) => {
+                    schedule.events.push(Event::Snapshot(effect));
+                }
+                ConsensusEffect::Journal(effect) => journal_event(effect, disk, schedule),
+            }
+        }
+    }
+}
+
+fn failed(code: &str, retryable: bool) -> Ended {
+    let message = format!("the world says {code}");
+    Ended::Failed(Failed { code: code.into(), message, retryable })
+}
+
+fn journal_event(effect: Effect<Vec<u8>>, disk: &mut Disk, schedule: &mut Schedule<'_>) {
+    let event = match effect {
+        Effect::Write { token, file, offset, bytes } => {
+            Event::Written { token, file, offset, bytes }
+        }
+        Effect::Sync { token, file } => {
+            Event::Synced { token, file, covered: disk.begin_sync(file) }
+        }
+        Effect::Prepare { token, slot, bytes } => Event::Prepared { token, slot, bytes },
+        Effect::Remove { slot } => return disk.remove(File::Segment(slot)),
+        Effect::Durable { .. } | Effect::VoteDurable => {
+            unreachable!("the mind keeps these to itself")
+        }
+    };
+    schedule.events.push(event);
+}
+
+type Recovered = (Start<HeapBuffers>, Vec<Effect<Vec<u8>>>);
+
+/// What a node finds on its disk. The shards are handed what is committed.
+fn recover(
+    config: &NodeConfig,
+    store: StoreId,
+    disk: &mut Disk,
+    now: Now,
+    shards: &mut [ShardCore],
+    committed: &mut Vec<engine::message::Committed>,
+) -> Result<Recovered, String> {
+    let mut journal_config = journal::Config::new(store);
+    journal_config.segment_bytes = config.segment_bytes;
+    let snapshot = match disk.snapshot() {
+        Some((_, bytes)) => {
+            let bytes = Bytes::from(bytes.clone());
+            Some(engine::snapshot::read(&bytes).map_err(|error| error.to_string())?)
+        }
+        None => None,
+    };
+    let mut out = Outbox::new();
+    if let Some(snapshot) = &snapshot {
+        for (shard, core) in shards.iter_mut().zip(0..) {
+            let message = snapshot.restore(core, config.shards);
+            shard.on_packet(now, CoreId(0), message, &mut out);
+        }
+    }
+    let at = snapshot.as_ref().map_or((0, 0), |snapshot| (snapshot.index, snapshot.term));
+    let stamp = snapshot.as_ref().map_or(base::UnixMicros(0), |snapshot| snapshot.stamp);
+    let size = snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes);
+    if disk.read(File::Vote).is_none() {
+        disk.prepare(File::Vote, 2 * journal::BLOCK_BYTES);
+    }
+    let mut recovery = Recovery::new(journal_config.clone(), at);
+    recovery.on_vote_file(disk.read(File::Vote).expect("it was just made"));
+    for (file, bytes) in disk.files() {
+        if let File::Segment(slot) = file {
+            recovery.on_header(slot, &bytes[..journal::BLOCK_BYTES.min(bytes.len())]);
+        }
+    }
+    let mut replay = Replay::new(at, stamp);
+    let mut entries = Vec::new();
+    while let Some(slot) = recovery.next_segment() {
+        let bytes = disk.read(File::Segment(slot)).expect("it was listed");
+        recovery.on_segment(slot, bytes, &mut entries);
+        let ready = replay.on_entries(&mut entries, recovery.commit())?;
+        deliver(now, &ready, shards, &mut out);
+        committed.extend(ready);
+    }
+    let recovered = recovery.finish().map_err(|error| error.to_string())?;
+    let ready = replay.on_entries(&mut entries, recovered.commit)?;
+    deliver(now, &ready, shards, &mut out);
+    committed.extend(ready);
+    for effect in out.drain() {
+        if let ShardEffect::Fatal(reason) = effect {
+            return Err(reason);
+        }
+    }
+    let (delivered, stamp, tail) = replay.finish(entries)?;
+    let (term, vote, commit) = (recovered.term, recovered.vote, recovered.commit);
+    let mut first = Outbox::new();
+    let journal = Journal::resume(journal_config, HeapBuffers, recovered, &mut first);
+    let snapshot = (at.0, size);
+    let start = Start { journal, term, vote, commit, delivered, stamp, tail, snapshot };
+    Ok((start, first.take()))
+}
+
+fn deliver(
+    now: Now,
+    entries: &[engine::message::Committed],
+    shards: &mut [ShardCore],
+    out: &mut Outbox<ShardEffect>,
+) {
+    if entries.is_empty() {
+        return;
+    }
+    for shard in shards {
+        let message = ToShard::Committed(entries.to_vec());
+        shard.on_packet(now, CoreId(0), message, out);
+    }
+}

@@ -1,0 +1,534 @@
+//! The world: one node, its clients, virtual time, and power cuts.
+//!
+//! What is checked:
+//! - every message answered 202 is in the state after any crash, once, with its body;
+//! - a key's repeat gets the first answer, whatever happened in between;
+//! - after the last crash everything comes to rest: every instance ends, each with one result per
+//!   task;
+//! - nothing is there that no client sent.
+
+use crate::disk::Disk;
+use crate::node::{Event, Node, NodeConfig, Said, Schedule};
+use api::{Method, Request};
+use base::{BootId, CoreId, Instant, MessageId, Now, Prng, UnixMicros};
+use engine::RequestId;
+use engine::message::Committed;
+use serde_json::Value;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
+
+/// Where the wall clock starts. Unit: microseconds.
+const EPOCH: UnixMicros = UnixMicros(1_700_000_000_000_000);
+/// Rest is reached within so much virtual time, or something is stuck.
+const REST_MAX: Duration = Duration::from_secs(3_600);
+
+/// What goes wrong, and how much is asked.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    /// Messages that clients send in all.
+    pub messages: u64,
+    /// Power cuts.
+    pub crashes: u32,
+    /// The most time between two cuts.
+    pub crash_within: Duration,
+    /// Whether the catalogue is changed now and then.
+    pub catalogue_changes: bool,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Messages answered 202.
+    pub acknowledged: u64,
+    /// Repeats of a key that were told the first answer.
+    pub duplicates: u64,
+    /// Requests without an answer, because the power failed.
+    pub unanswered: u64,
+    /// Instances that ended.
+    pub instances: u64,
+    /// Power cuts.
+    pub crashes: u32,
+    /// Power cuts that tore the journal's end.
+    pub cuts: u32,
+    /// Snapshots a start began from.
+    pub snapshot_starts: u32,
+    /// Virtual time that passed.
+    pub virtual_time: Duration,
+    /// A number that only the same run gives.
+    pub digest: u64,
+}
+
+/// A request under way.
+#[derive(Debug, Clone)]
+struct Asked {
+    nonce: u64,
+    key: Option<u64>,
+}
+
+/// What was acknowledged.
+#[derive(Debug, Clone)]
+struct Acknowledged {
+    nonce: u64,
+    key: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Timed {
+    at: Instant,
+    /// Events of one time happen in the order in which they were scheduled.
+    order: u64,
+    event: Event,
+}
+
+impl PartialEq for Timed {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+
+impl Eq for Timed {}
+
+impl PartialOrd for Timed {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Timed {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// A world around one node.
+pub struct World {
+    config: NodeConfig,
+    faults: Faults,
+    disk: Disk,
+    node: Option<Node>,
+    boot: BootId,
+    instant: Instant,
+    heap: BinaryHeap<Reverse<Timed>>,
+    next_order: u64,
+    /// The last time given to a packet between two cores: they do not overtake each other.
+    lanes: BTreeMap<(CoreId, CoreId, bool), Instant>,
+    seeds: Prng,
+    delays: Prng,
+    crashes: Prng,
+    clients: Prng,
+    outside: Prng,
+    asked: BTreeMap<RequestId, Asked>,
+    acknowledged: BTreeMap<MessageId, Acknowledged>,
+    by_key: BTreeMap<u64, MessageId>,
+    next_nonce: u64,
+    next_request: u64,
+    report: Report,
+}
+
+impl World {
+    /// A world that `seed` decides.
+    pub fn new(seed: u64, config: NodeConfig, faults: Faults) -> Self {
+        let mut seeds = Prng::new(seed);
+        Self {
+            delays: seeds.fork("delays"),
+            crashes: seeds.fork("crashes"),
+            clients: seeds.fork("clients"),
+            outside: seeds.fork("outside"),
+            seeds,
+            config,
+            faults,
+            disk: Disk::default(),
+            node: None,
+            boot: BootId(0),
+            instant: Instant(1),
+            heap: BinaryHeap::new(),
+            next_order: 0,
+            lanes: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            next_nonce: 1,
+            next_request: 1,
+            report: Report::default(),
+        }
+    }
+
+    /// Runs to the end. The error names what was violated.
+    pub fn run(mut self) -> Result<Report, String> {
+        for crash in 0..=self.faults.crashes {
+            self.start()?;
+            self.check_acknowledged()?;
+            if crash < self.faults.crashes {
+                let within = u64::try_from(self.faults.crash_within.as_nanos()).unwrap_or(u64::MAX);
+                let until = self.instant + Duration::from_nanos(self.crashes.below(within) + 1);
+                let share = self.faults.messages / u64::from(self.faults.crashes + 1);
+                self.live(until, share)?;
+                self.crash();
+            }
+        }
+        let last = self.faults.messages.saturating_sub(self.next_nonce - 1).max(10);
+        let until = self.instant + Duration::from_secs(1);
+        self.live(until, last)?;
+        self.rest()?;
+        self.check_acknowledged()?;
+        self.check_instances()?;
+        self.report.virtual_time = self.instant.since(Instant(1));
+        self.report.acknowledged = self.acknowledged.len() as u64;
+        self.report.digest = self.digest();
+        Ok(self.report)
+    }
+
+    /// Runs without faults and returns the log: for those who apply it in other ways.
+    pub fn log(mut self) -> Result<(Vec<Committed>, NodeConfig), String> {
+        self.start()?;
+        let until = self.instant + Duration::from_secs(2);
+        let messages = self.faults.messages;
+        self.live(until, messages)?;
+        self.rest()?;
+        let node = self.node.take().expect("the node runs");
+        Ok((node.committed, self.config))
+    }
+
+    fn now(&self) -> Now {
+        let wall = EPOCH + self.instant.since(Instant(0));
+        Now { instant: self.instant, wall }
+    }
+
+    fn start(&mut self) -> Result<(), String> {
+        self.boot = BootId(self.boot.0 + 1);
+        if self.disk.snapshot().is_some() {
+            self.report.snapshot_starts += 1;
+        }
+        let (mut events, mut said) = (Vec::new(), Vec::new());
+        let mut schedule = Schedule { events: &mut events, said: &mut said };
+        let (now, seed) = (self.now(), self.seeds.next_u64());
+        let node = Node::start(&self.config, self.boot, &mut self.disk, now, seed, &mut schedule)
+            .map_err(|reason| format!("start {} was refused: {reason}", self.boot))?;
+        self.node = Some(node);
+        self.settle(events, said)?;
+        // Until it serves: the catalogue's birth, or the first entry of the term.
+        let until = self.instant + Duration::from_millis(500);
+        self.pass(until, |_| Ok(()))
+    }
+
+    fn crash(&mut self) {
+        let mut prng = self.crashes.fork("disk");
+        self.disk.crash(&mut prng);
+        self.node = None;
+        self.heap.clear();
+        self.lanes.clear();
+        self.report.unanswered += self.asked.len() as u64;
+        self.report.crashes += 1;
+        self.asked.clear();
+        self.instant = self.instant + Duration::from_millis(self.crashes.below(2_000));
+    }
+
+    /// Clients send until their share or the time is used up.
+    fn live(&mut self, until: Instant, messages: u64) -> Result<(), String> {
+        let last = self.next_nonce + messages;
+        self.pass(until, |world| {
+            while world.next_nonce < last && world.clients.chance(1, 3) {
+                world.send()?;
+            }
+            if world.faults.catalogue_changes && world.clients.chance(1, 400) {
+                world.change_catalogue()?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs until `until`, calling `each` between events.
+    fn pass(
+        &mut self,
+        until: Instant,
+        mut each: impl FnMut(&mut Self) -> Result<(), String>,
+    ) -> Result<(), String> {
+        while self.instant < until {
+            each(self)?;
+            self.step(until)?;
+        }
+        Ok(())
+    }
+
+    /// The next event, or the next deadline, or nothing until `until`.
+    fn step(&mut self, until: Instant) -> Result<(), String> {
+        let now = self.now();
+        let node = self.node.as_ref().expect("the node runs");
+        let (consensus, shards) = node.deadlines(now);
+        let mut due = Some((consensus.max(now.instant), Event::ConsensusDeadline));
+        for (core, at) in shards {
+            if due.as_ref().is_none_or(|(first, _)| at < *first) {
+                due = Some((at.max(now.instant), Event::ShardDeadline(core)));
+            }
+        }
+        let (at, event) = match (self.heap.peek(), due) {
+            (Some(Reverse(timed)), Some((at, _))) if timed.at <= at => {
+                let Reverse(timed) = self.heap.pop().expect("it was just seen");
+                (timed.at, timed.event)
+            }
+            (_, Some((at, event))) => (at, event),
+            (_, None) => unreachable!("the consensus core always has a deadline"),
+        };
+        if at > until {
+            if !matches!(event, Event::ConsensusDeadline | Event::ShardDeadline(_)) {
+                self.put(at, event);
+            }
+            self.instant = until;
+            return Ok(());
+        }
+        self.instant = self.instant.max(at);
+        let (mut events, mut said) = (Vec::new(), Vec::new());
+        let mut schedule = Schedule { events: &mut events, said: &mut said };
+        let now = self.now();
+        let node = self.node.as_mut().expect("the node runs");
+        node.on_event(now, event, &mut self.disk, &mut self.outside, &mut schedule);
+        self.settle(events, said)
+    }
+
+    fn settle(&mut self, events: Vec<Event>, said: Vec<Said>) -> Result<(), String> {
+        for event in events {
+            let at = self.time_of(&event);
+            self.put(at, event);
+        }
+        for said in said {
+            match said {
+                Said::Fatal(reason) => return Err(format!("the node ended itself: {reason}")),
+                Said::Reply { request, response } => self.on_reply(request, &response)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, at: Instant, event: Event) {
+        self.next_order += 1;
+        self.heap.push(Reverse(Timed { at, order: self.next_order, event }));
+    }
+
+    /// How long things take, in microseconds: usually little, now and then much.
+    fn time_of(&mut self, event: &Event) -> Instant {
+        let (usual, rare) = match event {
+            Event::Packet { .. } => (30, 3_000),
+            Event::Written { .. } => (150, 20_000),
+            Event::Synced { .. } => (300, 100_000),
+            Event::Prepared { .. } => (20_000, 1_000_000),
+            Event::Snapshot(_) => (5_000, 100_000),
+            Event::Called { .. } => (20_000, 3_000_000),
+            Event::ShardRound(_) | Event::ConsensusRound => (5, 200),
+            Event::ConsensusDeadline | Event::ShardDeadline(_) => (0, 0),
+        };
+        let most = if self.delays.chance(1, 50) { rare } else { usual };
+        let at = self.instant + Duration::from_micros(self.delays.below(most + 1));
+        let lane = match event {
+            Event::Packet { from, to, packet } => {
+                (*from, *to, matches!(packet, engine::message::Packet::Consensus(_)))
+            }
+            // The snapshot's file is one lane, too.
+            Event::Snapshot(_) => (CoreId(u16::MAX), CoreId(u16::MAX), false),
+            _ => return at,
+        };
+        let last = self.lanes.entry(lane).or_insert(at);
+        *last = (*last).max(at);
+        *last
+    }
+
+    fn send(&mut self) -> Result<(), String> {
+        let nonce = self.next_nonce;
+        self.next_nonce += 1;
+        // A third has a key, and some repeat an old one, with its old body.
+        let key = self.clients.chance(1, 3).then_some(nonce);
+        let repeated = (!self.by_key.is_empty() && self.clients.chance(1, 6)).then(|| {
+            let at = usize::try_from(self.clients.below(self.by_key.len() as u64)).expect("few");
+            *self.by_key.keys().nth(at).expect("below the length")
+        });
+        let (nonce, key) = repeated.map_or((nonce, key), |old| (old, Some(old)));
+        let body = body(nonce);
+        let text = key.map(|key| format!("key-{key}"));
+        let request = Request {
+            method: Method::Post,
+            path: "/api/v1/messages",
+            query: "",
+            content_type: None,
+            idempotency_key: text.as_deref().map(str::as_bytes),
+            body: body.as_bytes(),
+        };
+        let id = self.ask(&request)?;
+        self.asked.entry(id).or_insert(Asked { nonce, key });
+        Ok(())
+    }
+
+    fn change_catalogue(&mut self) -> Result<(), String> {
+        let version = self.next_request + 10;
+        let body = format!(
+            "{{\"id\":\"changing\",\"version\":{version},\"conditions\":[{{\"field\":\"kind\",\
+             \"op\":\"equals\",\"value\":\"c\"}}],\"actions\":[{{\"workflow\":\"pure\"}}]}}"
+        );
+        let request = Request {
+            method: Method::Post,
+            path: "/api/v1/rules",
+            query: "",
+            content_type: Some("application/json"),
+            idempotency_key: None,
+            body: body.as_bytes(),
+        };
+        self.ask(&request)?;
+        Ok(())
+    }
+
+    fn ask(&mut self, request: &Request<'_>) -> Result<RequestId, String> {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        let core = u16::try_from(self.clients.below(u64::from(self.config.shards)))
+            .expect("a core's number");
+        let (mut events, mut said) = (Vec::new(), Vec::new());
+        let mut schedule = Schedule { events: &mut events, said: &mut said };
+        let now = self.now();
+        let node = self.node.as_mut().expect("the node runs");
+        node.request(now, CoreId(core), id, request, &mut schedule);
+        self.settle(events, said)?;
+        Ok(id)
+    }
+
+    fn on_reply(&mut self, request: RequestId, response: &api::Response) -> Result<(), String> {
+        let Some(asked) = self.asked.remove(&request) else { return Ok(()) };
+        let text = String::from_utf8_lossy(&response.body).into_owned();
+        let body: Value = serde_json::from_str(&text)
+            .map_err(|error| format!("an answer is no JSON: {error}: {text}"))?;
+        match response.status {
+            202 => {}
+            // Refusals of a node that starts, or is asked too much.
+            429 | 503 => return Ok(()),
+            status => return Err(format!("message {} was answered {status}: {text}", asked.nonce)),
+        }
+        let id: MessageId = body["message_id"]
+            .as_str()
+            .and_then(|id| id.parse().ok())
+            .ok_or_else(|| format!("an answer without an id: {text}"))?;
+        if body["status"] == "duplicate" {
+            self.report.duplicates += 1;
+        }
+        if let Some(known) = self.acknowledged.get(&id)
+            && (known.nonce != asked.nonce || known.key.is_none())
+        {
+            return Err(format!(
+                "message {} got the id {id} of message {}",
+                asked.nonce, known.nonce
+            ));
+        }
+        if let Some(key) = asked.key {
+            let first = *self.by_key.entry(key).or_insert(id);
+            if first != id {
+                return Err(format!("key {key} stands for {first} and for {id}"));
+            }
+        }
+        self.acknowledged.insert(id, Acknowledged { nonce: asked.nonce, key: asked.key });
+        Ok(())
+    }
+
+    /// Nothing new comes; everything under way ends.
+    fn rest(&mut self) -> Result<(), String> {
+        let limit = self.instant + REST_MAX;
+        while !self.is_at_rest() {
+            if self.instant >= limit {
+                return Err(format!("no rest after {} s of virtual time", REST_MAX.as_secs()));
+            }
+            let until = self.instant + Duration::from_secs(1);
+            self.pass(until, |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let node = self.node.as_ref().expect("the node runs");
+        let running = |shard: &engine::ShardCore| {
+            shard.partitions().map(engine::Partition::running).sum::<usize>()
+        };
+        self.asked.is_empty()
+            && node.shards().iter().all(|shard| running(shard) == 0 && shard.is_drained())
+    }
+
+    /// Every message of the state, by what its client sent.
+    fn messages(&self) -> BTreeMap<MessageId, Value> {
+        let node = self.node.as_ref().expect("the node runs");
+        (node.shards().iter().flat_map(engine::ShardCore::partitions))
+            .flat_map(engine::Partition::messages)
+            .map(|(id, payload)| (id, serde_json::from_slice(payload).expect("it was accepted")))
+            .collect()
+    }
+
+    fn check_acknowledged(&self) -> Result<(), String> {
+        let messages = self.messages();
+        for (id, acknowledged) in &self.acknowledged {
+            let found = messages.get(id).ok_or_else(|| {
+                format!("message {id} (nonce {}) was acknowledged and is lost", acknowledged.nonce)
+            })?;
+            if found["nonce"] != acknowledged.nonce {
+                return Err(format!("message {id} has the body of another: {found}"));
+            }
+        }
+        let mut keyed: BTreeMap<u64, MessageId> = BTreeMap::new();
+        for (id, message) in &messages {
+            let nonce = message["nonce"].as_u64().filter(|nonce| *nonce < self.next_nonce);
+            let nonce = nonce.ok_or_else(|| format!("nobody sent message {id}: {message}"))?;
+            // A message that is sent once is there once; a keyed one, however often it is sent.
+            if let Some(other) = keyed.insert(nonce, *id) {
+                return Err(format!("nonce {nonce} is there twice, as {other} and as {id}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each message's workflows ran once, to their end, with one result per task.
+    fn check_instances(&mut self) -> Result<(), String> {
+        let node = self.node.as_ref().expect("the node runs");
+        let mut ended = 0;
+        for partition in node.shards().iter().flat_map(engine::ShardCore::partitions) {
+            for json in partition.instances() {
+                let text = String::from_utf8_lossy(&json);
+                let instance: Value = serde_json::from_str(&text)
+                    .map_err(|error| format!("an instance is no JSON: {error}: {text}"))?;
+                let status = instance["status"].as_str().unwrap_or("");
+                if !["completed", "failed"].contains(&status) {
+                    return Err(format!("an instance rests as {status:?}: {text}"));
+                }
+                for task in instance["tasks"].as_array().into_iter().flatten() {
+                    check_task(task, &instance)?;
+                }
+                ended += 1;
+            }
+        }
+        self.report.instances = ended;
+        Ok(())
+    }
+
+    fn digest(&self) -> u64 {
+        let node = self.node.as_ref().expect("the node runs");
+        let mut text = format!("{:?}", self.acknowledged);
+        for partition in node.shards().iter().flat_map(engine::ShardCore::partitions) {
+            text.push_str(&format!("{} {:016x}\n", partition.id(), partition.checksum()));
+        }
+        base::hash64(text.as_bytes())
+    }
+}
+
+/// A task ends once: one final transition in the history.
+fn check_task(task: &Value, instance: &Value) -> Result<(), String> {
+    const FINAL: [&str; 5] = ["completed", "failed", "timeout", "cancelled", "skipped"];
+    let (id, status) = (&task["id"], task["status"].as_str().unwrap_or(""));
+    if !FINAL.contains(&status) {
+        return Err(format!("task {id} rests as {status:?} in {instance}"));
+    }
+    let results = (instance["history"].as_array().into_iter().flatten())
+        .filter(|line| line["task"] == *id && line["status"] == "completed")
+        .count();
+    if results > 1 {
+        return Err(format!("task {id} has {results} results in {instance}"));
+    }
+    Ok(())
+}
+
+/// A message: a third wakes nothing, a third a workflow of pure tasks, a third one with a call.
+fn body(nonce: u64) -> String {
+    let kind = ["a", "b", "c"][usize::try_from(nonce % 3).expect("below three")];
+    format!("{{\"nonce\":{nonce},\"kind\":\"{kind}\",\"amount\":{}}}", nonce * 7 % 1_000)
+}
