@@ -20,6 +20,10 @@ pub struct Config {
     /// 4 MiB: large enough that the fdatasync dominates, small enough that nobody waits long
     /// behind it.
     pub frame_bytes_max: usize,
+    /// A start copies the last segment as a whole and gives it up when its frames take no more than
+    /// this, so that a node which is restarted again and again does not fill its disk with nearly
+    /// empty segments. Unit: bytes. Default 1 MiB: a copy of milliseconds.
+    pub merge_bytes_max: u64,
 }
 
 impl Config {
@@ -31,6 +35,7 @@ impl Config {
             spare_segments_max: 4,
             entry_bytes_max: base::limits::ENTRY_BYTES_MAX,
             frame_bytes_max: 4 * 1024 * 1024,
+            merge_bytes_max: 1024 * 1024,
         }
     }
 

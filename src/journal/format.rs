@@ -22,7 +22,7 @@ pub(crate) const FRAME_HEADER_BYTES: usize = 96;
 /// What stands before an entry's data within a payload.
 pub(crate) const ENTRY_HEADER_BYTES: usize = 21;
 /// The used part of a vote copy's block.
-pub(crate) const VOTE_BYTES: usize = 52;
+pub(crate) const VOTE_BYTES: usize = 60;
 
 const _: () = {
     assert!(SEGMENT_HEADER_BYTES <= 512);
@@ -208,6 +208,8 @@ pub(crate) struct VoteCopy {
     pub(crate) epoch: u64,
     pub(crate) term: u64,
     pub(crate) vote: u64,
+    /// The position at which the first segment that is needed joins: what lies below was given up.
+    pub(crate) begins: u64,
 }
 
 impl VoteCopy {
@@ -220,6 +222,7 @@ impl VoteCopy {
         put.u64(self.epoch);
         put.u64(self.term);
         put.u64(self.vote);
+        put.u64(self.begins);
         put.crc();
         assert_eq!(put.at, VOTE_BYTES, "the layout is frozen");
         block[VOTE_BYTES..].fill(0);
@@ -234,6 +237,7 @@ impl VoteCopy {
             epoch: take.u64(),
             term: take.u64(),
             vote: take.u64(),
+            begins: take.u64(),
         })
     }
 }

@@ -19,6 +19,8 @@ mod config;
 mod format;
 mod frame;
 mod recovery;
+#[cfg(test)]
+mod tests;
 mod vote;
 mod writer;
 

@@ -23,10 +23,9 @@ use corrupt::segment_name;
 use std::collections::{BTreeMap, VecDeque};
 use walk::Walk;
 
-/// A last segment whose frames take no more than this is copied as a whole and given up, so that a
-/// node which is restarted again and again does not fill its disk with nearly empty segments.
-/// Unit: bytes.
-const MERGE_BYTES_MAX: u64 = 1024 * 1024;
+/// No counter on disk comes near this: what does was not written by us, and is refused before it
+/// can overflow anything.
+const COUNTER_MAX: u64 = 1 << 62;
 
 /// What the walk did not reach and dropped. None of it was ever reported durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +86,7 @@ pub(crate) struct State {
 impl Recovered {
     /// Nothing: the journal of a fresh directory.
     pub(crate) fn fresh(store: StoreId) -> Self {
-        let vote = VoteCopy { store, generation: 0, epoch: 0, term: 0, vote: 0 };
+        let vote = VoteCopy { store, generation: 0, epoch: 0, term: 0, vote: 0, begins: 0 };
         Self {
             term: 0,
             vote: 0,
@@ -120,21 +119,6 @@ struct Found {
     bytes: u64,
 }
 
-/// The highest claim of durability found anywhere.
-#[derive(Clone, Copy, Debug, Default)]
-struct Evidence {
-    position: u64,
-    through: u64,
-}
-
-impl Evidence {
-    fn add(&mut self, position: u64, through: u64) {
-        if position > self.position {
-            *self = Self { position, through };
-        }
-    }
-}
-
 /// Reads a journal. First [`Self::on_vote_file`], if there is that file, and [`Self::on_header`] for
 /// every segment file; then [`Self::on_segment`] for each one that [`Self::next_segment`] names;
 /// then [`Self::finish`].
@@ -158,7 +142,7 @@ impl Recovery {
     pub fn new(config: Config, snapshot: (u64, u64)) -> Self {
         config.check();
         let files = BTreeMap::new();
-        let walk = Walk::default();
+        let walk = Walk::new(&config);
         Self { config, snapshot, vote: None, files, unread: None, walk, fault: None }
     }
 
@@ -166,6 +150,9 @@ impl Recovery {
     pub fn on_vote_file(&mut self, bytes: &[u8]) {
         for (number, block) in (0..2).zip(bytes.chunks(BLOCK_BYTES)) {
             match VoteCopy::read(block, self.config.store) {
+                Ok(copy) if copy.generation.max(copy.epoch).max(copy.begins) > COUNTER_MAX => {
+                    self.contradicts("vote".into(), "a counter is out of range");
+                }
                 Ok(copy) => {
                     if self.vote.is_none_or(|(newest, _)| copy.generation > newest.generation) {
                         self.vote = Some((copy, number));
@@ -180,12 +167,8 @@ impl Recovery {
     pub fn on_header(&mut self, slot: u32, block: &[u8]) {
         assert!(self.unread.is_none(), "all headers come before the first segment");
         let header = match SegmentHeader::read(block, self.config.store) {
-            Ok(header) if header.joins > header.position || header.first_index == 0 => {
-                self.fault.get_or_insert(Corrupt::Contradiction {
-                    slot,
-                    offset: 0,
-                    what: "a header joins behind itself or starts at entry 0",
-                });
+            Ok(header) if !is_plausible(&header) => {
+                self.contradicts(segment_name(slot), "a counter is out of range");
                 None
             }
             Ok(header) => Some(header),
@@ -195,6 +178,10 @@ impl Recovery {
             }
         };
         self.files.insert(slot, Found { header, bytes: 0 });
+    }
+
+    fn contradicts(&mut self, file: String, what: &'static str) {
+        self.fault.get_or_insert(Corrupt::Contradiction { file, offset: 0, what });
     }
 
     fn on_other(&mut self, file: &str, other: NotOurs) {
@@ -226,32 +213,37 @@ impl Recovery {
             self.files.iter().filter_map(|(slot, file)| Some((*slot, file.header?))).collect();
         headers.sort_by_key(|(_, header)| (header.epoch, header.sequence));
         for (_, header) in &headers {
-            self.walk.evidence.add(header.durable_position, header.durable_through);
+            self.walk.hear_header(header);
         }
-        // From the newest to the oldest: each says from where on those before it do not count.
+        let begins = self.vote.map_or(0, |(vote, _)| vote.begins);
+        // From the newest to the oldest: each says from where on those before it do not count. What
+        // lies before the beginning was given up, and may be half overwritten.
         let mut live = VecDeque::new();
+        let mut superseded = Vec::new();
         let mut limit = u64::MAX;
         for (slot, header) in headers.iter().rev() {
-            if header.position < limit {
+            if header.position < begins {
+                continue;
+            }
+            if header.position >= limit {
+                superseded.push((*slot, *header));
+            } else {
                 live.push_front(walk::Live::new(*slot, *header, limit));
                 limit = header.joins;
             }
         }
-        // What the snapshot holds need not be read; it may be half overwritten.
+        let first_index = live.front().map_or(0, |live| live.header.first_index);
+        let found = live.front().is_some_and(|live| live.header.joins == begins);
         let needed = self.snapshot.0.saturating_add(1);
-        match live.iter().rposition(|live| live.header.first_index <= needed) {
-            Some(start) => live.drain(..start),
-            None if live.is_empty() && self.snapshot.0 == 0 => live.drain(..0),
-            None => {
-                let first = live.front().map_or(0, |live| live.header.first_index);
-                self.fault.get_or_insert(Corrupt::Gap { index: needed, first });
-                live.drain(..0)
-            }
-        };
+        // Before the first segment there is nothing to begin with.
+        let is_new = begins == 0 && self.snapshot.0 == 0;
+        if !(found && first_index <= needed || !found && is_new) {
+            self.fault.get_or_insert(Corrupt::Gap { index: needed, first: first_index });
+        }
         let mut unread: VecDeque<u32> = live.iter().map(|live| live.slot).collect();
         let others = self.files.keys().filter(|slot| !live.iter().any(|live| live.slot == **slot));
         unread.extend(others);
-        self.walk.start(live.into(), self.snapshot.0);
+        self.walk.start(live.into(), superseded, begins, self.snapshot.0);
         unread
     }
 
@@ -262,9 +254,15 @@ impl Recovery {
         let file = self.files.get_mut(&slot).expect("only segments that were announced are read");
         file.bytes = bytes.len() as u64;
         let term_max = self.vote.map_or(u64::MAX, |(vote, _)| vote.term);
-        if let Err(fault) = self.walk.read(slot, bytes, self.config.store, term_max, out) {
+        if let Err(fault) = self.walk.read(slot, bytes, term_max, out) {
             self.fault.get_or_insert(fault);
         }
+    }
+
+    /// The highest commit index read so far. Entries at or below it are never taken out again, so
+    /// that they may be handed on while the rest is read.
+    pub fn commit(&self) -> u64 {
+        self.walk.commit
     }
 
     /// The verdict.
@@ -300,8 +298,6 @@ impl Recovery {
         let commit = walk.commit.min(settled.index).max(self.snapshot.0);
         let cut = walk.cut();
         let (joins, chain, tail) = walk.tail(&settled);
-        let contradiction =
-            Corrupt::Contradiction { slot: 0, offset: 0, what: "a counter ran out" };
         Ok(Recovered {
             term: vote.term,
             vote: vote.vote,
@@ -311,12 +307,12 @@ impl Recovery {
             state: State {
                 vote,
                 newest_copy,
-                epoch: epoch.checked_add(1).ok_or_else(|| contradiction.clone())?,
-                sequence: sequence.checked_add(1).ok_or(contradiction)?,
+                epoch: epoch + 1,
+                sequence: sequence + 1,
                 position,
                 joins,
                 chain,
-                durable_index: settled.index,
+                durable_index: settled.index.max(self.snapshot.0),
                 durable_position: settled.position,
                 tail,
                 segments,
@@ -325,6 +321,12 @@ impl Recovery {
             },
         })
     }
+}
+
+fn is_plausible(header: &SegmentHeader) -> bool {
+    let SegmentHeader { epoch, sequence, position, joins, first_index, .. } = *header;
+    let largest = [epoch, sequence, position, joins, first_index].into_iter().max();
+    largest <= Some(COUNTER_MAX) && joins <= position && first_index > 0
 }
 
 #[cfg(test)]

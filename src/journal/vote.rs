@@ -1,8 +1,9 @@
-//! Term and vote, kept twice: one copy is written and synced, then the other, so that a crash at
-//! any moment leaves one that is whole.
+//! The file `vote`: term and vote, the epochs used, and where the log begins. All is kept twice:
+//! one copy is written and synced, then the other, so that a crash at any moment leaves one that is
+//! whole.
 //!
 //! Invariants:
-//! - The copy written first is never the only whole one.
+//! - The copy written first is never the only one that is whole and durable.
 //! - A change is done only when both copies hold it.
 
 use crate::buffers::Buffers;
@@ -13,6 +14,8 @@ use base::Outbox;
 /// Where a change stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
+    /// What a start found may still be on its way to the disk.
+    SyncFound,
     WriteFirst,
     SyncFirst,
     WriteSecond,
@@ -24,6 +27,8 @@ enum Step {
 pub(crate) struct VoteFile {
     /// What the file is to hold, or holds when nothing is on its way.
     wanted: VoteCopy,
+    /// What both copies are known to hold.
+    stored: VoteCopy,
     /// The change on its way.
     busy: Option<(Token, Step, VoteCopy)>,
     /// Which copy is written first: not the newest whole one.
@@ -35,12 +40,21 @@ pub(crate) struct VoteFile {
 impl VoteFile {
     /// The file as it was found; `newest` is the number of the copy that holds `found`.
     pub(crate) fn new(found: VoteCopy, newest: u64) -> Self {
-        Self { wanted: found, busy: None, first: 1 - newest, asked: false }
+        // Nothing of it is known to be in both copies.
+        let stored = VoteCopy { epoch: 0, begins: 0, ..found };
+        Self { wanted: found, stored, busy: None, first: 1 - newest, asked: false }
     }
 
-    /// Whether a change is on its way.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy.is_some()
+    /// Whether entries have to wait: for the vote that came before them, or for the epoch they are
+    /// to be written in.
+    pub(crate) fn holds_entries(&self) -> bool {
+        let VoteCopy { epoch, term, vote, .. } = self.wanted;
+        (epoch, term, vote) != (self.stored.epoch, self.stored.term, self.stored.vote)
+    }
+
+    /// The position at which the log begins for any start to come.
+    pub(crate) fn begins(&self) -> u64 {
+        self.stored.begins
     }
 
     /// The term in the file, or about to be.
@@ -54,16 +68,32 @@ impl VoteFile {
     }
 
     /// Claims an epoch above every one that was ever used.
-    pub(crate) fn claim_epoch<A: Buffers>(
+    pub(crate) fn claim_epoch<B>(
         &mut self,
         epoch: u64,
+        tokens: &mut Tokens,
+        out: &mut Outbox<Effect<B>>,
+    ) {
+        assert!(epoch > self.wanted.epoch, "no epoch is used by two runs");
+        self.wanted.epoch = epoch;
+        self.wanted.generation += 1;
+        let token = tokens.next();
+        self.busy = Some((token, Step::SyncFound, self.wanted));
+        out.push(Effect::Sync { token, file: File::Vote });
+    }
+
+    /// Moves the place where the log begins, if it is not there yet.
+    pub(crate) fn begin<A: Buffers>(
+        &mut self,
+        position: u64,
         tokens: &mut Tokens,
         buffers: &mut A,
         out: &mut Outbox<Effect<A::Buffer>>,
     ) {
-        assert!(epoch > self.wanted.epoch, "no epoch is used by two runs");
-        self.wanted.epoch = epoch;
-        self.change(tokens, buffers, out);
+        if position > self.wanted.begins {
+            self.wanted.begins = position;
+            self.change(tokens, buffers, out);
+        }
     }
 
     /// Changes term and vote.
@@ -118,6 +148,11 @@ impl VoteFile {
         };
         let next = tokens.next();
         match step {
+            Step::SyncFound => {
+                // The newest that is wanted by now: the epoch is in it.
+                self.busy = Some((next, Step::WriteFirst, self.wanted));
+                out.push(write(next, self.first, &self.wanted, buffers));
+            }
             Step::WriteFirst => {
                 self.busy = Some((next, Step::SyncFirst, copy));
                 out.push(Effect::Sync { token: next, file: File::Vote });
@@ -132,6 +167,7 @@ impl VoteFile {
             }
             Step::SyncSecond => {
                 self.busy = None;
+                self.stored = copy;
                 // From here on both are whole and equal, so either may go first.
                 self.first = 0;
                 if copy != self.wanted {

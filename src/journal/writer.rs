@@ -4,7 +4,8 @@
 //! - A frame is built when a place among the writes in flight is free, from everything queued by
 //!   then: one fdatasync's duration decides how much the next one carries.
 //! - Behind every frame of entries its segment has room for a seal.
-//! - A segment is given up only when its successor's header is durable.
+//! - A segment is given up only when its successor's header is durable, and when it is stored that
+//!   the log begins behind it.
 
 mod space;
 
@@ -136,7 +137,7 @@ impl<A: Buffers> Journal<A> {
     ) -> Self {
         config.check();
         let Recovered { commit, last: (last, _), state, .. } = recovered;
-        let space = Space::new(&config, state.segments, state.free, state.next_slot, out);
+        let space = Space::new(state.segments, state.free, state.next_slot);
         let copying = state.tail.last().map(|entry| entry.index).map(|last_index| Copying {
             entries: state.tail.into(),
             last_index,
@@ -165,7 +166,7 @@ impl<A: Buffers> Journal<A> {
             seal_at: None,
             copying,
         };
-        journal.vote.claim_epoch(state.epoch, &mut journal.tokens, &mut journal.buffers, out);
+        journal.vote.claim_epoch(state.epoch, &mut journal.tokens, out);
         if journal.durable > 0 {
             out.push(Effect::Durable { through: journal.durable });
         }
@@ -229,9 +230,12 @@ impl<A: Buffers> Journal<A> {
     /// failed write or fdatasync the process ends, and a failed preparation goes to
     /// [`Self::on_prepare_failed`].
     pub fn on_done(&mut self, now: Instant, token: Token, out: &mut Outbox<Effect<A::Buffer>>) {
-        if self.vote.on_done(token, &mut self.tokens, &mut self.buffers, out)
-            || self.space.on_prepared(token)
-        {
+        if self.vote.on_done(token, &mut self.tokens, &mut self.buffers, out) {
+            self.space.release(self.vote.begins(), &self.config, out);
+            self.pump(out);
+            return;
+        }
+        if self.space.on_prepared(token) {
             self.pump(out);
             return;
         }
@@ -278,7 +282,7 @@ impl<A: Buffers> Journal<A> {
         self.space.on_time(now);
         if self.seal_at.is_some_and(|at| at <= now) {
             self.seal_at = None;
-            if !self.vote.is_busy() {
+            if !self.vote.holds_entries() {
                 self.seal(out);
             } else if !self.sealed {
                 self.seal_at = Some(now + SEAL_AFTER);
@@ -316,8 +320,8 @@ impl<A: Buffers> Journal<A> {
     /// Entries up to `through` are no longer needed, for a durable snapshot holds them: segments
     /// with nothing else are recycled or removed.
     pub fn compact(&mut self, through: u64, out: &mut Outbox<Effect<A::Buffer>>) {
-        self.space.compact(through, &self.config, out);
-        self.pump(out);
+        self.space.compact(through);
+        self.begin(out);
     }
 
     /// What the frames in live segments take. Unit: bytes.
@@ -328,6 +332,13 @@ impl<A: Buffers> Journal<A> {
     /// Frames handed out and not yet durable, at most [`WRITES_IN_FLIGHT_MAX`].
     pub fn writes_in_flight(&self) -> usize {
         self.flights.len()
+    }
+
+    /// Has the log begin at the first segment that is needed. Those before it are given up once that
+    /// is stored: a start must not take one that is half overwritten for the first.
+    fn begin(&mut self, out: &mut Outbox<Effect<A::Buffer>>) {
+        let begins = self.space.begins();
+        self.vote.begin(begins, &mut self.tokens, &mut self.buffers, out);
     }
 
     /// Takes what is done off the front of the flights, in order, and says what became durable.
@@ -343,6 +354,7 @@ impl<A: Buffers> Journal<A> {
             self.durable = self.durable.max(flight.last_index);
             self.durable_position = flight.end;
             self.space.on_headers_durable(flight.sequence, &self.config, out);
+            self.begin(out);
         }
         if self.durable > before {
             out.push(Effect::Durable { through: self.durable });
@@ -353,9 +365,10 @@ impl<A: Buffers> Journal<A> {
     fn pump(&mut self, out: &mut Outbox<Effect<A::Buffer>>) {
         // Entries wait for the vote that came before them, and a first segment is not made before
         // the vote file is whole: a directory with segments and without a vote is refused.
-        if self.vote.is_busy() {
+        if self.vote.holds_entries() {
             return;
         }
+        self.space.use_found(&self.config, out);
         while self.flights.len() < WRITES_IN_FLIGHT_MAX && self.write_next(out) {}
         self.space.prepare(&self.config, &mut self.tokens, out);
     }
@@ -403,6 +416,7 @@ impl<A: Buffers> Journal<A> {
             sequence: header.sequence,
             position: header.position,
             joins: header.joins,
+            first_index,
             last_index: 0,
             end: BLOCK_BYTES as u64,
             header_durable: false,
@@ -481,9 +495,6 @@ impl<A: Buffers> Journal<A> {
             last_index: copying.last_index,
             end: self.position,
         });
-        // The header says that all of the copy is durable.
-        self.sealed = true;
-        self.seal_at = None;
         out.push(Effect::Write { token, file: File::Segment(slot), offset: 0, bytes });
         // The place beside it stays free: nothing is written before the header is durable.
         false

@@ -71,12 +71,12 @@ pub enum Corrupt {
     },
     /// Bytes that are whole by their checksums, and yet contradict each other.
     #[error(
-        "{slot:08x}.seg contradicts itself at byte {offset}: {what}. Its checksums hold, so this is \
+        "{file} contradicts itself at byte {offset}: {what}. Its checksums hold, so this is \
          a fault of the program that wrote it: please report it"
     )]
     Contradiction {
-        /// The segment.
-        slot: u32,
+        /// The file's name.
+        file: String,
         /// Where. Unit: bytes.
         offset: u64,
         /// What is wrong.

@@ -1,8 +1,9 @@
 //! The walk through the log, frame by frame, and the look around where it ends.
 
+use super::Cut;
 use super::corrupt::{Corrupt, Reason, segment_name};
-use super::{Cut, Evidence, MERGE_BYTES_MAX};
 use crate::Entry;
+use crate::config::Config;
 use crate::format::{BLOCK_BYTES, FrameHeader, FrameKind, NotOurs, SegmentHeader};
 use crate::frame;
 use crate::writer::Segment;
@@ -60,8 +61,10 @@ struct Stop {
 }
 
 /// The walk and what it found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Walk {
+    store: StoreId,
+    merge_bytes_max: u64,
     live: Vec<Live>,
     /// How many of them were walked into.
     entered: usize,
@@ -72,7 +75,14 @@ pub(super) struct Walk {
     /// Index and term of the last entry.
     pub(super) last: (u64, u64),
     pub(super) commit: u64,
-    pub(super) evidence: Evidence,
+    /// The highest claim of durability found anywhere, position and index: below it nothing is cut.
+    claimed: (u64, u64),
+    /// The highest such claim that nothing but the log itself has to vouch for. What a start reads
+    /// may still be lost, unless it was synced before something that can be read was written. The
+    /// header of a copied tail speaks for the copy, but not for itself.
+    sure: u64,
+    /// Segments that a live one supersedes as a whole.
+    superseded: Vec<(u32, SegmentHeader)>,
     stop: Option<Stop>,
     /// The frames above `passed` that may have to be copied.
     recent: VecDeque<Walked>,
@@ -82,16 +92,59 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// The segments to walk through, in order.
-    pub(super) fn start(&mut self, live: Vec<Live>, snapshot: u64) {
-        self.snapshot = snapshot;
-        if let Some(first) = live.first() {
-            self.position = first.header.joins;
-            self.chain = first.header.chain;
-            self.last.0 = first.header.first_index - 1;
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            store: config.store,
+            merge_bytes_max: config.merge_bytes_max,
+            live: Vec::new(),
+            entered: 0,
+            snapshot: 0,
+            position: 0,
+            chain: 0,
+            last: (0, 0),
+            commit: 0,
+            claimed: (0, 0),
+            sure: 0,
+            superseded: Vec::new(),
+            stop: None,
+            recent: VecDeque::new(),
+            passed: Place::default(),
+            dropped_frames: 0,
+            dropped_bytes: 0,
         }
-        self.passed = Place { position: self.position, chain: self.chain, index: self.last.0 };
+    }
+
+    /// The segments to walk through, in order, and the position at which the log begins.
+    pub(super) fn start(
+        &mut self,
+        live: Vec<Live>,
+        superseded: Vec<(u32, SegmentHeader)>,
+        begins: u64,
+        snapshot: u64,
+    ) {
+        self.superseded = superseded;
+        self.snapshot = snapshot;
+        self.position = begins;
+        if let Some(Live { header, .. }) = live.first().filter(|live| live.header.joins == begins) {
+            self.chain = header.chain;
+            self.last.0 = header.first_index - 1;
+        }
+        self.passed = Place { position: begins, chain: self.chain, index: self.last.0 };
         self.live = live;
+    }
+
+    /// A segment's header was found.
+    pub(super) fn hear_header(&mut self, header: &SegmentHeader) {
+        self.claimed = self.claimed.max((header.durable_position, header.durable_through));
+        if header.durable_position <= header.position {
+            self.sure = self.sure.max(header.durable_position);
+        }
+    }
+
+    /// A frame was found, in the log or elsewhere.
+    fn hear(&mut self, frame: &FrameHeader) {
+        self.claimed = self.claimed.max((frame.durable_position, frame.durable_through));
+        self.sure = self.sure.max(frame.durable_position);
     }
 
     /// Reads a whole segment file: as the next part of the log, if it is that.
@@ -99,19 +152,18 @@ impl Walk {
         &mut self,
         slot: u32,
         bytes: &[u8],
-        store: StoreId,
         term_max: u64,
         out: &mut Vec<Entry>,
     ) -> Result<(), Corrupt> {
         let next = self.live.get(self.entered).is_some_and(|live| live.slot == slot);
         let mut from = BLOCK;
         if next && self.stop.is_none() && self.enter(slot) {
-            match self.walk(bytes, store, term_max, out)? {
+            match self.walk(bytes, term_max, out)? {
                 Some(offset) => from = offset,
                 None => return Ok(()),
             }
         }
-        self.look_around(slot, bytes, from, store)
+        self.look_around(slot, bytes, from)
     }
 
     /// Steps over into the next segment, if that continues the log.
@@ -134,7 +186,6 @@ impl Walk {
     fn walk(
         &mut self,
         bytes: &[u8],
-        store: StoreId,
         term_max: u64,
         out: &mut Vec<Entry>,
     ) -> Result<Option<u64>, Corrupt> {
@@ -146,7 +197,7 @@ impl Walk {
             }
             let offset = self.position.saturating_sub(header.position);
             let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..));
-            let (frame, crc, payload) = match self.next_frame(rest, &header, limit, store) {
+            let (frame, crc, payload) = match self.next_frame(rest, &header, limit) {
                 Ok(next) => next,
                 Err(NotNext::Version(found)) => {
                     return Err(Corrupt::Version { file: segment_name(slot), found });
@@ -156,7 +207,7 @@ impl Walk {
                     return Ok(Some(offset));
                 }
             };
-            let wrong = |what| Corrupt::Contradiction { slot, offset, what };
+            let wrong = |what| Corrupt::Contradiction { file: segment_name(slot), offset, what };
             let entries = match frame.kind {
                 FrameKind::Seal if payload.is_empty() => Vec::new(),
                 FrameKind::Seal => return Err(wrong("a seal holds something")),
@@ -179,11 +230,10 @@ impl Walk {
         rest: Option<&'a [u8]>,
         segment: &SegmentHeader,
         limit: u64,
-        store: StoreId,
     ) -> Result<(FrameHeader, u32, &'a [u8]), NotNext> {
         let rest = rest.filter(|rest| rest.len() >= BLOCK_BYTES);
         let rest = rest.ok_or(NotNext::Reason(Reason::End))?;
-        let (frame, crc) = FrameHeader::read(rest, store).map_err(|other| match other {
+        let (frame, crc) = FrameHeader::read(rest, self.store).map_err(|other| match other {
             NotOurs::Version(version) => NotNext::Version(version),
             NotOurs::Store(_) => NotNext::Reason(Reason::Stale),
             NotOurs::Unreadable if rest[..BLOCK_BYTES].iter().all(|byte| *byte == 0) => {
@@ -209,8 +259,8 @@ impl Walk {
         if first > self.last.0.saturating_add(1) {
             return Err("entries are missing before a frame");
         }
-        if first < self.live[0].header.first_index {
-            return Err("entries supersede what a snapshot holds");
+        if first == 0 {
+            return Err("entries are counted from 1");
         }
         if entries.iter().any(|entry| entry.term > term_max) {
             return Err("an entry is of a term that the vote file does not know");
@@ -227,7 +277,7 @@ impl Walk {
         entries: Vec<Entry>,
         out: &mut Vec<Entry>,
     ) {
-        self.evidence.add(frame.durable_position, frame.durable_through);
+        self.hear(frame);
         self.commit = self.commit.max(frame.commit);
         self.position += frame.bytes();
         self.chain = crc;
@@ -252,7 +302,7 @@ impl Walk {
             last_index: self.last.0,
             entries,
         });
-        self.pass(live_bytes(&self.live[number]) > MERGE_BYTES_MAX);
+        self.pass(live_bytes(&self.live[number]) > self.merge_bytes_max);
     }
 
     /// Forgets the frames that need no copy: those known to be durable, and where the last segment
@@ -260,7 +310,7 @@ impl Walk {
     fn pass(&mut self, all: bool) {
         let current = self.entered.wrapping_sub(1);
         while let Some(frame) = self.recent.front() {
-            let known = frame.end <= self.evidence.position;
+            let known = frame.end <= self.sure;
             if !known || !(all || frame.live != current) {
                 return;
             }
@@ -270,19 +320,13 @@ impl Walk {
     }
 
     /// Behind the end of the walk: whose headers can be read, and what do they say was durable?
-    fn look_around(
-        &mut self,
-        slot: u32,
-        bytes: &[u8],
-        from: u64,
-        store: StoreId,
-    ) -> Result<(), Corrupt> {
+    fn look_around(&mut self, slot: u32, bytes: &[u8], from: u64) -> Result<(), Corrupt> {
         let mut at = usize::try_from(from).unwrap_or(usize::MAX);
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let mut step = BLOCK;
-            match FrameHeader::read(rest, store) {
+            match FrameHeader::read(rest, self.store) {
                 Ok((frame, _)) => {
-                    self.evidence.add(frame.durable_position, frame.durable_through);
+                    self.hear(&frame);
                     if self.stop.is_some_and(|stop| stop.epoch == frame.epoch)
                         && frame.position >= self.position
                     {
@@ -305,11 +349,11 @@ impl Walk {
     /// Refuses when something durable lies behind the end of the walk.
     pub(super) fn check(&self) -> Result<(), Corrupt> {
         let index = self.last.0.saturating_add(1);
-        let lost = self.evidence.position > self.position;
+        let lost = self.claimed.0 > self.position;
         if !lost && self.last.0 >= self.snapshot {
             return Ok(());
         }
-        let through = if lost { self.evidence.through } else { 0 };
+        let through = if lost { self.claimed.1 } else { 0 };
         let Some(stop) = self.stop else {
             return Err(Corrupt::Gap { index, first: 0 });
         };
@@ -322,18 +366,19 @@ impl Walk {
         })
     }
 
-    /// The place up to which the log is known to be durable: what frames and headers say, and that
-    /// nothing is in a snapshot that was not durable before.
+    /// The place up to which the log is known to be durable.
     pub(super) fn settled(&self) -> Place {
-        let known = |frame: &Walked| {
-            frame.end <= self.evidence.position || frame.first_index <= self.snapshot
+        let known = |frame: &Walked| frame.end <= self.sure;
+        let known = self.recent.iter().rposition(known).map_or(0, |at| at + 1);
+        let mut place = match known.checked_sub(1).map(|at| &self.recent[at]) {
+            Some(frame) => Place { position: frame.end, chain: frame.crc, index: frame.last_index },
+            None => self.passed,
         };
-        let last = self.recent.iter().rev().find(|frame| known(frame));
-        last.map_or(self.passed, |frame| Place {
-            position: frame.end,
-            chain: frame.crc,
-            index: frame.last_index,
-        })
+        // What later frames supersede is not in the log any more.
+        for frame in self.recent.range(known..) {
+            place.index = place.index.min(frame.first_index - 1);
+        }
+        place
     }
 
     /// Where the next segment joins, its chain, and what it has to start with: all that is not known
@@ -341,8 +386,7 @@ impl Walk {
     pub(super) fn tail(mut self, settled: &Place) -> (u64, u32, Vec<Entry>) {
         let mut join = *settled;
         if let Some(last) = self.entered.checked_sub(1).map(|number| &self.live[number])
-            && live_bytes(last) <= MERGE_BYTES_MAX
-            && last.header.first_index > self.snapshot
+            && live_bytes(last) <= self.merge_bytes_max
             && last.header.joins < join.position
         {
             join.position = last.header.joins;
@@ -358,20 +402,40 @@ impl Walk {
         (join.position, join.chain, tail)
     }
 
-    /// The segments that the log is in.
+    /// The segments that the log is in, and those that it would be in if the header of one that
+    /// supersedes them got lost after all.
     pub(super) fn segments(&self, durable: u64, reusable: impl Fn(&u32) -> bool) -> Vec<Segment> {
-        let segment = |live: &Live| Segment {
-            slot: live.slot,
-            sequence: live.header.sequence,
-            position: live.header.position,
-            joins: live.header.joins,
+        let segment = |slot: u32, header: &SegmentHeader| Segment {
+            slot,
+            sequence: header.sequence,
+            position: header.position,
+            joins: header.joins,
+            first_index: header.first_index,
+            last_index: u64::MAX,
+            end: BLOCK,
+            header_durable: false,
+            reusable: reusable(&slot),
+            inherited: true,
+        };
+        let walked = &self.live[..self.entered];
+        let live = walked.iter().map(|live| Segment {
             last_index: live.last_index,
             end: live.end - live.header.position,
             header_durable: live.header.position < durable,
-            reusable: reusable(&live.slot),
-            inherited: true,
+            ..segment(live.slot, &live.header)
+        });
+        let needed = |old: &SegmentHeader| {
+            !walked.iter().any(|live| {
+                live.header.sequence > old.sequence
+                    && live.header.joins <= old.position
+                    && live.header.position < durable
+            })
         };
-        self.live[..self.entered].iter().map(segment).collect()
+        let old = self.superseded.iter().filter(|(_, header)| needed(header));
+        let mut all: Vec<Segment> =
+            live.chain(old.map(|(slot, header)| segment(*slot, header))).collect();
+        all.sort_by_key(|segment| segment.sequence);
+        all
     }
 
     /// What was dropped, if anything was.

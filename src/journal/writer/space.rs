@@ -20,6 +20,8 @@ pub(crate) struct Segment {
     pub(crate) sequence: u64,
     pub(crate) position: u64,
     pub(crate) joins: u64,
+    /// The first index in it. Entries that supersede may be lower.
+    pub(crate) first_index: u64,
     /// The last index that it holds and that no other segment superseded.
     pub(crate) last_index: u64,
     /// Where its next frame goes. Unit: bytes from the start of the file.
@@ -42,11 +44,13 @@ pub(crate) struct Free {
 /// All segment files.
 #[derive(Debug)]
 pub(super) struct Space {
-    /// In the order of the log.
+    /// In the order of the log. Also those that an earlier run superseded by one whose header may
+    /// not be durable.
     segments: VecDeque<Segment>,
     /// Whether the last of them is written to in this run.
     is_open: bool,
     spares: VecDeque<u32>,
+    found: Vec<Free>,
     preparing: Option<(Token, u32)>,
     /// When to try again what failed.
     retry_at: Option<Instant>,
@@ -64,28 +68,27 @@ pub(super) fn fresh_bytes(config: &Config) -> u64 {
 }
 
 impl Space {
-    pub(super) fn new<B>(
-        config: &Config,
-        segments: Vec<Segment>,
-        free: Vec<Free>,
-        next_slot: u32,
-        out: &mut Outbox<Effect<B>>,
-    ) -> Self {
-        let mut space = Self {
+    pub(super) fn new(segments: Vec<Segment>, found: Vec<Free>, next_slot: u32) -> Self {
+        Self {
             segments: segments.into(),
             is_open: false,
             spares: VecDeque::new(),
+            found,
             preparing: None,
             retry_at: None,
             failed: None,
             is_full: false,
             next_slot,
             compacted: 0,
-        };
-        for file in free {
-            space.recycle(file, config, out);
         }
-        space
+    }
+
+    /// Makes use of the files that a start found and that hold nothing. Not before the vote file of
+    /// this run is stored: it says which these are.
+    pub(super) fn use_found<B>(&mut self, config: &Config, out: &mut Outbox<Effect<B>>) {
+        for file in std::mem::take(&mut self.found) {
+            self.recycle(file, config, out);
+        }
     }
 
     /// Keeps a file for use, or removes it.
@@ -218,25 +221,30 @@ impl Space {
             }
         }
         self.segments = kept;
-        self.give_up(config, out);
     }
 
     /// Entries up to `through` are not needed.
-    pub(super) fn compact<B>(
-        &mut self,
-        through: u64,
-        config: &Config,
-        out: &mut Outbox<Effect<B>>,
-    ) {
+    pub(super) fn compact(&mut self, through: u64) {
         self.compacted = self.compacted.max(through);
-        self.give_up(config, out);
     }
 
-    /// Gives up segments from the front that hold nothing needed. The start finds its way from the
-    /// successor's header, so that must be durable.
-    fn give_up<B>(&mut self, config: &Config, out: &mut Outbox<Effect<B>>) {
+    /// The position at which the first segment joins that is needed. A start finds its way from that
+    /// one's header, so that must be durable.
+    pub(super) fn begins(&self) -> u64 {
+        let not_needed = self.segments.iter().zip(self.segments.iter().skip(1));
+        let not_needed = not_needed.take_while(|(segment, next)| {
+            segment.last_index <= self.compacted
+                && next.first_index <= self.compacted + 1
+                && next.header_durable
+        });
+        not_needed.last().map_or(0, |(_, first)| first.joins)
+    }
+
+    /// Gives up the segments before the one that joins at `begins`.
+    pub(super) fn release<B>(&mut self, begins: u64, config: &Config, out: &mut Outbox<Effect<B>>) {
         while let [first, second, ..] = self.segments.make_contiguous() {
-            if first.last_index > self.compacted || !second.header_durable {
+            // The copy of a segment joins where that does, and is not worth it yet.
+            if second.joins > begins || !second.header_durable {
                 return;
             }
             let Segment { slot, reusable, .. } = *first;

@@ -1,0 +1,6 @@
+//! The journal against a disk that loses whatever it may.
+
+mod crash;
+mod damage;
+mod disk;
+mod world;
