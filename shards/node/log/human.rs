@@ -1,4 +1,5 @@
-//! A line for people, made of the JSON line: `2026-11-20T09:58:00.123Z INFO  ingress: message key=value`.
+//! A line for people, made of the JSON line:
+//! `2026-11-20T09:58:00.123Z INFO  ingress: message key=value`.
 //!
 //! The writer's thread does it, so a core writes JSON whatever the output looks like.
 //!
