@@ -4,6 +4,7 @@
 use crate::local::LocalNotify;
 use crate::timer::Timers;
 use crate::wheel::Wheel;
+use base::Instant;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
@@ -24,6 +25,8 @@ pub(crate) struct CoreState {
     pub(crate) id: u64,
     pub(crate) timers: Rc<Timers>,
     pub(crate) wheel: Rc<Wheel>,
+    /// When a task last made room for others and for input.
+    pub(crate) yielded: Cell<Instant>,
     tasks: Cell<usize>,
     task_ended: LocalNotify,
 }
@@ -68,10 +71,17 @@ pub(crate) fn run<T>(
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let timers = Rc::new(Timers::default());
         let wheel = Rc::new(Wheel::new(id));
-        let task_ended = LocalNotify::new();
-        let state = Rc::new(CoreState { id, timers, wheel, tasks: Cell::new(0), task_ended });
+        let state = Rc::new(CoreState {
+            id,
+            timers,
+            wheel,
+            yielded: Cell::new(crate::timer::instant()),
+            tasks: Cell::new(0),
+            task_ended: LocalNotify::new(),
+        });
         CURRENT.with(|current| *current.borrow_mut() = Some(Rc::clone(&state)));
-        // These two are glommio's own tasks, not counted ones: they end after all the others.
+        // These are glommio's own tasks, not counted ones: they end after all the others.
+        let guard = glommio::spawn_local(crate::guard::watch());
         let timers = glommio::spawn_local(Rc::clone(&state.timers).drive());
         let wheel = glommio::spawn_local(Rc::clone(&state.wheel).drive());
 
@@ -85,6 +95,7 @@ pub(crate) fn run<T>(
         let _ = crate::timer::timeout(DRAIN_MAX, drained).await;
         wheel.cancel().await;
         timers.cancel().await;
+        guard.cancel().await;
         // A turn of the reactor, so that queued closes and cancellations reach the kernel.
         glommio::timer::sleep(Duration::from_micros(50)).await;
         CURRENT.with(|current| current.borrow_mut().take());

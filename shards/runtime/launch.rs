@@ -7,6 +7,7 @@
 use crate::cores::{Placement, core_id};
 use crate::local::LocalEvent;
 use crate::shutdown::Shutdown;
+use crate::task::spawn_local;
 use crate::{core_state, trouble};
 use base::CoreId;
 use glommio::{LocalExecutor, LocalExecutorBuilder, PoolPlacement};
@@ -20,7 +21,6 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::task::Poll;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 /// Memory that glommio registers with each executor's three rings, and that counts three times
 /// against the locked-memory limit. Our large buffers are allocated apart, so this is glommio's
@@ -30,9 +30,6 @@ const REGISTERED_BYTES: usize = 64 * 1024;
 /// Entries of each submission ring. Ten thousand connections have a poll each in the kernel; this
 /// many can be handed over in one call.
 const RING_ENTRIES: usize = 512;
-
-/// The longest that ready tasks run before input is looked at again.
-const PREEMPT_AFTER: Duration = Duration::from_millis(2);
 
 /// Why a core's body could not go on, in words for the operator.
 pub type CoreFailure = Box<dyn Error + Send + Sync>;
@@ -296,21 +293,26 @@ where
     B: FnOnce(CoreContext) -> F,
     F: Future,
 {
-    let stop = context.stop.clone();
-    let shutdown = context.shutdown.clone();
-    let mut requested = pin!(shutdown.requested());
-    let mut forced = pin!(shutdown.forced());
-    let mut body = pin!(body(context));
-    std::future::poll_fn(|cx| {
-        if !stop.is_set() && requested.as_mut().poll(cx).is_ready() {
+    let (stop, end) = (context.stop.clone(), LocalEvent::new());
+    // A task of its own, so that the order's lock is not taken whenever the body is polled.
+    let orders = spawn_local({
+        let (shutdown, end) = (context.shutdown.clone(), end.clone());
+        async move {
+            shutdown.requested().await;
             stop.set();
+            shutdown.forced().await;
+            end.set();
         }
-        match body.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending => forced.as_mut().poll(cx).map(|()| None),
-        }
+    });
+    let mut forced = pin!(end.wait());
+    let mut body = pin!(body(context));
+    let output = std::future::poll_fn(|cx| match body.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => forced.as_mut().poll(cx).map(|()| None),
     })
-    .await
+    .await;
+    orders.cancel().await;
+    output
 }
 
 fn make_executor(
@@ -319,7 +321,8 @@ fn make_executor(
     LocalExecutorBuilder::new(placement)
         .io_memory(REGISTERED_BYTES)
         .ring_depth(RING_ENTRIES)
-        .preempt_timer(PREEMPT_AFTER)
+        // The time slice stays at glommio's 100 ms: one that is over too early meets the defect that
+        // `guard` is about, and our loops yield by `yield_if_needed`, which does not wait for it.
         // The default is a thread pinned to the executor's own CPU, whose work would take turns
         // with the executor's.
         .blocking_thread_pool_placement(PoolPlacement::Unbound(1))

@@ -27,6 +27,7 @@
 mod core_state;
 mod cores;
 mod directory;
+mod guard;
 pub mod http_io;
 mod launch;
 mod local;

@@ -149,7 +149,7 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<Stream> {
         if self.accepted.replace(self.accepted.get() + 1) >= TURN_ACCEPTS {
             self.accepted.set(0);
-            crate::task::yield_now().await;
+            crate::task::yield_if_needed().await;
         }
         loop {
             match self.socket.get_ref().accept() {

@@ -2,6 +2,7 @@ use super::*;
 use crate::{sleep, spawn_local};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 fn placement(cores: usize) -> Placement {
     let spec: crate::CoreSpec = format!("0-{}", cores - 1).parse().unwrap();

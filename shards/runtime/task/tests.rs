@@ -97,3 +97,21 @@ fn an_executor_that_ends_drops_the_tasks_whose_handles_went_with_its_body() {
     });
     assert_eq!(std::sync::Arc::strong_count(&held), 1);
 }
+
+#[test]
+fn a_loop_that_never_runs_out_of_work_lets_input_in() {
+    block_on(async {
+        let done = LocalEvent::new();
+        let waiter = spawn_local({
+            let done = done.clone();
+            async move {
+                crate::sleep(Duration::from_millis(1)).await;
+                done.set();
+            }
+        });
+        while !done.is_set() {
+            yield_if_needed().await;
+        }
+        waiter.await;
+    });
+}
