@@ -35,7 +35,7 @@ const RUNGS_MIN: usize = 3;
 /// Runs for as long as the core does.
 pub(crate) async fn watch() {
     let mut ladder = Ladder { rungs: Vec::new(), tasks_run: 0 };
-    std::future::poll_fn(|context| ladder.step(context)).await
+    std::future::poll_fn(|context| ladder.step(context)).await;
 }
 
 struct Ladder {
