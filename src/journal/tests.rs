@@ -3,4 +3,5 @@
 mod crash;
 mod damage;
 mod disk;
-mod world;
+pub(crate) mod rig;
+pub(crate) mod world;

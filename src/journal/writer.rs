@@ -294,7 +294,8 @@ impl<A: Buffers> Journal<A> {
     /// How much data an entry may have that is accepted now and needs no further segment. What is
     /// queued, headers, padding and unusable ends of segments are subtracted, each at its worst.
     /// Ask again for the next entry after this one's [`Self::on_append`]; who wants several at once
-    /// subtracts [`BLOCK_BYTES`] for each but the first. Unit: bytes.
+    /// subtracts [`BLOCK_BYTES`] for each but the first. At 0 not even an empty one has room. Unit:
+    /// bytes.
     pub fn room(&self) -> u64 {
         let free = self.space.free_bytes(&self.config);
         let free = free.saturating_sub(self.queued_cost).saturating_sub(RESERVE_BYTES);
