@@ -4,14 +4,18 @@ use super::*;
 use crate::frame;
 use crate::{BLOCK_BYTES, Entry};
 use bytes::Bytes;
+use std::fmt::Write;
 
 const STORE: StoreId = StoreId(0x0102_0304_0506_0708);
 
+/// In groups of eight bytes.
 fn hex(bytes: &[u8]) -> String {
-    bytes.chunks(8).map(|row| row.iter().map(|byte| format!("{byte:02x}")).collect()).fold(
-        String::new(),
-        |text, row: String| if text.is_empty() { row } else { text + " " + &row },
-    )
+    let mut text = String::new();
+    for (at, byte) in bytes.iter().enumerate() {
+        let space = if at > 0 && at % 8 == 0 { " " } else { "" };
+        write!(text, "{space}{byte:02x}").expect("a string takes all");
+    }
+    text
 }
 
 fn segment() -> SegmentHeader {
