@@ -1,1 +1,219 @@
-//! Pumps the ConsensusCore: journal writes, snapshots.
+//! Pumps the [`ConsensusCore`]: reads the journal at the start, then writes it, and the snapshots.
+//! It decides nothing.
+//!
+//! Invariants:
+//! - a failed write or fdatasync of the journal is never answered to the mind: the process ends
+//!   with the reason (SOUNDNESS 3);
+//! - effects on one file are carried out in the order in which the mind gave them.
+
+mod files;
+mod open;
+mod snapshots;
+
+pub use open::{OpenError, Opened, Options, Progress, open};
+
+use base::{CoreId, Instant, Now, Outbox};
+use engine::message::{Packet, ToConsensus};
+use engine::{ConsensusCore, ConsensusEffect};
+use files::Files;
+use journal::{Buffers, Effect, File, Token};
+use runtime::{DmaBuffer, LocalNotify, TaskSet};
+use snapshots::SnapshotFiles;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Where a mind's packets go: the core and the packet.
+pub type Sink = Box<dyn Fn(CoreId, Packet)>;
+
+/// What a mind says beside its work.
+pub trait Host {
+    /// Something an operator should see.
+    fn notice(&self, text: &str);
+    /// The journal cannot be carried on. Does not return to normal work: the process ends.
+    fn fatal(&self, reason: &str);
+}
+
+/// Buffers that direct I/O takes as they are.
+#[derive(Debug, Default)]
+pub struct DmaBuffers;
+
+impl Buffers for DmaBuffers {
+    type Buffer = DmaBuffer;
+
+    fn allocate(&mut self, bytes: usize) -> DmaBuffer {
+        DmaBuffer::zeroed(bytes)
+    }
+}
+
+/// The consensus role of one core.
+#[derive(Clone)]
+pub struct Consensus {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    mind: RefCell<ConsensusCore<DmaBuffers>>,
+    out: RefCell<Outbox<ConsensusEffect<DmaBuffer>>>,
+    files: Files,
+    snapshots: SnapshotFiles,
+    sink: Sink,
+    wake: Rc<LocalNotify>,
+    host: Rc<dyn Host>,
+    tasks: TaskSet,
+}
+
+impl std::fmt::Debug for Consensus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consensus").field("mind", &self.inner.mind.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl Consensus {
+    /// The role around a mind that [`open`] made. Takes office at once.
+    pub fn start(opened: Opened, sink: Sink, wake: Rc<LocalNotify>, host: Rc<dyn Host>) -> Self {
+        let Opened { mind, files, snapshots, notices } = opened;
+        let inner = Inner {
+            mind: RefCell::new(mind),
+            out: RefCell::new(Outbox::new()),
+            files,
+            snapshots,
+            sink,
+            wake,
+            host,
+            tasks: TaskSet::new(),
+        };
+        let role = Self { inner: Rc::new(inner) };
+        for notice in notices {
+            role.inner.host.notice(&notice);
+        }
+        role.with(|mind, now, out| mind.on_start(now, out));
+        role
+    }
+
+    /// A shard's packet.
+    pub fn on_packet(&self, from: CoreId, message: ToConsensus) {
+        self.with(|mind, now, out| mind.on_packet(now, from, message, out));
+    }
+
+    /// The end of a round.
+    pub fn flush(&self) {
+        self.with(|mind, now, out| mind.on_flush(now, out));
+    }
+
+    /// When [`Self::on_deadline`] is due.
+    pub fn deadline(&self) -> Instant {
+        self.inner.mind.borrow().deadline(runtime::now())
+    }
+
+    /// The deadline has come.
+    pub fn on_deadline(&self) {
+        self.with(|mind, now, out| mind.on_deadline(now, out));
+    }
+
+    /// Nothing new is taken from now on.
+    pub fn stop(&self) {
+        self.inner.mind.borrow_mut().on_stop();
+    }
+
+    /// Whether everything taken is durable.
+    pub fn is_drained(&self) -> bool {
+        self.inner.mind.borrow().is_drained()
+    }
+
+    /// Ends what is still under way on the disks, without waiting for it.
+    pub async fn close(&self) {
+        self.inner.tasks.cancel_all().await;
+        self.inner.files.close().await;
+    }
+
+    fn with(
+        &self,
+        call: impl FnOnce(&mut ConsensusCore<DmaBuffers>, Now, &mut Outbox<ConsensusEffect<DmaBuffer>>),
+    ) {
+        let now = runtime::now();
+        call(&mut self.inner.mind.borrow_mut(), now, &mut self.inner.out.borrow_mut());
+        let effects = self.inner.out.borrow_mut().take();
+        for effect in effects {
+            self.carry_out_one(effect);
+        }
+    }
+
+    fn carry_out_one(&self, effect: ConsensusEffect<DmaBuffer>) {
+        match effect {
+            ConsensusEffect::ToShard { to, message } => {
+                (self.inner.sink)(to, Packet::Shard(message));
+            }
+            ConsensusEffect::Notice(text) => self.inner.host.notice(&text),
+            ConsensusEffect::Journal(effect) => self.on_journal(effect),
+            ConsensusEffect::Snapshot(effect) => {
+                let role = self.clone();
+                self.inner.tasks.spawn(async move {
+                    let result = role.inner.snapshots.carry_out(effect).await;
+                    if let Some(result) = result {
+                        role.with(|mind, now, out| mind.on_snapshot_done(now, result, out));
+                        role.inner.wake.notify();
+                    }
+                });
+            }
+        }
+    }
+
+    fn on_journal(&self, effect: Effect<DmaBuffer>) {
+        let role = self.clone();
+        match effect {
+            Effect::Write { token, file, offset, bytes } => {
+                self.inner.mind.borrow().metrics().journal_written.add(bytes.len() as u64);
+                self.inner.tasks.spawn(async move {
+                    let done = role.inner.files.write(file, offset, bytes).await;
+                    role.on_done(token, done.map_err(|error| error.to_string()));
+                });
+            }
+            Effect::Sync { token, file } => self.inner.tasks.spawn(async move {
+                role.sync(token, file).await;
+            }),
+            Effect::Prepare { token, slot, bytes } => self.inner.tasks.spawn(async move {
+                match role.inner.files.prepare(slot, bytes).await {
+                    Err(error) if error.is_no_space() => {
+                        role.with(|mind, now, out| mind.on_prepare_failed(now, token, out));
+                    }
+                    done => role.on_done(token, done.map_err(|error| error.to_string())),
+                }
+            }),
+            Effect::Remove { slot } => self.inner.tasks.spawn(async move {
+                // A segment that stays is read and found superseded at the next start.
+                if let Err(error) = role.inner.files.remove(slot).await {
+                    role.inner.host.notice(&error.to_string());
+                }
+            }),
+            Effect::Durable { .. } | Effect::VoteDurable => {
+                unreachable!("the mind keeps these to itself")
+            }
+        }
+    }
+
+    async fn sync(&self, token: Token, file: File) {
+        let began = runtime::instant();
+        let done = self.inner.files.sync(file).await;
+        let took: Duration = runtime::instant().since(began);
+        {
+            let mind = self.inner.mind.borrow();
+            mind.metrics().journal_syncs.increment();
+            mind.metrics().journal_sync_duration.observe_duration(took);
+        }
+        self.on_done(token, done.map_err(|error| error.to_string()));
+    }
+
+    fn on_done(&self, token: Token, done: Result<(), String>) {
+        match done {
+            Ok(()) => {
+                self.with(|mind, now, out| mind.on_journal_done(now, token, out));
+                self.inner.wake.notify();
+            }
+            Err(reason) => self.inner.host.fatal(&format!(
+                "the journal could not be written: {reason}. What was not answered yet may be \
+                 lost, what was is safe. See to the disk, then start again"
+            )),
+        }
+    }
+}

@@ -1,1 +1,185 @@
-//! Boots a node: options, config file, placement of roles on cores, wiring, signals.
+//! Boots a node: settings, data directory, placement of roles on cores, wiring, signals.
+//!
+//! | step | what can go wrong, and is said |
+//! | --- | --- |
+//! | settings | unknown key, unusable value, with the place it came from |
+//! | data directory | not writable, held by another node |
+//! | port | in use, forbidden, not of this machine, reachable from outside without leave |
+//! | cores | no such CPU (folded, with a notice), `io_uring` forbidden, memlock too low |
+//! | journal | damaged, of another store |
+//!
+//! Every core reports ready, or the process exits with the reason.
+
+mod call;
+mod core;
+mod examples;
+mod identity;
+mod log;
+mod process;
+mod settings;
+
+pub use settings::{Options, Settings};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use engine::message::Packet;
+use engine::record::Born;
+use engine::{Birth, ShardConfig};
+use runtime::{
+    DataDirectory, Mesh, Placement, Shutdown, launch, probe_port, raise_open_files, stop_on_signals,
+};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Packets on their way between two cores at once.
+const MESH_CAPACITY: usize = 16 * 1024;
+/// A start or stop that takes longer than this beyond the stop timeout is cut off.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// `distric-shard`.
+pub fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("distric-shard: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let settings = Settings::read(options, |name| std::env::var(name).ok())?;
+    let logging = log::init(&settings.log, settings.log_format.parse()?)?;
+    let ended = serve(settings);
+    logging.close();
+    ended
+}
+
+fn serve(settings: Settings) -> Result<()> {
+    let files = raise_open_files().context("cannot raise the limit of open files")?;
+    check_address(&settings)?;
+    let directory = DataDirectory::open(&settings.data)?;
+    let port = probe_port(settings.http)?;
+    let placement = match &settings.cores {
+        Some(spec) => spec.place(),
+        None => Placement::everywhere(),
+    }
+    .context("cannot read which CPUs this process may use")?;
+    let shards = u16::try_from(placement.len()).context("too many cores")?;
+    if shards > settings.partitions {
+        bail!(
+            "{shards} cores cannot share {} partitions: use fewer cores, or more partitions in a \
+             new data directory",
+            settings.partitions
+        );
+    }
+    let identity = identity::claim(&directory)?;
+    let catalogue = if settings.examples { examples::catalogue()? } else { Vec::new() };
+    let shard = ShardConfig {
+        node: identity.node,
+        boot: identity.boot,
+        store: identity.store,
+        core: core::CONSENSUS,
+        shards,
+        cpus: placement.cores().map(|(_, cpu)| u32::try_from(cpu).unwrap_or(u32::MAX)).collect(),
+        program_version: env!("CARGO_PKG_VERSION"),
+        started_at: runtime::instant(),
+        birth: Birth { born: born(&settings, identity.cluster), catalogue },
+    };
+    let shared = core::Shared {
+        address: port.address(),
+        shard,
+        seed: identity::random()?,
+        busy: Arc::new(AtomicUsize::new(placement.len())),
+        unanswered: Arc::new(AtomicUsize::new(0)),
+        settings,
+    };
+    let shutdown = Shutdown::new();
+    let _signals = stop_on_signals(&shutdown).context("cannot wait for signals")?;
+    let bodies: Vec<_> = Mesh::new::<Packet>(placement.len(), MESH_CAPACITY)
+        .into_iter()
+        .map(|end| {
+            let shared = shared.clone();
+            move |context| core::run(context, end, shared)
+        })
+        .collect();
+    let running = launch(&placement, &shutdown, bodies)?;
+    announce(&shared, &placement, files);
+    let _limit = limit_stop(&shutdown, shared.settings.stop_timeout + STOP_GRACE);
+    running.join()?;
+    drop((port, directory));
+    farewell(&shared, &shutdown);
+    Ok(())
+}
+
+fn check_address(settings: &Settings) -> Result<()> {
+    if settings.http.ip().is_loopback() || settings.allow_remote {
+        return Ok(());
+    }
+    bail!(
+        "{} can be reached from other machines, and there is no authentication yet: bind a \
+         loopback address, or say --allow-remote when something in front of the node keeps \
+         strangers out",
+        settings.http
+    )
+}
+
+fn born(settings: &Settings, cluster_id: u64) -> Born {
+    Born {
+        cluster_id,
+        partitions: settings.partitions,
+        retention_bytes: settings.retention,
+        keys_max: settings.keys_max,
+        key_ttl_ms: u64::try_from(settings.key_ttl.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// In plain words: where the API is, and which core does what.
+fn announce(shared: &core::Shared, placement: &Placement, files: u64) {
+    let address = shared.address;
+    println!("distric-shard {} is ready.", shared.shard.program_version);
+    println!("  API      http://{address}/api/v1/   health http://{address}/health/ready");
+    println!(
+        "  data     {}   (node {}, start {})",
+        shared.settings.data.display(),
+        shared.shard.node,
+        shared.shard.boot
+    );
+    for (core, cpu) in placement.cores() {
+        let roles =
+            if core == core::CONSENSUS { "log, clients, workflows" } else { "clients, workflows" };
+        println!("  core {core:<4}on CPU {cpu}: {roles}");
+    }
+    if let Some(notice) = placement.notice() {
+        println!("  note     {notice}");
+    }
+    println!("  limits   {files} open files; stop with Ctrl-C");
+    tracing::info!(%address, data = %shared.settings.data.display(), boot = shared.shard.boot.0, cores = placement.len(), "ready");
+}
+
+/// Ends the cores where they stand when the orderly stop takes too long.
+fn limit_stop(shutdown: &Shutdown, most: Duration) -> std::thread::JoinHandle<()> {
+    let shutdown = shutdown.clone();
+    std::thread::spawn(move || {
+        runtime::block_on(shutdown.requested());
+        std::thread::sleep(most);
+        shutdown.force("the orderly stop took too long");
+    })
+}
+
+fn farewell(shared: &core::Shared, shutdown: &Shutdown) {
+    let reason = shutdown.reason().unwrap_or_default();
+    let unanswered = shared.unanswered.load(Ordering::Acquire);
+    if unanswered == 0 {
+        println!("distric-shard stopped ({reason}): everything taken was answered and is durable.");
+    } else {
+        println!(
+            "distric-shard stopped ({reason}): {unanswered} requests had no answer yet. Whether \
+             they were accepted is shown after the next start, by their Idempotency-Key"
+        );
+    }
+    tracing::info!(reason, unanswered, "stopped");
+}

@@ -1,1 +1,220 @@
-//! Pumps a ShardCore: feeds it batches and requests, carries out its effects.
+//! Pumps a [`ShardCore`]: hands it requests, packets and the ends of calls, and carries out its
+//! effects. It decides nothing.
+//!
+//! Invariants:
+//! - packets leave in the order in which the mind gave them;
+//! - a call's task is held here, and is gone when its order is withdrawn or the core stops.
+
+mod outgoing;
+
+pub use outgoing::Outgoing;
+
+use api::{Request, Response, Route};
+use base::{CoreId, Instant, Outbox};
+use engine::message::{Packet, ToShard};
+use engine::record::Ended;
+use engine::{OrderId, RequestId, ShardCore, ShardEffect};
+use runtime::{
+    LocalEvent, LocalNotify, LocalOneshot, LocalReceiver, LocalSender, Task, spawn_local,
+};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+/// Carries out one order; the future is dropped when the order is withdrawn.
+pub type Caller = Box<dyn Fn(Box<flow::Order>) -> Pin<Box<dyn Future<Output = Ended>>>>;
+
+/// What a mind says of its own end, or of a workflow's log line.
+pub trait Host {
+    /// A workflow wrote a line.
+    fn log(&self, line: &flow::LogLine);
+    /// The state cannot be carried on. Does not return to normal work: the process ends.
+    fn fatal(&self, reason: &str);
+}
+
+/// One core's replica of the state, shared by all that live on the core.
+#[derive(Clone)]
+pub struct Replica {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    consensus: CoreId,
+    mind: RefCell<ShardCore>,
+    out: RefCell<Outbox<ShardEffect>>,
+    outgoing: Outgoing,
+    /// Rings when there is something to flush or to send.
+    wake: Rc<LocalNotify>,
+    waiting: RefCell<HashMap<RequestId, LocalSender<Response>>>,
+    next_request: Cell<u64>,
+    calls: RefCell<BTreeMap<OrderId, Task<()>>>,
+    caller: Caller,
+    host: Box<dyn Host>,
+    serving: LocalEvent,
+}
+
+impl std::fmt::Debug for Replica {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica").field("waiting", &self.inner.waiting.borrow().len()).finish()
+    }
+}
+
+impl Replica {
+    /// A replica around a mind. `consensus` is the core that keeps the log.
+    pub fn new(
+        mind: ShardCore,
+        consensus: CoreId,
+        outgoing: Outgoing,
+        wake: Rc<LocalNotify>,
+        caller: Caller,
+        host: Box<dyn Host>,
+    ) -> Self {
+        let inner = Inner {
+            consensus,
+            mind: RefCell::new(mind),
+            out: RefCell::new(Outbox::new()),
+            outgoing,
+            wake,
+            waiting: RefCell::new(HashMap::new()),
+            next_request: Cell::new(1),
+            calls: RefCell::new(BTreeMap::new()),
+            caller,
+            host,
+            serving: LocalEvent::new(),
+        };
+        Self { inner: Rc::new(inner) }
+    }
+
+    /// A client's request. The answer comes through the receiver, whenever it comes.
+    pub fn request(&self, route: &Route, request: &Request<'_>) -> LocalReceiver<Response> {
+        let inner = &self.inner;
+        let id = RequestId(inner.next_request.get());
+        inner.next_request.set(id.0 + 1);
+        let (sender, receiver) = LocalOneshot::new();
+        inner.waiting.borrow_mut().insert(id, sender);
+        let now = runtime::now();
+        inner.with(|mind, out| mind.on_request(now, id, route, request, out));
+        self.carry_out();
+        inner.wake.notify();
+        receiver
+    }
+
+    /// A packet of another core, or of this one's consensus.
+    pub fn on_packet(&self, from: CoreId, message: ToShard) {
+        let now = runtime::now();
+        self.inner.with(|mind, out| mind.on_packet(now, from, message, out));
+        self.carry_out();
+    }
+
+    /// The end of a round: what was gathered goes out.
+    pub fn flush(&self) {
+        self.inner.with(|mind, out| mind.on_flush(out));
+        self.carry_out();
+    }
+
+    /// When [`Self::on_deadline`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.inner.mind.borrow().deadline()
+    }
+
+    /// The deadline has come.
+    pub fn on_deadline(&self) {
+        let now = runtime::now();
+        self.inner.with(|mind, out| mind.on_deadline(now, out));
+        self.carry_out();
+    }
+
+    /// Nothing new is taken from now on; calls are stopped, as their orders are state and go out
+    /// again after the next start.
+    pub fn stop(&self) {
+        self.inner.mind.borrow_mut().on_stop();
+        self.inner.calls.borrow_mut().clear();
+    }
+
+    /// Whether no client waits for anything.
+    pub fn is_drained(&self) -> bool {
+        self.inner.mind.borrow().is_drained()
+    }
+
+    /// How many requests have no answer yet.
+    pub fn unanswered(&self) -> usize {
+        self.inner.mind.borrow().unanswered()
+    }
+
+    /// Resolves once the state is whole and this node takes messages.
+    pub fn serving(&self) -> &LocalEvent {
+        &self.inner.serving
+    }
+
+    /// A look at the mind.
+    pub fn look<T>(&self, look: impl FnOnce(&ShardCore) -> T) -> T {
+        look(&self.inner.mind.borrow())
+    }
+
+    /// How many client connections the core holds now.
+    pub fn set_connections(&self, count: u64) {
+        self.inner.mind.borrow_mut().on_connections(count);
+    }
+
+    fn carry_out(&self) {
+        // Taken out first: an effect may call back in.
+        loop {
+            let effects = self.inner.out.borrow_mut().take();
+            if effects.is_empty() {
+                return;
+            }
+            for effect in effects {
+                self.carry_out_one(effect);
+            }
+        }
+    }
+
+    fn carry_out_one(&self, effect: ShardEffect) {
+        let inner = &self.inner;
+        match effect {
+            ShardEffect::ToConsensus(message) => {
+                inner.outgoing.push(inner.consensus, Packet::Consensus(message));
+            }
+            ShardEffect::ToShard { to, message } => {
+                inner.outgoing.push(to, Packet::Shard(message));
+            }
+            ShardEffect::Reply { request, response } => {
+                let sender = inner.waiting.borrow_mut().remove(&request);
+                // A client that has gone needs no answer; its message is accepted all the same.
+                let _gone = sender.map(|sender| sender.send(response));
+            }
+            ShardEffect::Call(order) => self.start_call(order),
+            ShardEffect::Abort(id) => {
+                inner.calls.borrow_mut().remove(&id);
+                inner.with(|mind, out| mind.on_call_stopped(id, out));
+                inner.wake.notify();
+            }
+            ShardEffect::Log(line) => inner.host.log(&line),
+            ShardEffect::Serving => inner.serving.set(),
+            ShardEffect::Fatal(reason) => inner.host.fatal(&reason),
+        }
+    }
+
+    fn start_call(&self, order: Box<flow::Order>) {
+        let id = OrderId::of(&order);
+        let call = (self.inner.caller)(order);
+        let replica = self.clone();
+        let task = spawn_local(async move {
+            let ended = call.await;
+            // The task's own handle: dropped here, after the last await.
+            let _handle = replica.inner.calls.borrow_mut().remove(&id);
+            replica.inner.with(|mind, out| mind.on_call_ended(id, ended, out));
+            replica.carry_out();
+            replica.inner.wake.notify();
+        });
+        self.inner.calls.borrow_mut().insert(id, task);
+    }
+}
+
+impl Inner {
+    fn with(&self, call: impl FnOnce(&mut ShardCore, &mut Outbox<ShardEffect>)) {
+        call(&mut self.mind.borrow_mut(), &mut self.out.borrow_mut());
+    }
+}

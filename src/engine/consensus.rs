@@ -66,6 +66,8 @@ pub struct ConsensusConfig {
 pub struct Start<A: Buffers> {
     /// The journal, its tail on the way to a new segment.
     pub journal: Journal<A>,
+    /// What the journal wanted done first.
+    pub first: Outbox<journal::Effect<A::Buffer>>,
     /// Term and vote as they were left.
     pub term: u64,
     /// See `term`.
@@ -173,7 +175,7 @@ impl<A: Buffers> ConsensusCore<A> {
             next_tick: now.instant + TICK,
             last_time_entry: None,
             group_out: Outbox::new(),
-            journal_out: Outbox::new(),
+            journal_out: start.first,
             config,
         }
     }
@@ -269,14 +271,17 @@ impl<A: Buffers> ConsensusCore<A> {
         self.pump(now, out);
     }
 
-    /// When to call [`Self::on_deadline`].
+    /// When to call [`Self::on_deadline`]. Only what could then be done counts: what waits for a
+    /// disk or a shard is woken by their answer.
     pub fn deadline(&self, now: Now) -> Instant {
         let mut next = self.next_tick;
         let mut at_most = |due: Option<Instant>| next = due.map_or(next, |due| next.min(due));
         at_most(self.journal.deadline());
-        at_most(self.batcher.deadline().filter(|_| self.journal.writes_in_flight() < 2));
-        at_most(self.time_entry_due(now));
         at_most(self.snapshots.deadline());
+        if self.may_propose() {
+            at_most(self.batcher.deadline());
+            at_most(self.time_entry_due(now).filter(|_| self.is_idle()));
+        }
         next
     }
 
@@ -369,18 +374,26 @@ impl<A: Buffers> ConsensusCore<A> {
         found.expect("terms are kept from the last snapshot on").1
     }
 
+    /// Nothing proposed is on its way to the disk.
+    fn is_idle(&self) -> bool {
+        self.journal.durable() >= self.last_proposed
+    }
+
+    /// Whether an entry could be made at all.
+    fn may_propose(&self) -> bool {
+        self.leading
+            && self.unapplied_bytes < UNAPPLIED_BYTES_MAX
+            && (self.is_idle() || self.journal.writes_in_flight() < 2)
+            && self.journal.room() >= ENTRY_HEADERS_BYTES
+    }
+
     fn propose(&mut self, now: Now, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
-        while self.leading && self.unapplied_bytes < UNAPPLIED_BYTES_MAX {
-            let idle = self.journal.durable() >= self.last_proposed;
-            let free = self.journal.writes_in_flight() < 2;
-            let due_for_time = self.time_entry_due(now).is_some_and(|due| due <= now.instant);
-            if self.batcher.is_empty() && !(due_for_time && idle) {
-                break;
-            }
-            if !(idle || free && self.batcher.is_due(now.instant)) {
-                break;
-            }
-            if self.journal.room() < ENTRY_HEADERS_BYTES {
+        while self.may_propose() {
+            let time_is_due =
+                self.is_idle() && self.time_entry_due(now).is_some_and(|due| due <= now.instant);
+            let batch_is_due =
+                !self.batcher.is_empty() && (self.is_idle() || self.batcher.is_due(now.instant));
+            if !time_is_due && !batch_is_due {
                 break;
             }
             self.last_time_entry = Some(now.instant);

@@ -57,6 +57,8 @@ pub enum PartitionEffect {
 pub struct Partition {
     id: PartitionId,
     applied: u64,
+    /// The entry under way. Less than `applied` after a start from an image that already has it.
+    current: u64,
     next_sequence: u64,
     live: HashMap<u64, Live, FixedState>,
     live_bytes: usize,
@@ -80,6 +82,7 @@ impl Partition {
         Self {
             id,
             applied,
+            current: 0,
             next_sequence: 1,
             live: HashMap::with_hasher(FixedState),
             live_bytes: 0,
@@ -115,6 +118,7 @@ impl Partition {
         }
         assert_eq!(index, self.applied + 1, "entries are applied in order, none left out");
         self.applied = index;
+        self.current = index;
         self.keys.expire(stamp);
         for _ in 0..TIMERS_PER_ENTRY {
             let Some(&(due, sequence, ordinal)) = self.timers.first() else { break };
@@ -126,6 +130,12 @@ impl Partition {
             });
         }
         true
+    }
+
+    /// Whether the records of this entry are to be applied: it was begun here, not taken over
+    /// with an image.
+    pub fn is_applying(&self, index: u64) -> bool {
+        self.current == index
     }
 
     /// When the next timer is due.

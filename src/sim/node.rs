@@ -148,7 +148,7 @@ impl Node {
             .collect();
         let mut shard_list: Vec<ShardCore> = shards;
         let mut committed = Vec::new();
-        let (start, first) = recover(config, store, disk, now, &mut shard_list, &mut committed)?;
+        let start = recover(config, store, disk, now, &mut shard_list, &mut committed)?;
         let consensus_config = ConsensusConfig {
             node: NodeId(1),
             shards: config.shards,
@@ -163,9 +163,6 @@ impl Node {
             aborted: Vec::new(),
             committed,
         };
-        for effect in first {
-            node.consensus_out.push(ConsensusEffect::Journal(effect));
-        }
         node.consensus.on_start(now, &mut node.consensus_out);
         node.drain_consensus(disk, schedule);
         Ok(node)
@@ -388,8 +385,6 @@ fn journal_event(effect: Effect<Vec<u8>>, disk: &mut Disk, schedule: &mut Schedu
     schedule.events.push(event);
 }
 
-type Recovered = (Start<HeapBuffers>, Vec<Effect<Vec<u8>>>);
-
 /// What a node finds on its disk. The shards are handed what is committed.
 fn recover(
     config: &NodeConfig,
@@ -398,7 +393,7 @@ fn recover(
     now: Now,
     shards: &mut [ShardCore],
     committed: &mut Vec<engine::message::Committed>,
-) -> Result<Recovered, String> {
+) -> Result<Start<HeapBuffers>, String> {
     let mut journal_config = journal::Config::new(store);
     journal_config.segment_bytes = config.segment_bytes;
     let snapshot = match disk.snapshot() {
@@ -451,8 +446,7 @@ fn recover(
     let mut first = Outbox::new();
     let journal = Journal::resume(journal_config, HeapBuffers, recovered, &mut first);
     let snapshot = (at.0, size);
-    let start = Start { journal, term, vote, commit, delivered, stamp, tail, snapshot };
-    Ok((start, first.take()))
+    Ok(Start { journal, first, term, vote, commit, delivered, stamp, tail, snapshot })
 }
 
 fn deliver(

@@ -23,6 +23,9 @@ const EPOCH: UnixMicros = UnixMicros(1_700_000_000_000_000);
 /// Rest is reached within so much virtual time, or something is stuck.
 const REST_MAX: Duration = Duration::from_secs(3_600);
 
+/// Events at one instant; more are a loop.
+const EVENTS_AT_ONCE_MAX: u32 = 10_000;
+
 /// What goes wrong, and how much is asked.
 #[derive(Debug, Clone)]
 pub struct Faults {
@@ -111,6 +114,7 @@ pub struct World {
     instant: Instant,
     heap: BinaryHeap<Reverse<Timed>>,
     next_order: u64,
+    at_once: u32,
     /// The last time given to a packet between two cores: they do not overtake each other.
     lanes: BTreeMap<(CoreId, CoreId, bool), Instant>,
     seeds: Prng,
@@ -144,6 +148,7 @@ impl World {
             instant: Instant(1),
             heap: BinaryHeap::new(),
             next_order: 0,
+            at_once: 0,
             lanes: BTreeMap::new(),
             asked: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
@@ -276,6 +281,11 @@ impl World {
             }
             self.instant = until;
             return Ok(());
+        }
+        // A mind whose deadline is always now would stop time: that is a fault of the mind.
+        self.at_once = if at > self.instant { 0 } else { self.at_once + 1 };
+        if self.at_once > EVENTS_AT_ONCE_MAX {
+            return Err(format!("time stands still: {event:?} comes again and again"));
         }
         self.instant = self.instant.max(at);
         let (mut events, mut said) = (Vec::new(), Vec::new());

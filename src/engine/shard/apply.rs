@@ -103,7 +103,7 @@ impl ShardCore {
             self.session.wait(slot, Waiter::Own);
             let catalogue = std::mem::take(&mut self.config.birth.catalogue);
             if !catalogue.is_empty() {
-                self.push_catalogue(catalogue, Waiter::Own);
+                self.push_catalogue(catalogue, Waiter::Own, out);
             }
             self.on_flush(out);
         }
@@ -206,7 +206,7 @@ impl ShardCore {
             return Err(format!("partition {} does not exist", record.partition));
         };
         // Of another core; or taken into the image this core started from, so that nobody waits.
-        let Some(partition) = partition.as_mut().filter(|partition| partition.applied() == index)
+        let Some(partition) = partition.as_mut().filter(|partition| partition.is_applying(index))
         else {
             return Ok(None);
         };
@@ -254,7 +254,11 @@ impl ShardCore {
             RecordType::CatalogueChanged => {
                 let change =
                     CatalogueChanged::read(record.body).map_err(|error| error.to_string())?;
+                let before = self.globals.catalogue_version;
                 let changed = self.globals.apply_catalogue(&change, self.globals.stamp);
+                if self.globals.catalogue_version != before {
+                    self.match_open_again(out);
+                }
                 Ok(Outcome::Catalogue(changed))
             }
             _ => Err(format!("a {:?} record belongs to a partition", record.kind)),
@@ -265,19 +269,22 @@ impl ShardCore {
     /// matched again and sent under their old numbers (SOUNDNESS 8).
     fn match_again(&mut self, number: u64, out: &mut Outbox<ShardEffect>) {
         let again = self.session.start_over(number);
-        let (open, open_waiters) = self.session.take_open();
         let catalogue = self.globals.catalogue_version;
         for sent in again {
             let (section, waiters) = self.rematched(&sent.section, sent.waiters, out);
             self.session.resend(section, waiters, catalogue, out);
         }
+        self.metrics.rematched.increment();
+    }
+
+    /// The catalogue changed: what is gathered but not yet sent is matched again.
+    fn match_open_again(&mut self, out: &mut Outbox<ShardEffect>) {
+        let (open, waiters) = self.session.take_open();
         if !open.is_empty() {
-            // The open batch goes last, as it would have.
             let sealed = self.session.seal_aside(open);
-            let (section, waiters) = self.rematched(&sealed, open_waiters, out);
+            let (section, waiters) = self.rematched(&sealed, waiters, out);
             self.session.put_open(section, waiters);
         }
-        self.metrics.rematched.increment();
     }
 
     /// The same records, each message with what it wakes now. A message that the new catalogue

@@ -31,18 +31,19 @@ impl ShardCore {
         let refused = match route {
             Route::SubmitMessage => self.submit_message(id, request, out),
             Route::SubmitBatch => self.submit_batch(id, request, out),
-            Route::PostRules | Route::PutRule(_) => self.put_rules(id, route, request),
+            Route::PostRules | Route::PutRule(_) => self.put_rules(id, route, request, out),
             Route::PostDefinitions | Route::PutDefinition(_) => {
-                self.put_definitions(id, route, request)
+                self.put_definitions(id, route, request, out)
             }
             Route::DeleteRule(rule) => self.change_catalogue(
                 id,
                 vec![rule.clone()],
                 vec![Change::DeleteRule(rule.clone())],
+                out,
             ),
             Route::DeleteDefinition(definition) => {
                 let change = Change::DeleteDefinition(definition.clone());
-                self.change_catalogue(id, vec![definition.clone()], vec![change])
+                self.change_catalogue(id, vec![definition.clone()], vec![change], out)
             }
             Route::CancelInstance(instance) => self.cancel(id, *instance),
             _ => self.on_query(now, id, route, out),
@@ -197,6 +198,7 @@ impl ShardCore {
         id: RequestId,
         route: &Route,
         request: &Request<'_>,
+        out: &mut Outbox<ShardEffect>,
     ) -> Result<(), ApiError> {
         let text = document(request)?;
         let found = rules::parse(Source { name: "body", text })
@@ -206,7 +208,7 @@ impl ShardCore {
         }
         let (ids, changes) =
             found.into_iter().map(|rule| (rule.id, Change::PutRule(rule.source))).unzip();
-        self.change_catalogue(id, ids, changes)
+        self.change_catalogue(id, ids, changes, out)
     }
 
     fn put_definitions(
@@ -214,6 +216,7 @@ impl ShardCore {
         id: RequestId,
         route: &Route,
         request: &Request<'_>,
+        out: &mut Outbox<ShardEffect>,
     ) -> Result<(), ApiError> {
         let text = document(request)?;
         let found = flow::parse(Source { name: "body", text })
@@ -223,7 +226,7 @@ impl ShardCore {
         }
         let put = |found: flow::Definition| (found.id, Change::PutDefinition(found.source));
         let (ids, changes) = found.into_iter().map(put).unzip();
-        self.change_catalogue(id, ids, changes)
+        self.change_catalogue(id, ids, changes, out)
     }
 
     fn change_catalogue(
@@ -231,21 +234,30 @@ impl ShardCore {
         id: RequestId,
         ids: Vec<String>,
         changes: Vec<Change>,
+        out: &mut Outbox<ShardEffect>,
     ) -> Result<(), ApiError> {
         self.check_open(changes.iter().map(Change::len).sum())?;
         let deletes =
             matches!(changes.first(), Some(Change::DeleteRule(_) | Change::DeleteDefinition(_)));
         self.queries.begin_change(id, ids, deletes);
-        self.push_catalogue(changes, Waiter::Catalogue(id));
+        self.push_catalogue(changes, Waiter::Catalogue(id), out);
         Ok(())
     }
 
-    pub(super) fn push_catalogue(&mut self, changes: Vec<Change>, waiter: Waiter) {
+    /// Gathers a change of the catalogue and closes the batch behind it: a batch is matched with
+    /// one catalogue, so nothing may follow its change.
+    pub(super) fn push_catalogue(
+        &mut self,
+        changes: Vec<Change>,
+        waiter: Waiter,
+        out: &mut Outbox<ShardEffect>,
+    ) {
         let record = CatalogueChanged { namespace: NAMESPACE.into(), changes };
         let slot = self.session.open().push(RecordType::CatalogueChanged, GLOBAL, |body| {
             record.write(body);
         });
         self.session.wait(slot, waiter);
+        self.session.seal(self.globals.catalogue_version, out);
     }
 
     fn cancel(&mut self, id: RequestId, instance: InstanceId) -> Result<(), ApiError> {

@@ -1,0 +1,310 @@
+//! One core of a node: its mailbox, its shard, its door for clients, and on core 0 the log.
+//!
+//! The loop is the whole of it: wait for a packet, a bell or a deadline; hand what came to the
+//! minds; let them flush; send. Connections are tasks beside it. They run first, so that a round
+//! gathers what all of them had.
+
+use crate::call::Calls;
+use crate::process;
+use crate::settings::Settings;
+use api::{Request, Response, Route};
+use base::{CoreId, Instant};
+use consensus::Consensus;
+use engine::message::{Answer, ConsensusStatus, Packet, Question, ToConsensus, ToShard};
+use engine::{ShardConfig, ShardCore};
+use ingress::Backend;
+use replica::{Outgoing, Replica};
+use runtime::{
+    CoreContext, CoreFailure, Listener, LocalNotify, LocalReceiver, MeshEnd, MeshReceiver, sleep,
+    sleep_until, spawn_local,
+};
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+/// The core that keeps the log.
+pub(crate) const CONSENSUS: CoreId = CoreId(0);
+
+/// Packets handled in one round: what comes meanwhile waits for the next.
+const PACKETS_PER_ROUND: usize = 256;
+/// How often a core that has nothing left looks whether the others have, when the node stops.
+const DRAIN_POLL: Duration = Duration::from_millis(1);
+/// How long a full mesh is left alone.
+const FULL_PAUSE: Duration = Duration::from_micros(50);
+
+/// What every core of a node is handed.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) address: SocketAddr,
+    pub(crate) shard: ShardConfig,
+    pub(crate) seed: u64,
+    /// Cores on which somebody still waits for an answer.
+    pub(crate) busy: Arc<AtomicUsize>,
+    /// Requests without an answer when the node ended.
+    pub(crate) unanswered: Arc<AtomicUsize>,
+}
+
+/// Runs one core until the node stops.
+pub(crate) async fn run(
+    context: CoreContext,
+    end: MeshEnd<Packet>,
+    shared: Shared,
+) -> Result<(), CoreFailure> {
+    let core = context.core();
+    let (sender, inbox) = end.split();
+    let wake = Rc::new(LocalNotify::new());
+    let outgoing = Outgoing::new(sender);
+    let config = ShardConfig { core, ..shared.shard.clone() };
+    let replica = Replica::new(
+        ShardCore::new(config),
+        CONSENSUS,
+        outgoing.clone(),
+        Rc::clone(&wake),
+        Calls::new().caller(),
+        Box::new(process::Host::new(core)),
+    );
+    let registry = replica.look(|mind| mind.metrics().registry().clone());
+    let _logging = crate::log::on_core(core, &registry);
+    let _watching = process::watch(core, context.cpu(), &registry);
+    let listener = Listener::bind(shared.address)?;
+
+    let log = Rc::new(Log::default());
+    let pumping = spawn_local(pump(
+        inbox,
+        replica.clone(),
+        Rc::clone(&log),
+        outgoing.clone(),
+        Rc::clone(&wake),
+    ));
+    let serving = {
+        let (replica, limits) = (replica.clone(), shared.settings.http_limits);
+        let (registry, stop) = (registry.clone(), context.stop().clone());
+        spawn_local(async move {
+            ingress::serve(listener, Door(replica), limits, &registry, &stop).await;
+        })
+    };
+    if core == CONSENSUS {
+        let opened = consensus::open(
+            shared.settings.data.as_path(),
+            &open_options(&shared),
+            &sink(&outgoing, &wake),
+            &log.applied,
+        )
+        .await?;
+        let host = Rc::new(process::Host::new(core));
+        let role = Consensus::start(opened, sink(&outgoing, &wake), Rc::clone(&wake), host);
+        log.begin(&role);
+        wake.notify();
+    }
+    say_ready(&context, &replica).await;
+    context.stop().wait().await;
+    stop(&shared, &replica, &log, serving).await;
+    pumping.cancel().await;
+    Ok(())
+}
+
+/// Says ready once the state is whole, unless the node is told to stop before.
+async fn say_ready(context: &CoreContext, replica: &Replica) {
+    let mut serving = pin!(replica.serving().wait());
+    let mut stopping = pin!(context.stop().wait());
+    let ready = std::future::poll_fn(|task| {
+        if serving.as_mut().poll(task).is_ready() {
+            return Poll::Ready(true);
+        }
+        stopping.as_mut().poll(task).map(|()| false)
+    })
+    .await;
+    if ready {
+        context.ready();
+    }
+}
+
+/// The orderly end: clients first, then the other cores, then the log.
+async fn stop(shared: &Shared, replica: &Replica, log: &Rc<Log>, serving: runtime::Task<()>) {
+    let until = runtime::instant() + shared.settings.stop_timeout;
+    replica.stop();
+    let in_time = runtime::timeout(shared.settings.stop_timeout, serving).await.is_ok();
+    while !replica.is_drained() && runtime::instant() < until {
+        sleep(DRAIN_POLL).await;
+    }
+    if !in_time || !replica.is_drained() {
+        shared.unanswered.fetch_add(replica.unanswered(), Ordering::Relaxed);
+    }
+    shared.busy.fetch_sub(1, Ordering::AcqRel);
+    // The others may still need this core's partitions, and all of them the log.
+    while shared.busy.load(Ordering::Acquire) > 0 && runtime::instant() < until {
+        sleep(DRAIN_POLL).await;
+    }
+    if let Some(role) = log.role() {
+        role.stop();
+        while !role.is_drained() && runtime::instant() < until {
+            sleep(DRAIN_POLL).await;
+        }
+        role.close().await;
+    }
+}
+
+fn open_options(shared: &Shared) -> consensus::Options {
+    consensus::Options {
+        node: shared.shard.node,
+        store: shared.shard.store,
+        shards: shared.shard.shards,
+        seed: shared.seed,
+        segment_bytes: shared.settings.segment,
+        snapshot_journal_bytes: shared.settings.snapshot_journal,
+    }
+}
+
+fn sink(outgoing: &Outgoing, wake: &Rc<LocalNotify>) -> consensus::Sink {
+    let (outgoing, wake) = (outgoing.clone(), Rc::clone(wake));
+    Box::new(move |to, packet| {
+        outgoing.push(to, packet);
+        wake.notify();
+    })
+}
+
+/// The log's role on this core, once its journal is read.
+#[derive(Default)]
+struct Log {
+    role: RefCell<Option<Consensus>>,
+    /// What shards said of their timers before that.
+    early: RefCell<Vec<(CoreId, ToConsensus)>>,
+    /// How far shards are while the journal is read.
+    applied: consensus::Progress,
+}
+
+impl Log {
+    fn begin(&self, role: &Consensus) {
+        for (from, message) in self.early.take() {
+            role.on_packet(from, message);
+        }
+        *self.role.borrow_mut() = Some(role.clone());
+    }
+
+    fn role(&self) -> Option<Consensus> {
+        self.role.borrow().clone()
+    }
+
+    fn on_packet(&self, from: CoreId, message: ToConsensus, outgoing: &Outgoing) {
+        if let Some(role) = &*self.role.borrow() {
+            role.on_packet(from, message);
+            return;
+        }
+        match message {
+            ToConsensus::Ask { ticket, question } => {
+                let answer = match question {
+                    Question::Metrics => Answer::Metrics(Box::default()),
+                    _ => Answer::Consensus(ConsensusStatus::default()),
+                };
+                let message = ToShard::Answer { ticket, from: None, answer };
+                outgoing.push(from, Packet::Shard(message));
+            }
+            ToConsensus::Applied { index } => {
+                self.applied.on_applied(from, index);
+                let message = ToConsensus::Applied { index };
+                let mut early = self.early.borrow_mut();
+                early.retain(|(core, kept)| {
+                    *core != from || !matches!(kept, ToConsensus::Applied { .. })
+                });
+                early.push((from, message));
+            }
+            message => self.early.borrow_mut().push((from, message)),
+        }
+    }
+}
+
+/// The loop of a core.
+async fn pump(
+    mut inbox: MeshReceiver<Packet>,
+    replica: Replica,
+    log: Rc<Log>,
+    outgoing: Outgoing,
+    wake: Rc<LocalNotify>,
+) {
+    let mut packets: Vec<(CoreId, Packet)> = Vec::new();
+    let held_up = Cell::new(false);
+    loop {
+        let role = log.role();
+        let deadline = earliest(replica.deadline(), role.as_ref().map(Consensus::deadline));
+        wait(&mut inbox, &mut packets, &wake, deadline, held_up.get()).await;
+        inbox.drain(&mut packets, PACKETS_PER_ROUND);
+        for (from, packet) in packets.drain(..) {
+            match packet {
+                Packet::Shard(message) => replica.on_packet(from, message),
+                Packet::Consensus(message) => log.on_packet(from, message, &outgoing),
+            }
+        }
+        let now = runtime::instant();
+        if replica.deadline().is_some_and(|due| due <= now) {
+            replica.on_deadline();
+        }
+        replica.flush();
+        if let Some(role) = &role {
+            if role.deadline() <= now {
+                role.on_deadline();
+            }
+            role.flush();
+        }
+        held_up.set(!outgoing.flush());
+    }
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Until there is something to do.
+async fn wait(
+    inbox: &mut MeshReceiver<Packet>,
+    packets: &mut Vec<(CoreId, Packet)>,
+    wake: &LocalNotify,
+    deadline: Option<Instant>,
+    held_up: bool,
+) {
+    let deadline = match held_up {
+        true => earliest(deadline, Some(runtime::instant() + FULL_PAUSE)),
+        false => deadline,
+    };
+    let mut due = pin!(async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    });
+    std::future::poll_fn(|task| {
+        let mut woken = wake.poll_notified(task).is_ready();
+        if let Poll::Ready(Some(packet)) = inbox.poll_recv(task) {
+            packets.push(packet);
+            woken = true;
+        }
+        if woken || due.as_mut().poll(task).is_ready() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// The replica as the ingress sees it.
+#[derive(Clone)]
+struct Door(Replica);
+
+impl Backend for Door {
+    fn request(&self, route: &Route, request: &Request<'_>) -> LocalReceiver<Response> {
+        self.0.request(route, request)
+    }
+
+    fn set_connections(&self, count: u64) {
+        self.0.set_connections(count);
+    }
+}

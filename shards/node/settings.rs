@@ -1,0 +1,305 @@
+//! What a node is told: defaults, then the config file, then the environment, then the command
+//! line; the later one wins. Every value knows where it came from, so that an error can say so.
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use document::{Kind, Source};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// DistriC: messages in, rules matched, workflows run durably.
+///
+/// Starts a node. Without any option it uses every core, keeps its data in ./data and serves
+/// http://127.0.0.1:8080. Every option is a key of the config file, too, and an environment
+/// variable: `--http`, `http:` and DISTRIC_HTTP are the same. The command line wins over the
+/// environment, the environment over the file. config/distric.yaml explains every key.
+#[derive(Parser, Debug)]
+#[command(name = "distric-shard", version, about, long_about)]
+pub struct Options {
+    /// CPUs to run on, as in `0-7` or `0,2,4` [default: all]
+    #[arg(long, value_name = "LIST")]
+    cores: Option<String>,
+    /// Read settings from this file (YAML or JSON) [env: DISTRIC_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where everything durable lives [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Where clients reach the HTTP API [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<String>,
+    /// Serve on an address other machines can reach, though there is no authentication yet
+    #[arg(long)]
+    allow_remote: bool,
+    /// What is logged: a level, or levels per component, as in `info,consensus=debug`
+    /// [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// How lines are written: `auto` (text on a terminal, JSON elsewhere), `json` or `text`
+    /// [default: auto]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Any other key of the config file, as in `--set retention=1GiB`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// What a node is told, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `None`: every CPU that the process may use.
+    pub cores: Option<runtime::CoreSpec>,
+    /// The data directory.
+    pub data: PathBuf,
+    /// The HTTP address.
+    pub http: SocketAddr,
+    /// Whether an address that is not loopback is all right.
+    pub allow_remote: bool,
+    /// The log filter.
+    pub log: String,
+    /// The log format.
+    pub log_format: String,
+    /// The longest orderly stop.
+    pub stop_timeout: Duration,
+    /// See `ingress::Limits`.
+    pub http_limits: ingress::Limits,
+    /// A snapshot is taken when the journal is larger. Unit: bytes.
+    pub snapshot_journal: u64,
+    /// The journal's segments. Unit: bytes.
+    pub segment: u64,
+    /// Whether a new data directory gets the example rules and workflows.
+    pub examples: bool,
+    /// Partitions of a new cluster.
+    pub partitions: u16,
+    /// Finished state that a new cluster keeps. Unit: bytes.
+    pub retention: u64,
+    /// Idempotency keys that a new cluster remembers.
+    pub keys_max: u64,
+    /// How long a new cluster remembers them.
+    pub key_ttl: Duration,
+}
+
+/// A value as it was given, and where.
+#[derive(Debug, Clone)]
+struct Given {
+    text: String,
+    place: String,
+}
+
+/// Every key, with its default.
+const KEYS: &[(&str, &str)] = &[
+    ("cores", "all"),
+    ("data", "./data"),
+    ("http", "127.0.0.1:8080"),
+    ("allow_remote", "false"),
+    ("log", "info"),
+    ("log_format", "auto"),
+    ("stop_timeout", "10s"),
+    ("http_connections_max", "16384"),
+    ("http_header_timeout", "10s"),
+    ("http_body_timeout", "10s"),
+    ("http_write_stall", "10s"),
+    ("http_header_bytes_max", "16KiB"),
+    ("snapshot_journal", "1GiB"),
+    ("segment", "64MiB"),
+    ("examples", "true"),
+    ("partitions", "64"),
+    ("retention", "256MiB"),
+    ("keys_max", "1000000"),
+    ("key_ttl", "2m"),
+];
+
+impl Settings {
+    /// Reads everything: the options as parsed, the process's environment through `variable`.
+    pub fn read(options: &Options, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let mut given = BTreeMap::new();
+        let config =
+            options.config.clone().or_else(|| variable("DISTRIC_CONFIG").map(PathBuf::from));
+        if let Some(path) = config {
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read the config file {}", path.display()))?;
+            read_file(&path.display().to_string(), &text, &mut given)?;
+        }
+        for (key, _) in KEYS {
+            let name = format!("DISTRIC_{}", key.to_uppercase());
+            if let Some(text) = variable(&name) {
+                given.insert((*key).to_owned(), Given { text, place: name });
+            }
+        }
+        read_options(options, &mut given)?;
+        Reader { given }.settings()
+    }
+}
+
+fn read_file(name: &str, text: &str, given: &mut BTreeMap<String, Given>) -> Result<()> {
+    let source = Source { name, text };
+    let root = document::parse(source)?;
+    let entries = match &root.kind {
+        Kind::Map(entries) => entries,
+        Kind::Null => return Ok(()),
+        _ => bail!("{name}: the config file is a map of keys, not {}", root.kind_name()),
+    };
+    for entry in entries {
+        let place = format!("{name}:{}:{}", entry.key_span.line, entry.key_span.column);
+        known(&entry.key, &place)?;
+        let text = match &entry.value.kind {
+            Kind::Bool(value) => value.to_string(),
+            Kind::Int(value) => value.to_string(),
+            Kind::Text { value, .. } => value.clone(),
+            _ => bail!(
+                "{place}: `{}` takes a plain value, not {}",
+                entry.key,
+                entry.value.kind_name()
+            ),
+        };
+        given.insert(entry.key.clone(), Given { text, place });
+    }
+    Ok(())
+}
+
+fn read_options(options: &Options, given: &mut BTreeMap<String, Given>) -> Result<()> {
+    for setting in &options.set {
+        let Some((key, text)) = setting.split_once('=') else {
+            bail!("--set {setting}: expected KEY=VALUE, as in --set retention=1GiB");
+        };
+        let place = format!("--set {key}");
+        known(key, &place)?;
+        given.insert(key.to_owned(), Given { text: text.to_owned(), place });
+    }
+    let named = [
+        ("cores", &options.cores),
+        ("data", &options.data),
+        ("http", &options.http),
+        ("log", &options.log),
+        ("log_format", &options.log_format),
+    ];
+    for (key, value) in named {
+        if let Some(text) = value {
+            let place = format!("--{}", key.replace('_', "-"));
+            given.insert(key.to_owned(), Given { text: text.clone(), place });
+        }
+    }
+    if options.allow_remote {
+        let place = "--allow-remote".to_owned();
+        given.insert("allow_remote".to_owned(), Given { text: "true".to_owned(), place });
+    }
+    Ok(())
+}
+
+fn known(key: &str, place: &str) -> Result<()> {
+    let names = || KEYS.iter().map(|(name, _)| *name);
+    if names().any(|name| name == key) {
+        return Ok(());
+    }
+    match document::did_you_mean(key, names()) {
+        Some(near) => bail!("{place}: there is no setting `{key}`; did you mean `{near}`?"),
+        None => bail!(
+            "{place}: there is no setting `{key}`; known are {}",
+            names().collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+struct Reader {
+    given: BTreeMap<String, Given>,
+}
+
+impl Reader {
+    fn settings(&self) -> Result<Settings> {
+        let settings = Settings {
+            cores: match self.text("cores").text.as_str() {
+                "all" => None,
+                _ => Some(self.parsed("cores", |text| text.parse().map_err(anyhow::Error::from))?),
+            },
+            data: PathBuf::from(self.text("data").text),
+            http: self.parsed("http", |text| {
+                text.parse().map_err(|_| {
+                    anyhow::anyhow!("expected an address and a port, as in 127.0.0.1:8080")
+                })
+            })?,
+            allow_remote: self.parsed("allow_remote", truth)?,
+            log: self.text("log").text,
+            log_format: self.text("log_format").text,
+            stop_timeout: self.parsed("stop_timeout", duration)?,
+            http_limits: ingress::Limits {
+                connections_max: self.number("http_connections_max", 1, 1_000_000)?,
+                header_timeout: self.parsed("http_header_timeout", duration)?,
+                body_timeout: self.parsed("http_body_timeout", duration)?,
+                write_stall_max: self.parsed("http_write_stall", duration)?,
+                header_bytes_max: self.size("http_header_bytes_max", 8 << 10, 1 << 20)?,
+            },
+            snapshot_journal: self.size("snapshot_journal", 1 << 20, 1 << 40)?,
+            segment: self.size("segment", 16 << 20, 1 << 30)?,
+            examples: self.parsed("examples", truth)?,
+            partitions: self.number("partitions", 1, 4_095)?,
+            retention: self.size("retention", 1 << 20, 1 << 40)?,
+            keys_max: self.number("keys_max", 1, 100_000_000)?,
+            key_ttl: self.parsed("key_ttl", duration)?,
+        };
+        if settings.segment % journal::BLOCK_BYTES as u64 != 0 {
+            bail!("segment: {} bytes are not whole blocks of 4 KiB", settings.segment);
+        }
+        Ok(settings)
+    }
+
+    fn text(&self, key: &str) -> Given {
+        self.given.get(key).cloned().unwrap_or_else(|| {
+            let (_, default) = KEYS.iter().find(|(name, _)| *name == key).expect("a known key");
+            Given { text: (*default).to_owned(), place: key.to_owned() }
+        })
+    }
+
+    fn parsed<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T>) -> Result<T> {
+        let given = self.text(key);
+        parse(&given.text)
+            .with_context(|| format!("{}: `{}` is not usable", given.place, given.text))
+    }
+
+    fn number<T: TryFrom<u64>>(&self, key: &str, min: u64, max: u64) -> Result<T> {
+        self.parsed(key, |text| {
+            let number: Option<u64> = text.parse().ok().filter(|n| (min..=max).contains(n));
+            number
+                .and_then(|n| T::try_from(n).ok())
+                .ok_or_else(|| anyhow::anyhow!("expected a number from {min} to {max}"))
+        })
+    }
+
+    fn size<T: TryFrom<u64>>(&self, key: &str, min: u64, max: u64) -> Result<T> {
+        self.parsed(key, |text| {
+            bytes(text)
+                .filter(|n| (min..=max).contains(n))
+                .and_then(|n| T::try_from(n).ok())
+                .ok_or_else(|| {
+                    anyhow::anyhow!(
+                        "expected a size from {min} to {max} bytes, as in 64MiB or 1GiB"
+                    )
+                })
+        })
+    }
+}
+
+fn truth(text: &str) -> Result<bool> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => bail!("expected true or false"),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration> {
+    Ok(document::parse_duration(text)?)
+}
+
+/// `65536`, `64KiB`, `64MiB`, `1GiB`.
+fn bytes(text: &str) -> Option<u64> {
+    let (number, factor) = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
+        .into_iter()
+        .find_map(|(unit, factor)| text.strip_suffix(unit).map(|number| (number, factor)))
+        .unwrap_or((text, 1));
+    number.trim().parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests;

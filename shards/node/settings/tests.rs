@@ -1,0 +1,82 @@
+use super::*;
+
+fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings> {
+    let mut all = vec!["distric-shard"];
+    all.extend(arguments);
+    let options = Options::try_parse_from(all)?;
+    Settings::read(&options, |name| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    })
+}
+
+#[test]
+fn without_any_setting_the_defaults_hold() {
+    let settings = read(&[], &[]).unwrap();
+    assert_eq!(settings.http.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.data, PathBuf::from("./data"));
+    assert_eq!(settings.retention, 256 << 20);
+    assert_eq!(settings.key_ttl, Duration::from_secs(120));
+    assert!(settings.cores.is_none() && settings.examples && !settings.allow_remote);
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("c.yaml");
+    std::fs::write(&file, "http: 127.0.0.1:1\ndata: from-file\nlog: warn\n").unwrap();
+    let file = file.to_str().unwrap();
+    let variables =
+        [("DISTRIC_CONFIG", file), ("DISTRIC_HTTP", "127.0.0.1:2"), ("DISTRIC_DATA", "from-env")];
+    let settings = read(&["--http", "127.0.0.1:3"], &variables).unwrap();
+    assert_eq!(settings.http.port(), 3);
+    assert_eq!(settings.data, PathBuf::from("from-env"));
+    assert_eq!(settings.log, "warn");
+}
+
+#[test]
+fn a_wrong_setting_says_where_it_came_from_and_what_was_expected() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("c.yaml");
+    std::fs::write(&file, "retention: 1GiB\nretenton: 2GiB\n").unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    let typo = format!("{file}:2:1: there is no setting `retenton`; did you mean `retention`?");
+    let rows: &[(&[&str], &[(&str, &str)], &str)] = &[
+        (
+            &["--http", "8080"],
+            &[],
+            "--http: `8080` is not usable: expected an address and a port, as in 127.0.0.1:8080",
+        ),
+        (
+            &[],
+            &[("DISTRIC_PARTITIONS", "0")],
+            "DISTRIC_PARTITIONS: `0` is not usable: expected a number from 1 to 4095",
+        ),
+        (
+            &["--set", "retention"],
+            &[],
+            "--set retention: expected KEY=VALUE, as in --set retention=1GiB",
+        ),
+        (
+            &["--set", "retention=big"],
+            &[],
+            "--set retention: `big` is not usable: expected a size from 1048576 to 1099511627776 bytes, as in 64MiB or 1GiB",
+        ),
+        (&["--config", &file], &[], &typo),
+    ];
+    for (arguments, variables, expected) in rows {
+        let error = read(arguments, variables).unwrap_err();
+        assert_eq!(format!("{error:#}"), *expected);
+    }
+}
+
+#[test]
+fn every_key_is_explained_with_its_default_in_the_reference() {
+    let reference = include_str!("../../../config/distric.yaml");
+    for (key, default) in KEYS {
+        let line = format!("# {key}: {default}");
+        assert!(
+            reference.lines().any(|l| l == line),
+            "config/distric.yaml lacks the line `{line}`"
+        );
+    }
+}
