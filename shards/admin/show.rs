@@ -77,12 +77,12 @@ pub(crate) fn instance(instance: &Value, out: &mut dyn Write) -> io::Result<()> 
     writeln!(
         out,
         "instance {}: {} version {}, {}",
-        field("id"),
+        field("instance"),
         field("workflow"),
         field("version"),
         field("status")
     )?;
-    writeln!(out, "  started {}, ended {}", field("started"), field("ended"))?;
+    writeln!(out, "  started {}, ended {}", field("started_at"), field("ended_at"))?;
     if at(instance, "error.code").is_some() {
         writeln!(
             out,
@@ -99,8 +99,8 @@ pub(crate) fn instance(instance: &Value, out: &mut dyn Write) -> io::Result<()> 
         ("TYPE", "type"),
         ("STATUS", "status"),
         ("ATTEMPTS", "attempts"),
-        ("STARTED", "times.started"),
-        ("ENDED", "times.ended"),
+        ("STARTED", "started_at"),
+        ("ENDED", "ended_at"),
         ("ERROR", "error.code"),
         ("OUTPUT", "output"),
     ];

@@ -10,33 +10,39 @@ use base::UnixMicros;
 use expr::Value;
 
 impl Instance {
-    /// Everything about the instance as one JSON object:
+    /// Everything about the instance as one JSON object. It begins with the keys that a list of
+    /// instances has, in the same order, so that what reads one reads the other:
     ///
     /// | key | what |
     /// |---|---|
-    /// | `id`, `workflow`, `version`, `definition` | which run of which definition (its hash) |
-    /// | `status`, `started`, `ended`, `deadline` | where it is; times as RFC 3339 |
+    /// | `instance`, `workflow`, `version` | which run of which workflow |
+    /// | `status`, `started_at`, `ended_at` | where it is; times as RFC 3339 |
+    /// | `message_id` | the message that caused it |
+    /// | `deadline_at` | when it has taken too long; null where it may take for ever |
+    /// | `definition` | the hash of the definition that it keeps |
     /// | `error` | null, or `{task, code, message}` of the first failure |
     /// | `params`, `output` | what the rule handed over, what the workflow made |
-    /// | `tasks` | each `{id, type, status, attempts, input, output, error, times}` |
+    /// | `tasks` | each `{id, type, status, attempts, input, output, error, started_at, ended_at}` |
     /// | `history` | each `{at, task, attempt, status, reason}`, oldest first |
     /// | `history_forgotten` | how many older transitions were dropped |
     ///
-    /// A task's `times` has `started` and `ended`, and while it is under way `deadline`,
-    /// `next_attempt` (between two attempts) or `wakes` (a delay). The message is not shown here:
-    /// whoever holds it shows it.
+    /// While a task is under way it also has `deadline_at`, `next_attempt_at` (between two
+    /// attempts), `wakes_at` (a delay) or `stopping` (its last attempt is not known to have
+    /// stopped). A transition of the instance itself has a null `task` and no `attempt`. The
+    /// message is not shown here: whoever holds it shows it.
     pub fn to_json(&self, definition: &Definition) -> String {
         self.expect(definition);
         let mut json = Writer::default();
         json.open(b'{');
-        json.text("id", &self.id.to_string());
+        json.text("instance", &self.id.to_string());
         json.text("workflow", &definition.id);
         json.value("version", &Value::from(definition.version));
-        json.text("definition", &format!("{:016x}", self.definition_hash));
         json.text("status", self.status.name());
-        json.time("started", Some(self.started));
-        json.time("ended", self.ended);
-        json.time("deadline", self.limit);
+        json.time("started_at", Some(self.started));
+        json.time("ended_at", self.ended);
+        json.text("message_id", &self.id.message.to_string());
+        json.time("deadline_at", self.limit);
+        json.text("definition", &format!("{:016x}", self.definition_hash));
         json.key("error");
         json.failure(self.error.as_ref(), definition);
         json.value("params", &self.params);
@@ -76,19 +82,16 @@ impl Instance {
         json.value("output", &state.output);
         json.key("error");
         json.error(state.error.as_ref());
-        json.key("times");
-        json.open(b'{');
-        json.time("started", state.started);
-        json.time("ended", state.ended);
+        json.time("started_at", state.started);
+        json.time("ended_at", state.ended);
         // Only a task under way has these.
         if let Some(wake) = state.wake {
-            let key = if state.status == TaskStatus::Ready { "next_attempt" } else { "wakes" };
-            json.time(key, Some(wake));
+            let between = state.status == TaskStatus::Ready;
+            json.time(if between { "next_attempt_at" } else { "wakes_at" }, Some(wake));
         }
         if state.limit.is_some() {
-            json.time("deadline", state.limit);
+            json.time("deadline_at", state.limit);
         }
-        json.close(b'}');
         if state.stopping {
             json.value("stopping", &Value::Bool(true));
         }
