@@ -7,7 +7,7 @@ use crate::snapshots::{SnapshotFiles, newest};
 use base::{CoreId, NodeId, Outbox, StoreId, UnixMicros};
 use bytes::Bytes;
 use engine::message::{Committed, Packet, ToShard};
-use engine::{ConsensusConfig, ConsensusCore, Replay, Start};
+use engine::{ConsensusConfig, ConsensusCore, Left, Replay, Start};
 use journal::{BLOCK_BYTES, Config, Journal, Recovery};
 use runtime::{LocalNotify, LogDirectory, LogError, LogFile, offload};
 use std::cell::RefCell;
@@ -140,7 +140,8 @@ pub async fn open(
         ));
     }
     reading.hand_out(&mut entries, recovered.commit).await.map_err(OpenError::Damaged)?;
-    let (delivered, stamp, tail) = reading.replay.finish(entries).map_err(OpenError::Damaged)?;
+    let Left { delivered, stamp, tail } =
+        reading.replay.finish(entries).map_err(OpenError::Damaged)?;
     let (term, vote_for, commit) = (recovered.term, recovered.vote, recovered.commit);
     let mut first = Outbox::new();
     let journal = Journal::resume(config, DmaBuffers, recovered, &mut first);

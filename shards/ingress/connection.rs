@@ -114,14 +114,12 @@ async fn routed<B: Backend>(
     let body = if body.is_end_stream() {
         Bytes::new()
     } else {
-        match timeout_coarse(limits.body_timeout, whole(body, bytes_max)).await {
-            Ok(body) => body?,
-            Err(_) => {
-                let seconds = limits.body_timeout.as_secs();
-                let detail = format!("the body did not arrive within {seconds} s");
-                return Err(ApiError::new(Code::RequestTimeout, detail));
-            }
-        }
+        let late = |_| {
+            let seconds = limits.body_timeout.as_secs();
+            let detail = format!("the body did not arrive within {seconds} s");
+            ApiError::new(Code::RequestTimeout, detail)
+        };
+        timeout_coarse(limits.body_timeout, whole(body, bytes_max)).await.map_err(late)??
     };
     let request = Request {
         method: head.method,

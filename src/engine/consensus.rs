@@ -18,7 +18,7 @@ mod snapshots;
 #[cfg(test)]
 mod tests;
 
-pub use replay::Replay;
+pub use replay::{Left, Replay};
 pub use snapshots::SnapshotEffect;
 
 use crate::batch::join;

@@ -20,7 +20,7 @@ pub mod snapshot;
 
 pub use clock::StampClock;
 pub use consensus::{
-    ConsensusConfig, ConsensusCore, ConsensusEffect, Replay, SnapshotEffect, Start,
+    ConsensusConfig, ConsensusCore, ConsensusEffect, Left, Replay, SnapshotEffect, Start,
 };
 pub use globals::{Admission, Changed, Globals, Refusal};
 pub use metrics::{ConsensusMetrics, ShardMetrics};

@@ -280,11 +280,9 @@ impl Partition {
             Some(run) if !run.instance.is_finished() => CancelOutcome::Cancelled,
             Some(_) => CancelOutcome::Finished,
             None => match self.find(instance.message) {
-                Found::Never => CancelOutcome::Never,
                 Found::Gone => CancelOutcome::Gone,
-                Found::Live(_) => CancelOutcome::Never,
                 Found::Shelved(shelved) if shelved.has_instance(ordinal) => CancelOutcome::Finished,
-                Found::Shelved(_) => CancelOutcome::Never,
+                Found::Never | Found::Live(_) | Found::Shelved(_) => CancelOutcome::Never,
             },
         };
         if outcome == CancelOutcome::Cancelled {

@@ -84,7 +84,7 @@ pub enum Change {
 
 impl Change {
     /// The text's size. Unit: bytes.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         match self {
             Self::PutRule(text)
             | Self::DeleteRule(text)

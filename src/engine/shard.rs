@@ -126,6 +126,8 @@ pub struct ShardCore {
     partitions: Vec<Option<Partition>>,
     /// The partitions hosted here.
     hosted: Vec<PartitionId>,
+    /// Which of them gets the next message without a key.
+    turn: usize,
     matcher: rules::Matcher,
     matches: rules::Matches,
     session: Session,
@@ -158,6 +160,7 @@ impl ShardCore {
             globals: Globals::default(),
             partitions: Vec::new(),
             hosted: Vec::new(),
+            turn: 0,
             matcher: rules::Matcher::new(),
             matches: rules::Matches::new(),
             orders: Orders::default(),

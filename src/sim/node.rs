@@ -6,7 +6,7 @@ use bytes::Bytes;
 use engine::message::{Packet, ToShard};
 use engine::record::{Born, Change, Ended, Failed};
 use engine::{
-    Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, OrderId, Replay, RequestId,
+    Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, Left, OrderId, Replay, RequestId,
     ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start,
 };
 use journal::{Effect, File, HeapBuffers, Journal, Recovery, Token};
@@ -441,7 +441,7 @@ fn recover(
             return Err(reason);
         }
     }
-    let (delivered, stamp, tail) = replay.finish(entries)?;
+    let Left { delivered, stamp, tail } = replay.finish(entries)?;
     let (term, vote, commit) = (recovered.term, recovered.vote, recovered.commit);
     let mut first = Outbox::new();
     let journal = Journal::resume(journal_config, HeapBuffers, recovered, &mut first);

@@ -6,6 +6,17 @@ use crate::message::Committed;
 use base::UnixMicros;
 use quorum::{Entry, EntryKind};
 
+/// What is left when a journal was read.
+#[derive(Debug)]
+pub struct Left {
+    /// Index and term of the last entry handed out.
+    pub delivered: (u64, u64),
+    /// The log's time at the end of the log.
+    pub stamp: UnixMicros,
+    /// The entries above.
+    pub tail: Vec<Entry>,
+}
+
 /// The reading of a journal.
 ///
 /// Invariants:
@@ -43,12 +54,11 @@ impl Replay {
         Ok(committed)
     }
 
-    /// What is left: the last entry handed out, the log's time at the end of the log, and the
-    /// entries above.
+    /// What is left.
     pub fn finish(
         mut self,
         found: Vec<journal::Entry>,
-    ) -> Result<((u64, u64), UnixMicros, Vec<Entry>), String> {
+    ) -> Result<Left, String> {
         let delivered = self.delivered;
         let mut tail = Vec::with_capacity(found.len());
         for entry in found {
@@ -58,7 +68,7 @@ impl Replay {
             let kind = self.check(&entry)?;
             tail.push(Entry { index: entry.index, term: entry.term, kind, data: entry.data });
         }
-        Ok((delivered, self.stamp, tail))
+        Ok(Left { delivered, stamp: self.stamp, tail })
     }
 
     fn check(&mut self, entry: &journal::Entry) -> Result<EntryKind, String> {

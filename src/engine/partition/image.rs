@@ -71,10 +71,10 @@ impl Partition {
                 workflows: known.workflows.iter().map(|name| String::from(&**name)).collect(),
             })
             .collect();
-        let mut shelf = Vec::with_capacity(self.shelf.len());
+        let mut places = Vec::with_capacity(self.shelf.len());
         let mut shelf_bytes = Vec::with_capacity(self.shelf.used());
         for (sequence, bytes) in self.shelf.oldest_first() {
-            shelf.push((sequence, u32::try_from(bytes.len()).expect("an entry is small")));
+            places.push((sequence, u32::try_from(bytes.len()).expect("an entry is small")));
             shelf_bytes.extend_from_slice(bytes);
         }
         let image = PartitionImage {
@@ -84,7 +84,7 @@ impl Partition {
             definitions: definitions.values().map(|definition| definition.source.clone()).collect(),
             live,
             keys,
-            shelf,
+            shelf: places,
             shelf_bytes,
         };
         rkyv::to_bytes::<Rancor>(&image).expect("writing to memory cannot fail").to_vec()

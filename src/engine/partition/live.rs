@@ -82,7 +82,7 @@ impl Live {
     }
 
     /// Writes the finished message.
-    pub(super) fn write(&self, finished_at: UnixMicros, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, ended_at: UnixMicros, out: &mut Vec<u8>) {
         let texts: Vec<String> =
             (self.runs.iter()).map(|run| run.instance.to_json(&run.definition)).collect();
         let instances: Vec<Shelved<'_>> = (self.runs.iter().zip(&texts))
@@ -92,7 +92,7 @@ impl Live {
             (self.rules.iter()).map(|(rule, version)| Match { rule, version: *version }).collect();
         Finished {
             accepted_at: self.accepted_at,
-            finished_at,
+            ended_at,
             key: &self.key,
             matches: &matches,
             instances: &instances,
@@ -106,7 +106,7 @@ impl Live {
 #[derive(Archive, Serialize)]
 pub(super) struct Finished<'a> {
     pub(super) accepted_at: UnixMicros,
-    pub(super) finished_at: UnixMicros,
+    pub(super) ended_at: UnixMicros,
     #[rkyv(with = InlineAsBox)]
     pub(super) key: &'a str,
     #[rkyv(with = InlineAsBox)]
@@ -140,7 +140,7 @@ pub(super) fn write_plain(record: &ArchivedAccepted<'_>, stamp: UnixMicros, out:
         .collect();
     Finished {
         accepted_at: stamp,
-        finished_at: stamp,
+        ended_at: stamp,
         key: &record.key,
         matches: &matches,
         instances: &[],

@@ -257,7 +257,7 @@ impl ArchivedFinished<'_> {
 
     fn json(&self, ordinal: u16) -> Option<&[u8]> {
         let at = usize::from(ordinal).checked_sub(1)?;
-        self.instances.iter().nth(at).map(|shelved| &*shelved.json)
+        self.instances.as_ref().get(at).map(|shelved| &*shelved.json)
     }
 
     pub(super) fn has_instance(&self, ordinal: u16) -> bool {

@@ -68,6 +68,11 @@ enum Kind {
     Ready { consensus: ConsensusStatus },
 }
 
+/// Answers a client.
+pub(super) fn reply(request: RequestId, response: Response, out: &mut Outbox<ShardEffect>) {
+    out.push(ShardEffect::Reply { request, response });
+}
+
 impl Queries {
     pub(super) fn is_empty(&self) -> bool {
         self.gathering.is_empty()
@@ -88,15 +93,6 @@ impl Queries {
 }
 
 impl ShardCore {
-    pub(super) fn reply(
-        &mut self,
-        request: RequestId,
-        response: Response,
-        out: &mut Outbox<ShardEffect>,
-    ) {
-        out.push(ShardEffect::Reply { request, response });
-    }
-
     /// A request that changes nothing.
     pub(super) fn on_query(
         &mut self,
@@ -130,12 +126,12 @@ impl ShardCore {
             }
             Route::Live => {
                 let body = br#"{"status":"UP"}"#.to_vec();
-                self.reply(id, Response::json(200, body), out);
+                reply(id, Response::json(200, body), out);
                 Ok(())
             }
             _ => {
                 let response = view::catalogue(&self.globals, route)?;
-                self.reply(id, response, out);
+                reply(id, response, out);
                 Ok(())
             }
         }
@@ -158,7 +154,7 @@ impl ShardCore {
         let host = self.host(partition);
         if host == self.config.core {
             let response = self.read(route);
-            self.reply(id, response, out);
+            reply(id, response, out);
             return Ok(());
         }
         let question = Question::Read(route.clone());
@@ -321,7 +317,7 @@ impl ShardCore {
             (Kind::Read, Answer::Response(response)) => {
                 let request = gathering.request;
                 self.queries.gathering.remove(&ticket);
-                self.reply(request, response, out);
+                reply(request, response, out);
                 return;
             }
             (Kind::List { rows, more, .. }, Answer::Rows { rows: theirs, more: left_out }) => {
@@ -342,7 +338,7 @@ impl ShardCore {
         if gathering.left == 0 {
             let done = self.queries.gathering.remove(&ticket).expect("it was just there");
             let response = self.gathered(done.kind);
-            self.reply(done.request, response, out);
+            reply(done.request, response, out);
         }
     }
 
@@ -455,7 +451,7 @@ impl ShardCore {
                     }
                     LineResult::Refused(error) => error.to_response(),
                 };
-                self.reply(request, response, out);
+                reply(request, response, out);
             }
             Waiter::Line(request, line) => {
                 let result = self.line_result(outcome);
@@ -470,7 +466,7 @@ impl ShardCore {
                     CancelOutcome::Cancelled => {
                         let (at, route) = (instance.message.partition(), Route::Instance(instance));
                         if let Err(error) = self.read_at(request, at, &route, out) {
-                            self.reply(request, error.to_response(), out);
+                            reply(request, error.to_response(), out);
                         }
                         return;
                     }
@@ -485,7 +481,7 @@ impl ShardCore {
                         ApiError::unknown_id("workflow instance", instance).to_response()
                     }
                 };
-                self.reply(request, response, out);
+                reply(request, response, out);
             }
         }
     }
@@ -545,7 +541,7 @@ impl ShardCore {
             }
         }
         answer.finish();
-        self.reply(request, Response::json(ACCEPTED, body), out);
+        reply(request, Response::json(ACCEPTED, body), out);
     }
 
     fn catalogue_changed(
@@ -581,7 +577,7 @@ impl ShardCore {
         let index = self.globals.applied;
         let others = usize::from(self.config.shards) - 1;
         if others == 0 {
-            self.reply(request, response, out);
+            reply(request, response, out);
             return;
         }
         let kind = Kind::Applied { response };
@@ -595,7 +591,7 @@ impl ShardCore {
                     }
                 }
             }
-            Err(error) => self.reply(request, error.to_response(), out),
+            Err(error) => reply(request, error.to_response(), out),
         }
     }
 
@@ -609,17 +605,17 @@ impl ShardCore {
         match waiter {
             Waiter::Own => unreachable!("own records are held back, not refused"),
             Waiter::Message(request) | Waiter::Cancel(request, _) => {
-                self.reply(*request, error.to_response(), out);
+                reply(*request, error.to_response(), out);
             }
             // All lines of a batch are in one section: the first one answers for all.
             Waiter::Line(request, _) => {
                 if self.queries.batches.remove(request).is_some() {
-                    self.reply(*request, error.to_response(), out);
+                    reply(*request, error.to_response(), out);
                 }
             }
             Waiter::Catalogue(request) => {
                 self.queries.changes.remove(request);
-                self.reply(*request, error.to_response(), out);
+                reply(*request, error.to_response(), out);
             }
         }
     }

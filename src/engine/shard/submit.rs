@@ -1,5 +1,6 @@
 //! Requests that change state: messages, batches of them, the catalogue, cancellations.
 
+use super::queries::reply;
 use super::session::Waiter;
 use super::{RequestId, ShardCore, ShardEffect};
 use crate::batch::{GLOBAL, Section};
@@ -52,7 +53,7 @@ impl ShardCore {
             if matches!(route, Route::SubmitMessage | Route::SubmitBatch) {
                 self.metrics.refused.increment();
             }
-            self.reply(id, error.to_response(), out);
+            reply(id, error.to_response(), out);
         }
     }
 
@@ -180,17 +181,12 @@ impl ShardCore {
     /// A message with a key belongs to the key's partition, which alone decides about repeats;
     /// one without to a partition of this core, each in its turn.
     fn partition_for(&mut self, key: &str) -> PartitionId {
-        match scoped_key(NAMESPACE, key) {
-            Some(scoped) => {
-                let count = self.partitions.len() as u64;
-                let number = hash64(scoped.as_bytes()) % count;
-                PartitionId(u16::try_from(number).expect("partitions are few"))
-            }
-            None => {
-                self.hosted.rotate_left(1);
-                self.hosted[0]
-            }
-        }
+        let Some(scoped) = scoped_key(NAMESPACE, key) else {
+            self.turn = (self.turn + 1) % self.hosted.len();
+            return self.hosted[self.turn];
+        };
+        let number = hash64(scoped.as_bytes()) % self.partitions.len() as u64;
+        PartitionId(u16::try_from(number).expect("partitions are few"))
     }
 
     fn put_rules(
@@ -236,7 +232,7 @@ impl ShardCore {
         changes: Vec<Change>,
         out: &mut Outbox<ShardEffect>,
     ) -> Result<(), ApiError> {
-        self.check_open(changes.iter().map(Change::len).sum())?;
+        self.check_open(changes.iter().map(Change::bytes).sum())?;
         let deletes =
             matches!(changes.first(), Some(Change::DeleteRule(_) | Change::DeleteDefinition(_)));
         self.queries.begin_change(id, ids, deletes);
