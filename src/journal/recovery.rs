@@ -79,6 +79,8 @@ pub(crate) struct State {
     /// What the next segment starts with.
     pub(crate) tail: Vec<Entry>,
     pub(crate) segments: Vec<Segment>,
+    /// Not to be touched before the next segment's header is durable.
+    pub(crate) held: Vec<Free>,
     pub(crate) free: Vec<Free>,
     pub(crate) next_slot: u32,
 }
@@ -105,6 +107,7 @@ impl Recovered {
                 durable_position: 0,
                 tail: Vec::new(),
                 segments: Vec::new(),
+                held: Vec::new(),
                 free: Vec::new(),
                 next_slot: 0,
             },
@@ -292,9 +295,11 @@ impl Recovery {
         let position = walk.position;
         let reusable = |slot: &u32| self.files[slot].bytes == self.config.segment_bytes;
         let segments = walk.segments(settled.position, reusable);
-        let is_free = |slot: &&u32| !segments.iter().any(|segment| segment.slot == **slot);
-        let free = self.files.keys().filter(is_free);
-        let free = free.map(|slot| Free { slot: *slot, reusable: reusable(slot) }).collect();
+        let held = walk.held(settled.position);
+        let in_use = |slot: &&u32| segments.iter().any(|segment| segment.slot == **slot);
+        let file = |slot: &u32| Free { slot: *slot, reusable: reusable(slot) };
+        let others = self.files.keys().filter(|slot| !in_use(slot));
+        let (held, free) = others.map(file).partition(|file| held.contains(&file.slot));
         let commit = walk.commit.min(settled.index).max(self.snapshot.0);
         let cut = walk.cut();
         let (joins, chain, tail) = walk.tail(&settled);
@@ -316,6 +321,7 @@ impl Recovery {
                 durable_position: settled.position,
                 tail,
                 segments,
+                held,
                 free,
                 next_slot: self.files.keys().last().map_or(0, |slot| slot.saturating_add(1)),
             },

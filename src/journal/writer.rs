@@ -137,7 +137,7 @@ impl<A: Buffers> Journal<A> {
     ) -> Self {
         config.check();
         let Recovered { commit, last: (last, _), state, .. } = recovered;
-        let space = Space::new(state.segments, state.free, state.next_slot);
+        let space = Space::new(state.segments, state.held, state.free, state.next_slot);
         let copying = state.tail.last().map(|entry| entry.index).map(|last_index| Copying {
             entries: state.tail.into(),
             last_index,

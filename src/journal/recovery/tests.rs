@@ -315,3 +315,36 @@ fn segments_of_another_size_are_read_and_removed_once_not_needed() {
     let sizes: Vec<usize> = rig.files.values().map(Vec::len).collect();
     assert_eq!(sizes, [2 * BLOCK, 32 * BLOCK, 32 * BLOCK], "only new ones are left");
 }
+
+#[test]
+fn a_removed_segment_that_comes_back_is_not_taken_for_one_of_the_same_sequence() {
+    let mut rig = rig();
+    rig.append_bytes(3000);
+    rig.finish();
+    // A frame that fills the first segment, and one that opens the second: only that is written.
+    while !rig.waiting().iter().any(|order| order == "write 1 0+2") {
+        rig.finish();
+        rig.append_bytes(3000);
+        rig.append_bytes(3000);
+    }
+    let at = rig.waiting().iter().position(|order| order == "write 1 0+2").unwrap();
+    rig.carry_out(at);
+    let removed = rig.files.remove(&File::Segment(1)).unwrap();
+    let last = rig.restart().len() as u64;
+    rig.finish();
+    assert_eq!(rig.journal.last(), last);
+    // The new run's segment has the same sequence as the one that comes back.
+    rig.append_bytes(3000);
+    rig.finish();
+    rig.files.insert(File::Segment(1), removed);
+    rig.restart();
+    rig.finish();
+    for _ in 0..60 {
+        rig.append_bytes(3000);
+        rig.finish();
+        rig.compact(rig.journal.last());
+        rig.finish();
+        let (recovered, log) = rig.read().unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!((recovered.last.0, log), (rig.journal.last(), vec![]));
+    }
+}

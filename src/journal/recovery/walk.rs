@@ -402,40 +402,36 @@ impl Walk {
         (join.position, join.chain, tail)
     }
 
-    /// The segments that the log is in, and those that it would be in if the header of one that
-    /// supersedes them got lost after all.
+    /// The segments that the log is in.
     pub(super) fn segments(&self, durable: u64, reusable: impl Fn(&u32) -> bool) -> Vec<Segment> {
-        let segment = |slot: u32, header: &SegmentHeader| Segment {
-            slot,
-            sequence: header.sequence,
-            position: header.position,
-            joins: header.joins,
-            first_index: header.first_index,
-            last_index: u64::MAX,
-            end: BLOCK,
-            header_durable: false,
-            reusable: reusable(&slot),
-            inherited: true,
-        };
-        let walked = &self.live[..self.entered];
-        let live = walked.iter().map(|live| Segment {
+        let segment = |live: &Live| Segment {
+            slot: live.slot,
+            sequence: live.header.sequence,
+            position: live.header.position,
+            joins: live.header.joins,
+            first_index: live.header.first_index,
             last_index: live.last_index,
             end: live.end - live.header.position,
             header_durable: live.header.position < durable,
-            ..segment(live.slot, &live.header)
-        });
-        let needed = |old: &SegmentHeader| {
-            !walked.iter().any(|live| {
-                live.header.sequence > old.sequence
+            reusable: reusable(&live.slot),
+            inherited: true,
+        };
+        self.live[..self.entered].iter().map(segment).collect()
+    }
+
+    /// The segments that the log would be in if the header that supersedes them got lost after all:
+    /// it is not known to be durable.
+    pub(super) fn held(&self, durable: u64) -> Vec<u32> {
+        let age = |header: &SegmentHeader| (header.epoch, header.sequence);
+        let is_held = |old: &SegmentHeader| {
+            !self.live[..self.entered].iter().any(|live| {
+                age(&live.header) > age(old)
                     && live.header.joins <= old.position
                     && live.header.position < durable
             })
         };
-        let old = self.superseded.iter().filter(|(_, header)| needed(header));
-        let mut all: Vec<Segment> =
-            live.chain(old.map(|(slot, header)| segment(*slot, header))).collect();
-        all.sort_by_key(|segment| segment.sequence);
-        all
+        let held = self.superseded.iter().filter(|(_, header)| is_held(header));
+        held.map(|(slot, _)| *slot).collect()
     }
 
     /// What was dropped, if anything was.

@@ -34,11 +34,18 @@ pub(crate) fn recover(
             File::Segment(slot) => recovery.on_header(*slot, &bytes[..bytes.len().min(4096)]),
         }
     }
+    // As a node does that applies what is committed while it reads.
+    let mut applied = Vec::new();
     let mut out = Vec::new();
     while let Some(slot) = recovery.next_segment() {
         recovery.on_segment(slot, &image[&File::Segment(slot)], &mut out);
+        let commit = recovery.commit();
+        let committed = out.iter().take_while(|entry| entry.index <= commit).count();
+        applied.extend(out.drain(..committed));
     }
-    recovery.finish().map(|recovered| (recovered, out))
+    let recovered = recovery.finish()?;
+    applied.append(&mut out);
+    Ok((recovered, applied))
 }
 
 /// What was asked of the journal, and what it promised.

@@ -44,12 +44,14 @@ pub(crate) struct Free {
 /// All segment files.
 #[derive(Debug)]
 pub(super) struct Space {
-    /// In the order of the log. Also those that an earlier run superseded by one whose header may
-    /// not be durable.
+    /// In the order of the log.
     segments: VecDeque<Segment>,
     /// Whether the last of them is written to in this run.
     is_open: bool,
     spares: VecDeque<u32>,
+    /// Found by a start, superseded by a segment whose header may not be durable.
+    held: Vec<Free>,
+    /// Found by a start, and holding nothing.
     found: Vec<Free>,
     preparing: Option<(Token, u32)>,
     /// When to try again what failed.
@@ -68,11 +70,17 @@ pub(super) fn fresh_bytes(config: &Config) -> u64 {
 }
 
 impl Space {
-    pub(super) fn new(segments: Vec<Segment>, found: Vec<Free>, next_slot: u32) -> Self {
+    pub(super) fn new(
+        segments: Vec<Segment>,
+        held: Vec<Free>,
+        found: Vec<Free>,
+        next_slot: u32,
+    ) -> Self {
         Self {
             segments: segments.into(),
             is_open: false,
             spares: VecDeque::new(),
+            held,
             found,
             preparing: None,
             retry_at: None,
@@ -210,6 +218,10 @@ impl Space {
         else {
             return;
         };
+        // Whatever this run begins with supersedes what those were superseded by.
+        for file in std::mem::take(&mut self.held) {
+            self.recycle(file, config, out);
+        }
         let mut kept = VecDeque::with_capacity(self.segments.len());
         for mut segment in std::mem::take(&mut self.segments) {
             if segment.inherited && segment.position >= joins {
