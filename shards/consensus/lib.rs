@@ -87,7 +87,7 @@ impl Consensus {
         for notice in notices {
             role.inner.host.notice(&notice);
         }
-        role.with(|mind, now, out| mind.on_start(now, out));
+        role.with(ConsensusCore::on_start);
         role
     }
 
@@ -98,7 +98,7 @@ impl Consensus {
 
     /// The end of a round.
     pub fn flush(&self) {
-        self.with(|mind, now, out| mind.on_flush(now, out));
+        self.with(ConsensusCore::on_flush);
     }
 
     /// When [`Self::on_deadline`] is due.
@@ -108,7 +108,7 @@ impl Consensus {
 
     /// The deadline has come.
     pub fn on_deadline(&self) {
-        self.with(|mind, now, out| mind.on_deadline(now, out));
+        self.with(ConsensusCore::on_deadline);
     }
 
     /// Nothing new is taken from now on.

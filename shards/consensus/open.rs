@@ -181,9 +181,10 @@ async fn open_files(
             segments.insert(slot, directory.open_file(&name(slot)).await?);
         }
     }
-    let vote = match has_vote {
-        true => directory.open_file(VOTE).await?,
-        false => directory.create(VOTE, VOTE_BYTES).await?,
+    let vote = if has_vote {
+        directory.open_file(VOTE).await?
+    } else {
+        directory.create(VOTE, VOTE_BYTES).await?
     };
     Ok((vote, segments))
 }

@@ -1,25 +1,44 @@
 //! Orders of workflows, carried out by the worker on this core.
 
 use engine::record::{Ended, Failed};
+use flow::{Order, OrderKind, TaskError};
 use replica::Caller;
+use worker::{CallError, HttpClient, HttpOptions, HttpRequest, HttpResponse};
 
-#[derive(Debug)]
-pub(crate) struct Calls;
+/// What the replica hands its orders to.
+pub(crate) fn caller() -> Caller {
+    let client = HttpClient::new(HttpOptions::default());
+    Box::new(move |order| {
+        let client = client.clone();
+        Box::pin(async move { ended(&client.call(request(*order)).await) })
+    })
+}
 
-impl Calls {
-    pub(crate) fn new() -> Self {
-        Self
+fn request(order: Order) -> HttpRequest {
+    let OrderKind::Http(http) = order.kind;
+    HttpRequest {
+        method: http.method,
+        url: http.url,
+        headers: http.headers,
+        body: http.body.unwrap_or_default().into(),
+        timeout: http.timeout,
+        idempotency_key: Some(order.idempotency_key),
     }
+}
 
-    pub(crate) fn caller(self) -> Caller {
-        Box::new(|_order| {
-            Box::pin(async {
-                Ended::Failed(Failed {
-                    code: "connect".into(),
-                    message: "soon".into(),
-                    retryable: true,
-                })
-            })
-        })
+fn ended(called: &Result<HttpResponse, CallError>) -> Ended {
+    let result = match called {
+        Ok(response) => flow::http_result(response.status, &response.headers, &response.body),
+        Err(error) => Err(TaskError {
+            code: error.code.as_str().into(),
+            message: error.message.clone(),
+            retryable: error.retryable,
+        }),
+    };
+    match result {
+        Ok(output) => Ended::Output(output.to_json().into_bytes()),
+        Err(TaskError { code, message, retryable }) => {
+            Ended::Failed(Failed { code, message, retryable })
+        }
     }
 }

@@ -4,7 +4,6 @@
 //! minds; let them flush; send. Connections are tasks beside it. They run first, so that a round
 //! gathers what all of them had.
 
-use crate::call::Calls;
 use crate::process;
 use crate::settings::Settings;
 use api::{Request, Response, Route};
@@ -16,7 +15,7 @@ use ingress::Backend;
 use replica::{Outgoing, Replica};
 use runtime::{
     CoreContext, CoreFailure, Listener, LocalNotify, LocalReceiver, MeshEnd, MeshReceiver, sleep,
-    sleep_until, spawn_local,
+    sleep_until, spawn_local, yield_if_needed,
 };
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -67,7 +66,7 @@ pub(crate) async fn run(
         CONSENSUS,
         outgoing.clone(),
         Rc::clone(&wake),
-        Calls::new().caller(),
+        crate::call::caller(),
         Box::new(process::Host::new(core)),
     );
     let registry = replica.look(|mind| mind.metrics().registry().clone());
@@ -104,6 +103,9 @@ pub(crate) async fn run(
         wake.notify();
     }
     say_ready(&context, &replica).await;
+    if core == CONSENSUS {
+        say_differences(&shared, &replica);
+    }
     context.stop().wait().await;
     stop(&shared, &replica, &log, serving).await;
     pumping.cancel().await;
@@ -123,6 +125,26 @@ async fn say_ready(context: &CoreContext, replica: &Replica) {
     .await;
     if ready {
         context.ready();
+    }
+}
+
+/// What was fixed at the cluster's birth and is now set otherwise has no effect: say so.
+fn say_differences(shared: &Shared, replica: &Replica) {
+    let Some(born) = replica.look(|mind| mind.globals().born.clone()) else { return };
+    let wanted = &shared.shard.birth.born;
+    let rows = [
+        ("partitions", u64::from(born.partitions), u64::from(wanted.partitions)),
+        ("retention", born.retention_bytes, wanted.retention_bytes),
+        ("keys_max", born.keys_max, wanted.keys_max),
+        ("key_ttl (ms)", born.key_ttl_ms, wanted.key_ttl_ms),
+    ];
+    for (setting, born, wanted) in rows.into_iter().filter(|(_, born, wanted)| born != wanted) {
+        tracing::warn!(
+            setting,
+            born,
+            wanted,
+            "the data directory was made with another value, which stays in force"
+        );
     }
 }
 
@@ -253,6 +275,7 @@ async fn pump(
             role.flush();
         }
         held_up.set(!outgoing.flush());
+        yield_if_needed().await;
     }
 }
 
@@ -271,10 +294,8 @@ async fn wait(
     deadline: Option<Instant>,
     held_up: bool,
 ) {
-    let deadline = match held_up {
-        true => earliest(deadline, Some(runtime::instant() + FULL_PAUSE)),
-        false => deadline,
-    };
+    let pause = held_up.then(|| runtime::instant() + FULL_PAUSE);
+    let deadline = earliest(deadline, pause);
     let mut due = pin!(async {
         match deadline {
             Some(deadline) => sleep_until(deadline).await,

@@ -78,7 +78,7 @@ fn serve(settings: Settings) -> Result<()> {
     }
     let identity = identity::claim(&directory)?;
     let catalogue = if settings.examples { examples::catalogue()? } else { Vec::new() };
-    let shard = ShardConfig {
+    let template = ShardConfig {
         node: identity.node,
         boot: identity.boot,
         store: identity.store,
@@ -91,7 +91,7 @@ fn serve(settings: Settings) -> Result<()> {
     };
     let shared = core::Shared {
         address: port.address(),
-        shard,
+        shard: template,
         seed: identity::random()?,
         busy: Arc::new(AtomicUsize::new(placement.len())),
         unanswered: Arc::new(AtomicUsize::new(0)),

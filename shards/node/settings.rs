@@ -238,7 +238,7 @@ impl Reader {
             keys_max: self.number("keys_max", 1, 100_000_000)?,
             key_ttl: self.parsed("key_ttl", duration)?,
         };
-        if settings.segment % journal::BLOCK_BYTES as u64 != 0 {
+        if !settings.segment.is_multiple_of(journal::BLOCK_BYTES as u64) {
             bail!("segment: {} bytes are not whole blocks of 4 KiB", settings.segment);
         }
         Ok(settings)

@@ -15,7 +15,7 @@ use engine::message::{Packet, ToShard};
 use engine::record::Ended;
 use engine::{OrderId, RequestId, ShardCore, ShardEffect};
 use runtime::{
-    LocalEvent, LocalNotify, LocalOneshot, LocalReceiver, LocalSender, Task, spawn_local,
+    LocalEvent, LocalNotify, LocalOneshot, LocalReceiver, LocalSender, Task, spawn_local, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -110,7 +110,7 @@ impl Replica {
 
     /// The end of a round: what was gathered goes out.
     pub fn flush(&self) {
-        self.inner.with(|mind, out| mind.on_flush(out));
+        self.inner.with(ShardCore::on_flush);
         self.carry_out();
     }
 
@@ -202,6 +202,8 @@ impl Replica {
         let call = (self.inner.caller)(order);
         let replica = self.clone();
         let task = spawn_local(async move {
+            // A task runs at once when it is spawned: its handle must be kept before it can end.
+            yield_now().await;
             let ended = call.await;
             // The task's own handle: dropped here, after the last await.
             let _handle = replica.inner.calls.borrow_mut().remove(&id);

@@ -17,7 +17,9 @@ pub struct Outgoing {
 
 impl std::fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outgoing").field("queued", &self.queue.borrow().len()).finish()
+        f.debug_struct("Outgoing")
+            .field("queued", &self.queue.borrow().len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -37,13 +39,12 @@ impl Outgoing {
         let mut queue = self.queue.borrow_mut();
         while let Some((to, packet)) = queue.pop_front() {
             match self.mesh.try_send(to, packet) {
-                Ok(()) => {}
+                // A core that has ended needs nothing more: the process is about to end.
+                Ok(()) | Err(SendError::Closed(_)) => {}
                 Err(SendError::Full(packet)) => {
                     queue.push_front((to, packet));
                     return false;
                 }
-                // The other core has ended: the process is about to.
-                Err(SendError::Closed(_)) => {}
             }
         }
         true

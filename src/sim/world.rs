@@ -16,12 +16,13 @@ use engine::message::Committed;
 use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::fmt::Write;
 use std::time::Duration;
 
 /// Where the wall clock starts. Unit: microseconds.
 const EPOCH: UnixMicros = UnixMicros(1_700_000_000_000_000);
 /// Rest is reached within so much virtual time, or something is stuck.
-const REST_MAX: Duration = Duration::from_secs(3_600);
+const REST_MAX: Duration = Duration::from_hours(1);
 
 /// Events at one instant; more are a loop.
 const EVENTS_AT_ONCE_MAX: u32 = 10_000;
@@ -515,7 +516,8 @@ impl World {
         let node = self.node.as_ref().expect("the node runs");
         let mut text = format!("{:?}", self.acknowledged);
         for partition in node.shards().iter().flat_map(engine::ShardCore::partitions) {
-            text.push_str(&format!("{} {:016x}\n", partition.id(), partition.checksum()));
+            let checksum = partition.checksum();
+            writeln!(text, "{} {checksum:016x}", partition.id()).expect("a string grows");
         }
         base::hash64(text.as_bytes())
     }

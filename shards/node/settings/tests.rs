@@ -1,5 +1,8 @@
 use super::*;
 
+/// Arguments, variables, and what the error says.
+type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
 fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings> {
     let mut all = vec!["distric-shard"];
     all.extend(arguments);
@@ -15,7 +18,7 @@ fn without_any_setting_the_defaults_hold() {
     assert_eq!(settings.http.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.data, PathBuf::from("./data"));
     assert_eq!(settings.retention, 256 << 20);
-    assert_eq!(settings.key_ttl, Duration::from_secs(120));
+    assert_eq!(settings.key_ttl, Duration::from_mins(2));
     assert!(settings.cores.is_none() && settings.examples && !settings.allow_remote);
 }
 
@@ -40,7 +43,7 @@ fn a_wrong_setting_says_where_it_came_from_and_what_was_expected() {
     std::fs::write(&file, "retention: 1GiB\nretenton: 2GiB\n").unwrap();
     let file = file.to_str().unwrap().to_owned();
     let typo = format!("{file}:2:1: there is no setting `retenton`; did you mean `retention`?");
-    let rows: &[(&[&str], &[(&str, &str)], &str)] = &[
+    let rows: &[Row<'_>] = &[
         (
             &["--http", "8080"],
             &[],

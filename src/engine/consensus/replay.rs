@@ -55,10 +55,7 @@ impl Replay {
     }
 
     /// What is left.
-    pub fn finish(
-        mut self,
-        found: Vec<journal::Entry>,
-    ) -> Result<Left, String> {
+    pub fn finish(mut self, found: Vec<journal::Entry>) -> Result<Left, String> {
         let delivered = self.delivered;
         let mut tail = Vec::with_capacity(found.len());
         for entry in found {

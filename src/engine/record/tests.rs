@@ -1,10 +1,14 @@
 use super::*;
 use base::PartitionId;
+use std::fmt::Write;
 
 fn bytes(write: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut out = Vec::new();
     write(&mut out);
-    out.iter().map(|byte| format!("{byte:02x}")).collect()
+    out.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
 }
 
 fn instance() -> InstanceId {
@@ -44,7 +48,7 @@ fn the_layout_of_every_record_is_frozen() {
         ("task_stopped", bytes(|out| stopped.write(out))),
         ("cancelled", bytes(|out| cancelled.write(out))),
     ];
-    let written: String = rows.iter().map(|(name, hex)| format!("{name} {hex}\n")).collect();
+    let written = rows.map(|(name, hex)| format!("{name} {hex}\n")).concat();
     assert_eq!(written, include_str!("golden.txt"), "the layout of a record has changed");
 }
 

@@ -1,1 +1,365 @@
+use super::*;
+use crate::batch::{BatchView, SectionView, join};
+use crate::message::{Committed, NotTaken};
+use api::{Method, Request};
+use bytes::Bytes;
+use std::time::Duration;
 
+/// A shard and the log it talks to, committed by hand.
+struct Case {
+    shard: ShardCore,
+    out: Outbox<ShardEffect>,
+    /// Submitted and not yet committed: number, round, section.
+    submitted: Vec<(u64, u32, Bytes)>,
+    replies: Vec<(u64, u16, String)>,
+    calls: Vec<OrderId>,
+    aborted: Vec<OrderId>,
+    index: u64,
+    stamp: u64,
+    now: Now,
+}
+
+const WORKFLOWS: &str = r#"
+workflows:
+  - { id: pure, version: 1, tasks: [{ id: a, type: transform, with: { x: 1 } }] }
+  - { id: call, version: 1, tasks: [{ id: a, type: http, timeout: 1s, with: { method: GET, url: "http://h/" } }] }
+"#;
+
+fn catalogue() -> Vec<Change> {
+    let source = document::Source { name: "test", text: WORKFLOWS };
+    let found = flow::parse(source).unwrap().into_iter();
+    let mut changes: Vec<Change> = found.map(|found| Change::PutDefinition(found.source)).collect();
+    changes.push(Change::PutRule(rule(1, "a", "pure")));
+    changes
+}
+
+fn rule(version: u32, kind: &str, workflow: &str) -> String {
+    format!(
+        "{{\"id\":\"r\",\"version\":{version},\"conditions\":[{{\"field\":\"kind\",\"op\":\"equals\",\
+         \"value\":\"{kind}\"}}],\"actions\":[{{\"workflow\":\"{workflow}\"}}]}}"
+    )
+}
+
+impl Case {
+    /// A lone shard that leads and whose cluster is born.
+    fn serving() -> Self {
+        let mut case = Self::new();
+        case.lead();
+        case.commit_all();
+        assert!(case.shard.serving);
+        case
+    }
+
+    fn new() -> Self {
+        let born = Born {
+            cluster_id: 1,
+            partitions: 4,
+            retention_bytes: 1 << 20,
+            keys_max: 1_000,
+            key_ttl_ms: 60_000,
+        };
+        let shard = ShardCore::new(ShardConfig {
+            node: NodeId(1),
+            boot: BootId(1),
+            store: StoreId(1),
+            core: CoreId(0),
+            shards: 1,
+            cpus: vec![0],
+            program_version: "test",
+            started_at: Instant(0),
+            birth: Birth { born, catalogue: catalogue() },
+        });
+        Self {
+            shard,
+            out: Outbox::new(),
+            submitted: Vec::new(),
+            replies: Vec::new(),
+            calls: Vec::new(),
+            aborted: Vec::new(),
+            index: 0,
+            stamp: 1_000,
+            now: Now::default(),
+        }
+    }
+
+    fn lead(&mut self) {
+        self.packet(ToShard::Role { leading: true, term: 1 });
+        self.commit_entry(Bytes::new());
+    }
+
+    fn packet(&mut self, message: ToShard) {
+        self.shard.on_packet(self.now, CoreId(0), message, &mut self.out);
+        self.drain();
+    }
+
+    fn commit_entry(&mut self, data: Bytes) {
+        self.index += 1;
+        let entry = Committed { index: self.index, term: 1, data };
+        self.packet(ToShard::Committed(vec![entry]));
+    }
+
+    fn commit(&mut self, sections: &[Bytes]) {
+        self.stamp += 1;
+        self.commit_entry(join(UnixMicros(self.stamp), sections));
+    }
+
+    /// Commits what was submitted, each batch in an entry of its own, until nothing is.
+    fn commit_all(&mut self) {
+        self.shard.on_flush(&mut self.out);
+        self.drain();
+        while !self.submitted.is_empty() {
+            let (_, _, section) = self.submitted.remove(0);
+            self.commit(&[section]);
+            self.shard.on_flush(&mut self.out);
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
+        for effect in self.out.take() {
+            match effect {
+                ShardEffect::ToConsensus(ToConsensus::Submit {
+                    number, round, section, ..
+                }) => {
+                    self.submitted.push((number, round, section));
+                }
+                ShardEffect::Reply { request, response } => {
+                    let body = String::from_utf8(response.body).unwrap();
+                    self.replies.push((request.0, response.status, body));
+                }
+                ShardEffect::Call(order) => self.calls.push(OrderId::of(&order)),
+                ShardEffect::Abort(id) => self.aborted.push(id),
+                ShardEffect::Fatal(reason) => panic!("{reason}"),
+                _ => {}
+            }
+        }
+    }
+
+    fn post(&mut self, id: u64, path: &str, key: Option<&str>, body: &str) {
+        let request = Request {
+            method: Method::Post,
+            path,
+            query: "",
+            content_type: None,
+            idempotency_key: key.map(str::as_bytes),
+            body: body.as_bytes(),
+        };
+        let route = api::route(request.method, request.path, request.query).unwrap();
+        self.shard.on_request(self.now, RequestId(id), &route, &request, &mut self.out);
+        self.drain();
+    }
+
+    fn message(&mut self, id: u64, body: &str) {
+        self.post(id, "/api/v1/messages", None, body);
+    }
+
+    fn flush(&mut self) {
+        self.shard.on_flush(&mut self.out);
+        self.drain();
+    }
+
+    fn statuses(&self) -> Vec<(u64, u16)> {
+        self.replies.iter().map(|(id, status, _)| (*id, *status)).collect()
+    }
+}
+
+fn records(section: &Bytes) -> u32 {
+    SectionView::of(section).unwrap().records
+}
+
+#[test]
+fn nothing_is_taken_before_the_cluster_is_born_and_led() {
+    let mut case = Case::new();
+    case.message(1, "{}");
+    case.lead();
+    case.message(2, "{}");
+    case.commit_all();
+    case.message(3, "{}");
+    case.commit_all();
+    assert_eq!(case.statuses(), [(1, 503), (2, 503), (3, 202)]);
+    assert!(case.replies[0].2.contains("\"starting\""), "{}", case.replies[0].2);
+}
+
+#[test]
+fn a_message_is_answered_only_after_its_record_was_applied() {
+    let mut case = Case::serving();
+    case.message(1, r#"{"kind":"a"}"#);
+    case.flush();
+    assert_eq!((case.replies.len(), case.submitted.len()), (0, 1));
+    case.commit_all();
+    let (_, status, body) = &case.replies[0];
+    assert_eq!(*status, 202);
+    assert!(body.ends_with(r#""status":"accepted","workflows_triggered":["pure"]}"#), "{body}");
+}
+
+#[test]
+fn messages_of_one_round_share_a_batch() {
+    let mut case = Case::serving();
+    for id in 1..=10 {
+        case.message(id, "{}");
+    }
+    case.flush();
+    assert_eq!(case.submitted.len(), 1);
+    assert_eq!(records(&case.submitted[0].2), 10);
+}
+
+#[test]
+fn a_batch_with_one_bad_line_is_refused_whole_and_leaves_nothing() {
+    let mut case = Case::serving();
+    case.post(1, "/api/v1/messages:batch", None, "{\"n\":1}\n{\"n\":2}\n[3]\n");
+    case.flush();
+    assert!(case.submitted.is_empty());
+    assert_eq!(case.statuses(), [(1, 400)]);
+    assert!(case.replies[0].2.contains("line 3"), "{}", case.replies[0].2);
+    case.post(2, "/api/v1/messages:batch", Some("k"), "{\"n\":1}\n{\"n\":2}\n");
+    case.commit_all();
+    case.post(3, "/api/v1/messages:batch", Some("k"), "{\"n\":1}\n{\"n\":9}\n");
+    case.commit_all();
+    assert_eq!(case.statuses()[1..], [(2, 202), (3, 202)]);
+    let answer = &case.replies[2].2;
+    assert!(answer.contains("duplicate") && answer.contains("conflict"), "{answer}");
+}
+
+#[test]
+fn a_refused_batch_is_told_to_its_clients_and_its_number_is_used_again() {
+    let mut case = Case::serving();
+    case.message(1, "{}");
+    case.flush();
+    case.message(2, "{}");
+    case.flush();
+    let (number, round, _) = case.submitted[0];
+    case.submitted.clear();
+    case.packet(ToShard::Refused { number, round, why: NotTaken::NoSpace });
+    assert_eq!(case.statuses(), [(1, 503), (2, 503)]);
+    assert!(case.replies[0].2.contains("no_space"));
+    case.message(3, "{}");
+    case.flush();
+    assert_eq!((case.submitted[0].0, case.submitted[0].1), (number, round + 1));
+    case.commit_all();
+    assert_eq!(case.statuses()[2..], [(3, 202)]);
+    // The same refusal again, of the round that is over, changes nothing.
+    case.packet(ToShard::Refused { number, round, why: NotTaken::NoSpace });
+    assert_eq!(case.replies.len(), 3);
+}
+
+#[test]
+fn batches_in_flight_are_matched_again_when_the_catalogue_changes_under_them() {
+    let mut case = Case::serving();
+    case.post(1, "/api/v1/rules", None, &rule(2, "b", "pure"));
+    case.message(2, r#"{"kind":"a"}"#);
+    case.flush();
+    case.message(3, r#"{"kind":"b"}"#);
+    let sections: Vec<Bytes> = case.submitted.drain(..).map(|(_, _, section)| section).collect();
+    assert_eq!(sections.len(), 2, "nothing follows a change in its batch");
+    // All in one entry: the second was matched with the catalogue that the first replaces.
+    case.commit(&sections);
+    case.commit_all();
+    let answers: Vec<&str> = case.replies.iter().map(|(_, _, body)| body.as_str()).collect();
+    assert_eq!(case.statuses(), [(1, 200), (2, 202), (3, 202)]);
+    assert!(answers[1].contains(r#""workflows_triggered":[]"#), "{}", answers[1]);
+    assert!(answers[2].contains(r#""workflows_triggered":["pure"]"#), "{}", answers[2]);
+}
+
+#[test]
+fn a_message_that_the_new_catalogue_refuses_is_refused_with_its_whole_request() {
+    let mut case = Case::serving();
+    let twice = r#"{"b":1,"b":2}"#;
+    let by_b = rule(2, "b", "pure").replace("\"kind\"", "\"b\"");
+    case.post(1, "/api/v1/rules", None, &by_b);
+    case.post(2, "/api/v1/messages:batch", None, &format!("{{\"n\":1}}\n{twice}\n"));
+    case.message(3, "{}");
+    case.commit_all();
+    assert_eq!(case.statuses(), [(1, 200), (2, 400), (3, 202)]);
+    let messages: usize = case.shard.partitions().map(|p| p.messages().count()).sum();
+    assert_eq!(messages, 1, "of the refused request nothing is there");
+}
+
+#[test]
+fn an_order_goes_out_in_office_only_and_its_result_is_recorded_once() {
+    let mut case = Case::serving();
+    case.post(1, "/api/v1/rules", None, &rule(2, "c", "call"));
+    case.commit_all();
+    case.message(2, r#"{"kind":"c"}"#);
+    case.commit_all();
+    let order = case.calls[0];
+    // Another term begins: the order is outstanding and goes out again, as the same attempt.
+    case.packet(ToShard::Role { leading: true, term: 1 });
+    case.commit_entry(Bytes::new());
+    assert_eq!(case.calls.len(), 1, "it is still running here");
+    let ended = crate::record::Ended::Output(b"{\"status\":200}".to_vec());
+    case.shard.on_call_ended(order, ended.clone(), &mut case.out);
+    case.shard.on_call_ended(order, ended, &mut case.out);
+    case.flush();
+    assert_eq!(case.submitted.iter().map(|(_, _, s)| records(s)).sum::<u32>(), 1);
+    case.commit_all();
+    assert_eq!(case.shard.partitions().map(Partition::running).sum::<usize>(), 0);
+}
+
+#[test]
+fn an_own_record_of_a_refused_batch_is_tried_again() {
+    let mut case = Case::serving();
+    case.post(1, "/api/v1/rules", None, &rule(2, "c", "call"));
+    case.commit_all();
+    case.message(2, r#"{"kind":"c"}"#);
+    case.commit_all();
+    let order = case.calls[0];
+    let ended = crate::record::Ended::Output(b"{\"status\":200}".to_vec());
+    case.shard.on_call_ended(order, ended, &mut case.out);
+    case.flush();
+    let (number, round, _) = case.submitted.remove(0);
+    case.packet(ToShard::Refused { number, round, why: NotTaken::NoSpace });
+    assert!(case.submitted.is_empty());
+    let due = case.shard.deadline().expect("the record waits for its time");
+    assert_eq!(due, Instant(0) + Duration::from_millis(limits::RETRY_MS));
+    case.now.instant = due;
+    case.shard.on_deadline(case.now, &mut case.out);
+    case.drain();
+    case.commit_all();
+    assert_eq!(case.shard.partitions().map(Partition::running).sum::<usize>(), 0);
+    assert!(case.shard.is_drained());
+}
+
+#[test]
+fn a_timeout_withdraws_the_call_and_waits_until_it_has_stopped() {
+    let mut case = Case::serving();
+    case.post(1, "/api/v1/rules", None, &rule(2, "c", "call"));
+    case.commit_all();
+    case.message(2, r#"{"kind":"c"}"#);
+    case.commit_all();
+    let order = case.calls[0];
+    case.stamp += 1_000_000;
+    case.commit(&[]);
+    assert_eq!(case.aborted, [order]);
+    case.shard.on_call_stopped(order, &mut case.out);
+    case.commit_all();
+    assert_eq!(case.shard.partitions().map(Partition::running).sum::<usize>(), 0);
+}
+
+#[test]
+fn a_core_that_stops_takes_nothing_new_and_answers_what_it_has() {
+    let mut case = Case::serving();
+    case.message(1, "{}");
+    case.shard.on_stop();
+    case.message(2, "{}");
+    assert!(!case.shard.is_drained());
+    case.commit_all();
+    assert_eq!(case.statuses(), [(2, 503), (1, 202)]);
+    assert!(case.shard.is_drained());
+}
+
+#[test]
+fn what_is_gathered_is_bounded() {
+    let mut case = Case::serving();
+    let body = format!("{{\"x\":\"{}\"}}", "y".repeat(200_000));
+    let mut id = 0;
+    while case.replies.is_empty() {
+        id += 1;
+        case.message(id, &body);
+        assert!(id < 1_000, "the core gathers without end");
+    }
+    assert_eq!(case.replies[0].1, 429);
+    let waiting: usize = case.submitted.iter().map(|(_, _, section)| section.len()).sum();
+    assert!(waiting <= limits::UNANSWERED_BYTES_MAX);
+    let entry = join(UnixMicros(1), &[case.submitted[0].2.clone()]);
+    assert_eq!(BatchView::parse(&entry).unwrap().sections().count(), 1);
+}

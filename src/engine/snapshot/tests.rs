@@ -1,1 +1,75 @@
+use super::*;
+use crate::record::Born;
 
+fn globals(partitions: u16) -> Vec<u8> {
+    let mut globals = Globals::default();
+    (globals.applied, globals.stamp) = (9, UnixMicros(4));
+    globals.apply_born(Born {
+        cluster_id: 1,
+        partitions,
+        retention_bytes: 0,
+        keys_max: 0,
+        key_ttl_ms: 0,
+    });
+    globals.image()
+}
+
+fn file() -> Vec<u8> {
+    let mut file = chunk(Part::Globals, 9, 3, &globals(2));
+    file.extend(chunk(Part::Partition(PartitionId(0)), 9, 3, b"zero"));
+    file.extend(chunk(Part::Partition(PartitionId(1)), 11, 3, b"one"));
+    file.extend(trailer(9));
+    file
+}
+
+#[test]
+fn a_chunk_has_these_bytes() {
+    let bytes = chunk(Part::Partition(PartitionId(0x0102)), 3, 4, b"xy");
+    let expected = [
+        b"DSNP".as_slice(),
+        &[1, 0, 2, 1],
+        &[3, 0, 0, 0, 0, 0, 0, 0],
+        &[4, 0, 0, 0, 0, 0, 0, 0],
+        &[2, 0, 0, 0, 0, 0, 0, 0],
+    ]
+    .concat();
+    assert_eq!(bytes[..32], expected);
+    assert_eq!(bytes[36..], [0, 0, 0, 0, b'x', b'y']);
+    let mut zeroed = bytes.clone();
+    zeroed[32..36].fill(0);
+    assert_eq!(bytes[32..36], crc32fast::hash(&zeroed).to_le_bytes());
+}
+
+#[test]
+fn a_whole_file_is_read_and_each_shard_gets_its_partitions() {
+    let snapshot = read(&file().into()).unwrap();
+    assert_eq!((snapshot.index, snapshot.term, snapshot.stamp), (9, 3, UnixMicros(4)));
+    for (core, expected) in [(0, "zero"), (1, "one")] {
+        let ToShard::Restore { partitions, .. } = snapshot.restore(core, 2) else {
+            panic!("a shard starts by a restore")
+        };
+        assert_eq!(partitions, [Bytes::from(expected)]);
+    }
+}
+
+#[test]
+fn every_flipped_bit_and_every_truncation_is_found() {
+    let file = file();
+    for at in 0..file.len() {
+        let mut damaged = file.clone();
+        damaged[at] ^= 1 << (at % 8);
+        assert!(read(&damaged.into()).is_err(), "a flipped bit in byte {at}");
+        assert!(read(&file[..at].to_vec().into()).is_err(), "a file of {at} bytes");
+    }
+    let longer = [&file[..], b"x"].concat();
+    assert!(read(&longer.into()).is_err(), "bytes behind the trailer");
+}
+
+#[test]
+fn a_file_that_lacks_a_partition_is_no_snapshot() {
+    let mut file = chunk(Part::Globals, 9, 3, &globals(2));
+    file.extend(chunk(Part::Partition(PartitionId(0)), 9, 3, b"zero"));
+    file.extend(trailer(9));
+    let error = read(&file.into()).unwrap_err().to_string();
+    assert!(error.contains("1 of 2 partitions"), "{error}");
+}
