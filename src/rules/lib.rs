@@ -45,3 +45,8 @@ pub use operator::OPERATORS;
 pub use parse::{ACTIONS_MAX, parse};
 pub use path::{FieldPath, FieldPathError};
 pub use rule::{Action, Condition, Predicate, Rule, RuleTest};
+
+#[cfg(test)]
+mod guide {
+    mod tests;
+}
