@@ -16,11 +16,19 @@ use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Connections that may wait to be accepted, per core. The kernel caps it at
 /// `net.core.somaxconn`, whose default is 4,096.
 const BACKLOG: i32 = 4096;
+
+/// How long a port that is in use is given to become free. What io_uring held for a process that
+/// was killed, its listening sockets too, the kernel lets go of a little after the process is gone:
+/// 6 to 11 ms on an idle machine. Whoever starts the node again at once must not fail by that.
+const PORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Between two looks at it.
+const PORT_RETRY: Duration = Duration::from_millis(1);
 
 /// Connections accepted in a row before other tasks get a turn.
 const TURN_ACCEPTS: u32 = 16;
@@ -87,16 +95,31 @@ impl Port {
 
 /// Looks whether `address` can be listened on, by a plain bind: one with SO_REUSEPORT, which the
 /// listeners use, would succeed beside another program's. Port 0 chooses a free port. Keep the
-/// result until every core listens.
+/// result until every core listens. Blocks for a second before it says that the port is in use.
 pub fn probe_port(address: SocketAddr) -> Result<Port, PortError> {
     let error = |source| PortError::new(address, source);
-    let plain = bound_socket(address, false).map_err(error)?;
+    let plain = patiently_bound(address).map_err(error)?;
     let address = local_address(&plain).map_err(error)?;
     drop(plain);
     let socket = bound_socket(address, true).map_err(error)?;
     // Was needed to bind beside TIME_WAIT, and would now let others listen: this one does not.
     socket.set_reuse_address(false).map_err(error)?;
     Ok(Port { address, _socket: socket })
+}
+
+fn patiently_bound(address: SocketAddr) -> io::Result<Socket> {
+    let deadline = Instant::now() + PORT_PATIENCE;
+    loop {
+        match bound_socket(address, false) {
+            Err(error)
+                if Errno::from_io_error(&error) == Some(Errno::ADDRINUSE)
+                    && Instant::now() < deadline =>
+            {
+                std::thread::sleep(PORT_RETRY);
+            }
+            bound => return bound,
+        }
+    }
 }
 
 fn local_address(socket: &Socket) -> io::Result<SocketAddr> {

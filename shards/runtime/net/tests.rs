@@ -123,6 +123,15 @@ fn a_port_of_another_program_is_noticed_although_it_would_be_shared() {
 }
 
 #[test]
+fn a_port_that_becomes_free_a_moment_later_is_taken() {
+    let last = std::net::TcpListener::bind(loopback()).unwrap();
+    let address = last.local_addr().unwrap();
+    let probing = std::thread::spawn(move || probe_port(address).map(|port| port.address()));
+    drop(last);
+    assert_eq!(probing.join().unwrap().unwrap(), address);
+}
+
+#[test]
 fn a_probed_port_is_kept_from_others_and_free_for_us() {
     let port = probe_port(loopback()).unwrap();
     assert_ne!(port.address().port(), 0);
