@@ -35,3 +35,8 @@ pub use view::{
     CatalogueChange, ClusterStatus, CoreStatus, DefinitionSummary, DefinitionsView,
     InstanceSummary, InstancesView, MessageView, RuleMatch, RuleSummary, RulesView,
 };
+
+#[cfg(test)]
+mod guide {
+    mod tests;
+}

@@ -18,7 +18,7 @@ impl Instance {
     /// | `instance`, `workflow`, `version` | which run of which workflow |
     /// | `status`, `started_at`, `ended_at` | where it is; times as RFC 3339 |
     /// | `message_id` | the message that caused it |
-    /// | `deadline_at` | when it has taken too long; null where it may take for ever |
+    /// | `deadline_at` | when it has taken too long; null without a timeout, and once it has ended |
     /// | `definition` | the hash of the definition that it keeps |
     /// | `error` | null, or `{task, code, message}` of the first failure |
     /// | `params`, `output` | what the rule handed over, what the workflow made |

@@ -1,0 +1,77 @@
+//! docs/API.md is held to the code: routes, errors and bounds.
+
+use crate::{BATCH_KEY_BYTES_MAX, Code, DOCUMENT_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX};
+use crate::{Method, Status, route};
+use base::limits::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, KEY_BYTES_MAX, MESSAGE_BYTES_MAX};
+
+const GUIDE: &str = include_str!("../../../docs/API.md");
+
+#[test]
+fn every_error_stands_in_the_guide_with_its_status() {
+    for code in Code::ALL {
+        let row = format!("| {} | `{}` |", code.status(), code.as_str());
+        assert!(GUIDE.contains(&row), "{row}");
+    }
+    let rows = table("| status | error | means |").count();
+    assert_eq!(rows, Code::ALL.len(), "the guide names no error that there is not");
+}
+
+/// The rows of the table that begins with `head`.
+fn table(head: &'static str) -> impl Iterator<Item = &'static str> {
+    let rows = GUIDE.lines().skip_while(move |line| *line != head).skip(2);
+    rows.take_while(|line| line.starts_with('|'))
+}
+
+/// The table of routes: `METHOD path` of each row.
+fn rows() -> Vec<(&'static str, &'static str)> {
+    let row = |line: &'static str| line.strip_prefix("| `")?.split_once('`')?.0.split_once(' ');
+    table("| route | does |").map(|line| row(line).expect(line)).collect()
+}
+
+#[test]
+fn every_row_of_the_guide_is_a_route_of_that_name() {
+    for (method, path) in rows() {
+        let id = match path {
+            "/api/v1/messages/{id}" => "0020000000000001",
+            "/api/v1/workflows/{id}" | "/api/v1/workflows/{id}/cancel" => "0020000000000001-1",
+            _ => "some-name",
+        };
+        let found = route(Method::parse(method), &path.replace("{id}", id), "");
+        let found = found.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        assert_eq!(found.pattern(), format!("{method} {path}"));
+    }
+}
+
+#[test]
+fn every_route_has_its_row_in_the_guide() {
+    let rows = rows();
+    let patterns = include_str!("../route.rs").split(" => \"").skip(1);
+    let patterns = patterns.filter_map(|rest| rest.split_once('"').map(|(pattern, _)| pattern));
+    let patterns: Vec<_> = patterns.filter_map(|pattern| pattern.split_once(' ')).collect();
+    for pattern in patterns.iter().filter(|(_, path)| path.starts_with('/')) {
+        assert!(rows.contains(pattern), "{} {}", pattern.0, pattern.1);
+    }
+    assert!(rows.len() >= 20, "the table was read");
+}
+
+#[test]
+fn the_bounds_that_the_guide_names_are_those_of_the_code() {
+    let kib = MESSAGE_BYTES_MAX / 1024;
+    assert_eq!((BATCH_MESSAGES_MAX, BATCH_BYTES_MAX), (1_000, 1024 * 1024));
+    assert_eq!(DOCUMENT_BYTES_MAX, 1024 * 1024);
+    let bounds = [
+        format!("| a message | {kib} KiB, nested {} deep |", base::limits::NESTING_MAX),
+        "| a batch | 1,000 messages, 1 MiB |".to_owned(),
+        "| a rule or workflow file | 1 MiB |".to_owned(),
+        format!("1 to {KEY_BYTES_MAX} printable ASCII characters"),
+        format!("at most {BATCH_KEY_BYTES_MAX} characters"),
+        format!("{LIMIT_DEFAULT} when left out"),
+    ];
+    for bound in bounds {
+        assert!(GUIDE.contains(&bound), "{bound}");
+    }
+    assert_eq!(LIMIT_MAX, 1_000);
+    for status in Status::ALL {
+        assert!(GUIDE.contains(&format!("`{}`", status.as_str())), "{}", status.as_str());
+    }
+}
