@@ -31,3 +31,22 @@ fn every_family_passes_the_checks_of_promtool() {
         assert!(family.bounds.is_sorted_by(|a, b| a < b), "{}: bounds ascend", family.name);
     }
 }
+
+#[test]
+fn every_family_stands_in_the_operators_guide_and_no_other_does() {
+    let guide = include_str!("../../../docs/OPERATING.md");
+    let names: BTreeSet<&str> = (COUNTERS.iter().map(|f| f.name))
+        .chain(GAUGES.iter().map(|f| f.name))
+        .chain(HISTOGRAMS.iter().map(|f| f.name))
+        .collect();
+    // A name in the guide is code, perhaps with its labels.
+    let quoted = guide.split('`').skip(1).step_by(2);
+    let told: BTreeSet<&str> = quoted
+        .filter_map(|code| code.split('{').next())
+        .filter(|code| ["distric_", "tcp_", "process_"].iter().any(|p| code.starts_with(p)))
+        .collect();
+    let missing: Vec<_> = names.difference(&told).collect();
+    let unknown: Vec<_> = told.difference(&names).collect();
+    assert!(missing.is_empty(), "docs/OPERATING.md lacks {missing:?}");
+    assert!(unknown.is_empty(), "docs/OPERATING.md names {unknown:?}, which nobody counts");
+}
