@@ -209,7 +209,7 @@ impl Reading<'_> {
             return Ok(());
         };
         let bytes: usize = committed.iter().map(|entry| Bytes::len(&entry.data)).sum();
-        if self.ahead + bytes > AHEAD_BYTES_MAX {
+        if self.ahead > 0 && self.ahead + bytes > AHEAD_BYTES_MAX {
             self.progress.reached(self.shards, self.sent).await;
             self.ahead = 0;
         }

@@ -2,7 +2,7 @@
 
 use crate::counted::Counted;
 use crate::metrics::Metrics;
-use crate::{Backend, Limits};
+use crate::{BODIES_BYTES_MAX, Backend, Limits, Room, Share};
 use api::{ApiError, Code, Method, Request, Response, Route};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -29,11 +29,12 @@ pub(crate) async fn run<B: Backend>(
     backend: &B,
     limits: Limits,
     metrics: &Rc<Metrics>,
+    room: &Room,
     stop: &LocalEvent,
 ) {
     let io = HttpIo::new(Counted::new(stream, Rc::clone(metrics)), limits.write_stall_max);
     let service = service_fn(|request| async move {
-        Ok::<Answer, Infallible>(serve(request, backend, limits, metrics).await)
+        Ok::<Answer, Infallible>(serve(request, backend, limits, metrics, room).await)
     });
     let connection = http1::Builder::new()
         .timer(HttpTimer)
@@ -78,6 +79,7 @@ async fn serve<B: Backend>(
     backend: &B,
     limits: Limits,
     metrics: &Metrics,
+    room: &Room,
 ) -> Answer {
     let began = runtime::instant();
     let (head, body) = request.into_parts();
@@ -87,7 +89,7 @@ async fn serve<B: Backend>(
         Err(error) => (UNROUTED, error.to_response()),
         Ok(route) => {
             let head = Head { method, path, query, headers: &head.headers };
-            let answer = routed(&route, &head, body, backend, limits).await;
+            let answer = routed(&route, &head, body, backend, limits, room).await;
             (route.pattern(), answer.unwrap_or_else(|error| error.to_response()))
         }
     };
@@ -108,9 +110,11 @@ async fn routed<B: Backend>(
     body: Incoming,
     backend: &B,
     limits: Limits,
+    room: &Room,
 ) -> Result<Response, ApiError> {
     let content_type = head.headers.get(header::CONTENT_TYPE).map(text).transpose()?;
     let bytes_max = route.body_bytes_max();
+    let mut share = Share::of(room);
     let body = if body.is_end_stream() {
         Bytes::new()
     } else {
@@ -119,7 +123,9 @@ async fn routed<B: Backend>(
             let detail = format!("the body did not arrive within {seconds} s");
             ApiError::new(Code::RequestTimeout, detail)
         };
-        timeout_coarse(limits.body_timeout, whole(body, bytes_max)).await.map_err(late)??
+        timeout_coarse(limits.body_timeout, whole(body, bytes_max, &mut share))
+            .await
+            .map_err(late)??
     };
     let request = Request {
         method: head.method,
@@ -143,7 +149,11 @@ fn text(value: &HeaderValue) -> Result<&str, ApiError> {
 }
 
 /// The whole body, in one piece without a copy when it came in one.
-async fn whole(mut body: Incoming, bytes_max: usize) -> Result<Bytes, ApiError> {
+async fn whole(
+    mut body: Incoming,
+    bytes_max: usize,
+    share: &mut Share<'_>,
+) -> Result<Bytes, ApiError> {
     if let Some(length) = body.size_hint().exact()
         && length > bytes_max as u64
     {
@@ -158,6 +168,10 @@ async fn whole(mut body: Incoming, bytes_max: usize) -> Result<Bytes, ApiError> 
         let Ok(data) = frame.into_data() else { continue };
         if first.len() + joined.len() + data.len() > bytes_max {
             return Err(ApiError::larger_than(bytes_max));
+        }
+        if !share.take(data.len()) {
+            let detail = format!("{BODIES_BYTES_MAX} bytes of bodies are on their way already");
+            return Err(ApiError::overloaded(detail, 1));
         }
         if first.is_empty() && joined.is_empty() {
             first = data;

@@ -43,6 +43,10 @@ pub struct Limits {
     pub header_bytes_max: usize,
 }
 
+/// Bodies that one core gathers at once. Unit: bytes. Beyond it clients are asked to wait: many slow
+/// ones together must not eat the machine.
+const BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
+
 /// The pause after the process ran out of file descriptors: some connection must close first.
 const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(100);
 
@@ -56,7 +60,7 @@ pub async fn serve<B: Backend>(
 ) {
     let metrics = Rc::new(Metrics::new(registry));
     let connections = Rc::new(TaskSet::new());
-    let room = Room { open: Rc::new(Cell::new(0)), freed: Rc::default() };
+    let room = Room { open: Rc::default(), freed: Rc::default(), bodies: Rc::default() };
     let accepting = {
         let (stop, backend, metrics, room) =
             (stop.clone(), backend.clone(), Rc::clone(&metrics), room.clone());
@@ -82,7 +86,7 @@ pub async fn serve<B: Backend>(
                 let (backend, metrics) = (backend.clone(), Rc::clone(&metrics));
                 let (room, stop) = (room.clone(), stop.clone());
                 connections.spawn(async move {
-                    connection::run(stream, &backend, limits, &metrics, &stop).await;
+                    connection::run(stream, &backend, limits, &metrics, &room, &stop).await;
                     room.open.set(room.open.get() - 1);
                     metrics.closed(room.open.get());
                     backend.set_connections(room.open.get() as u64);
@@ -100,4 +104,35 @@ pub async fn serve<B: Backend>(
 struct Room {
     open: Rc<Cell<usize>>,
     freed: Rc<runtime::LocalNotify>,
+    /// Bytes of bodies that are being gathered.
+    bodies: Rc<Cell<usize>>,
+}
+
+/// A body's share of what may be gathered; given back when dropped.
+struct Share<'a> {
+    bodies: &'a Cell<usize>,
+    bytes: usize,
+}
+
+impl<'a> Share<'a> {
+    fn of(room: &'a Room) -> Self {
+        Self { bodies: &room.bodies, bytes: 0 }
+    }
+
+    /// Takes more; false when nothing is left.
+    fn take(&mut self, bytes: usize) -> bool {
+        let sum = self.bodies.get() + bytes;
+        if sum > BODIES_BYTES_MAX {
+            return false;
+        }
+        self.bodies.set(sum);
+        self.bytes += bytes;
+        true
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.bodies.set(self.bodies.get() - self.bytes);
+    }
 }

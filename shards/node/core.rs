@@ -89,14 +89,9 @@ pub(crate) async fn run(
             ingress::serve(listener, Door(replica), limits, &registry, &stop).await;
         })
     };
-    if core == CONSENSUS {
-        let opened = consensus::open(
-            shared.settings.data.as_path(),
-            &open_options(&shared),
-            &sink(&outgoing, &wake),
-            &log.applied,
-        )
-        .await?;
+    if core == CONSENSUS
+        && let Some(opened) = open_log(&context, &shared, &outgoing, &wake, &log).await?
+    {
         let host = Rc::new(process::Host::new(core));
         let role = Consensus::start(opened, sink(&outgoing, &wake), Rc::clone(&wake), host);
         log.begin(&role);
@@ -109,7 +104,30 @@ pub(crate) async fn run(
     context.stop().wait().await;
     stop(&shared, &replica, &log, serving).await;
     pumping.cancel().await;
+    // What apply may have started since: a call holds the replica that holds the call.
+    replica.stop();
     Ok(())
+}
+
+/// Reads the log; nothing when the node is told to stop meanwhile.
+async fn open_log(
+    context: &CoreContext,
+    shared: &Shared,
+    outgoing: &Outgoing,
+    wake: &Rc<LocalNotify>,
+    log: &Log,
+) -> Result<Option<consensus::Opened>, CoreFailure> {
+    let (options, sink) = (open_options(shared), sink(outgoing, wake));
+    let mut opening = pin!(consensus::open(&shared.settings.data, &options, &sink, &log.applied));
+    let mut stopping = pin!(context.stop().wait());
+    std::future::poll_fn(|task| {
+        if let Poll::Ready(opened) = opening.as_mut().poll(task) {
+            return Poll::Ready(opened.map(Some));
+        }
+        stopping.as_mut().poll(task).map(|()| Ok(None))
+    })
+    .await
+    .map_err(CoreFailure::from)
 }
 
 /// Says ready once the state is whole, unless the node is told to stop before.

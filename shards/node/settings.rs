@@ -81,6 +81,9 @@ pub struct Settings {
     pub key_ttl: Duration,
 }
 
+/// What one partition may keep: its image is one piece of memory. Unit: bytes.
+const PARTITION_RETENTION_MAX: u64 = 512 << 20;
+
 /// A value as it was given, and where.
 #[derive(Debug, Clone)]
 struct Given {
@@ -238,6 +241,21 @@ impl Reader {
             keys_max: self.number("keys_max", 1, 100_000_000)?,
             key_ttl: self.parsed("key_ttl", duration)?,
         };
+        let share = settings.retention / u64::from(settings.partitions);
+        if share > PARTITION_RETENTION_MAX {
+            bail!(
+                "retention: {share} bytes for each of {} partitions, at most \
+                 {PARTITION_RETENTION_MAX} are possible: use more partitions, or keep less",
+                settings.partitions
+            );
+        }
+        if settings.keys_max < u64::from(settings.partitions) {
+            bail!(
+                "keys_max: {} keys for {} partitions leave none for each",
+                settings.keys_max,
+                settings.partitions
+            );
+        }
         if !settings.segment.is_multiple_of(journal::BLOCK_BYTES as u64) {
             bail!("segment: {} bytes are not whole blocks of 4 KiB", settings.segment);
         }

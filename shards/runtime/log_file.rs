@@ -299,7 +299,9 @@ fn prepare_directory(path: &Path) -> io::Result<()> {
             std::fs::remove_file(entry.path())?;
         }
     }
-    Ok(())
+    // A kill between a rename and its sync leaves a name that a power cut could still take: from
+    // here on every file that is seen is durable.
+    crate::directory::sync_directory(path)
 }
 
 /// Runs a short file operation on the core's own helper thread.

@@ -83,6 +83,18 @@ impl Section {
         self.push(record.kind, record.partition, |out| out.extend_from_slice(record.body))
     }
 
+    /// Adds all records of another section behind its own.
+    pub fn append(&mut self, other: &Self) {
+        self.bytes.extend_from_slice(&other.bytes[SECTION_HEADER_BYTES..]);
+        self.records += other.records;
+    }
+
+    /// Forgets its records and keeps its memory.
+    pub fn clear(&mut self) {
+        self.bytes.truncate(SECTION_HEADER_BYTES);
+        self.records = 0;
+    }
+
     /// How many records it holds.
     pub fn records(&self) -> u32 {
         self.records

@@ -45,6 +45,8 @@ const LATE_TICKS_MAX: u32 = 2;
 const TIME_ENTRY_INTERVAL: Duration = Duration::from_millis(5);
 /// Handed out and not yet applied on every shard. Unit: bytes. More waits in the log.
 const UNAPPLIED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The largest request's records, about. Unit: bytes.
+const LARGEST_REQUEST_BYTES: u64 = 2 * base::limits::BATCH_BYTES_MAX as u64;
 /// Headers that an entry adds to its sections in the journal. Unit: bytes, rounded up.
 const ENTRY_HEADERS_BYTES: u64 = 8 * 1024;
 
@@ -113,7 +115,8 @@ pub struct ConsensusCore<A: Buffers> {
     snapshots: Snapshots,
     metrics: ConsensusMetrics,
     leading: bool,
-    has_space: bool,
+    /// The operator was told that the disk is full.
+    warned: bool,
     stopping: bool,
     /// The last index proposed or recovered.
     last_proposed: u64,
@@ -162,7 +165,7 @@ impl<A: Buffers> ConsensusCore<A> {
             snapshots: Snapshots::new(start.snapshot, config.snapshot_journal_bytes),
             metrics: ConsensusMetrics::new(),
             leading: false,
-            has_space: true,
+            warned: false,
             stopping: false,
             last_proposed: last,
             proposed_at: VecDeque::new(),
@@ -182,9 +185,9 @@ impl<A: Buffers> ConsensusCore<A> {
 
     /// Takes office: a lone voter needs nobody's leave.
     pub fn on_start(&mut self, now: Now, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
-        let mut effects = std::mem::take(&mut self.group_out);
-        self.group.on_campaign(&mut effects);
-        self.group_out = effects;
+        // A compaction that a stop cut short is not remembered.
+        self.journal.compact(self.snapshots.last_index(), &mut self.journal_out);
+        self.group.on_campaign(&mut self.group_out);
         self.pump(now, out);
     }
 
@@ -219,7 +222,7 @@ impl<A: Buffers> ConsensusCore<A> {
         self.propose(now, out);
         self.snapshots.consider(
             self.journal.bytes(),
-            self.leading && self.applied > 0,
+            self.leading.then_some(self.applied),
             self.config.shards,
             out,
         );
@@ -233,6 +236,7 @@ impl<A: Buffers> ConsensusCore<A> {
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
         self.journal.on_done(now.instant, token, &mut self.journal_out);
+        self.warned &= self.journal.is_disk_full();
         self.pump(now, out);
     }
 
@@ -244,8 +248,8 @@ impl<A: Buffers> ConsensusCore<A> {
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
         self.journal.on_prepare_failed(now.instant, token, &mut self.journal_out);
-        if self.has_space {
-            self.has_space = false;
+        if !self.warned {
+            self.warned = true;
             out.push(ConsensusEffect::Notice(format!(
                 "no space for another journal segment: {} bytes are left before new messages are \
                  refused; free space in the data directory's file system",
@@ -264,6 +268,7 @@ impl<A: Buffers> ConsensusCore<A> {
     ) {
         if let Some(through) = self.snapshots.on_done(now.instant, result, out) {
             self.journal.compact(through, &mut self.journal_out);
+            self.snapshots.on_compacted(self.journal.bytes());
             while self.terms.get(1).is_some_and(|(first, _)| *first <= through) {
                 self.terms.pop_front();
             }
@@ -334,22 +339,27 @@ impl<A: Buffers> ConsensusCore<A> {
         if shard.refused_round == Some(round) {
             return;
         }
-        let needed = self.batcher.bytes() + section.len() as u64 + ENTRY_HEADERS_BYTES;
+        // A segment that is only not ready yet makes batches wait; a full disk refuses them.
+        let needed = self.batcher.cost() + section.len() as u64 + ENTRY_HEADERS_BYTES;
+        let fits = !self.journal.is_disk_full() || self.journal.room() >= needed;
         let why = if self.stopping {
             NotTaken::Stopping
         } else if !self.leading {
             NotTaken::NoLeader
-        } else if self.journal.room() < needed {
+        } else if !fits {
             NotTaken::NoSpace
         } else {
-            self.has_space = true;
             self.batcher.push(now.instant, records, section);
             return;
         };
-        self.has_space &= why != NotTaken::NoSpace;
         shard.refused_round = Some(round);
         let message = ToShard::Refused { number, round, why };
         out.push(ConsensusEffect::ToShard { to: from, message });
+    }
+
+    /// Whether the largest request would still be taken.
+    fn has_space(&self) -> bool {
+        !self.journal.is_disk_full() || self.journal.room() >= LARGEST_REQUEST_BYTES
     }
 
     fn on_applied(&mut self, from: CoreId, index: u64) {
@@ -400,17 +410,13 @@ impl<A: Buffers> ConsensusCore<A> {
             let (sections, records) = self.batcher.take();
             self.metrics.batch_records.observe(records);
             let data = join(self.clock.stamp(now), &sections);
-            match self.group.on_propose(data, &mut self.group_out) {
-                Ok(()) => {
-                    self.last_proposed += 1;
-                    self.proposed_at.push_back((self.last_proposed, now.instant));
-                }
-                Err(error) => {
-                    // The role is told in `pump`, which also refuses what comes next. What was
-                    // gathered is lost to this node only; its sessions hear of the role.
-                    out.push(ConsensusEffect::Notice(error.to_string()));
-                }
-            }
+            // A node that may lose its lead must give the sections back to their sessions
+            // (SOUNDNESS 11); a lone voter does not.
+            self.group
+                .on_propose(data, &mut self.group_out)
+                .expect("a lone voter that leads takes every proposal");
+            self.last_proposed += 1;
+            self.proposed_at.push_back((self.last_proposed, now.instant));
             self.pump(now, out);
         }
     }
@@ -542,7 +548,7 @@ impl<A: Buffers> ConsensusCore<A> {
             term: group.term,
             commit: group.commit,
             applied: self.applied,
-            has_space: self.has_space,
+            has_space: self.has_space(),
             journal_bytes: self.journal.bytes(),
         }
     }

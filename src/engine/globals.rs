@@ -10,6 +10,7 @@ use crate::batch::SectionHeader;
 use crate::record::{Born, CatalogueChanged, Change};
 use base::{BootId, CoreId, NodeId, UnixMicros};
 use document::Source;
+use expr::Value;
 use flow::Definition;
 use rkyv::rancor::Error as Rancor;
 use rkyv::{Archive, Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub(crate) const DEFINITIONS_MAX: usize = 10_000;
 pub struct StoredRule {
     /// The rule, compiled.
     pub rule: rules::Rule,
+    /// What each of its actions hands over, read once.
+    pub params: Vec<Value>,
     /// When this version came.
     pub changed_at: UnixMicros,
 }
@@ -225,7 +228,7 @@ impl Globals {
         };
         for (changed_at, source) in image.rules {
             let rule = parse_rule(&source)?;
-            globals.rules.insert(rule.id.clone(), StoredRule { rule, changed_at });
+            globals.rules.insert(rule.id.clone(), StoredRule::new(rule, changed_at)?);
         }
         for (changed_at, source) in image.definitions {
             let stored = StoredDefinition::new(parse_definition(&source)?, changed_at);
@@ -236,6 +239,16 @@ impl Globals {
         }
         globals.compile();
         Ok(globals)
+    }
+}
+
+impl StoredRule {
+    fn new(rule: rules::Rule, changed_at: UnixMicros) -> Result<Self, String> {
+        let params = rule.actions.iter().map(|action| Value::parse_json(action.params.as_bytes()));
+        let params = params.collect::<Result<_, _>>();
+        let params =
+            params.map_err(|error| format!("the parameters of rule `{}`: {error}", rule.id))?;
+        Ok(Self { rule, params, changed_at })
     }
 }
 
@@ -312,7 +325,7 @@ impl Editor<'_> {
             room("rules", self.rules.read().len(), RULES_MAX)?;
             self.created = true;
         }
-        let stored = StoredRule { changed_at: self.stamp, rule };
+        let stored = StoredRule::new(rule, self.stamp).map_err(invalid)?;
         self.rules.write().insert(stored.rule.id.clone(), stored);
         Ok(())
     }

@@ -30,9 +30,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Timers fired per partition and entry: bounds the work of one entry. The rest fire at the next
-/// one, which is proposed at once while timers are due.
-const TIMERS_PER_ENTRY: usize = 1_000;
+/// Timers fired per entry, over all partitions: bounds the work of one entry. The rest fire at the
+/// next one, which is proposed at once while timers are due.
+const TIMERS_PER_ENTRY: usize = 4_096;
+/// Timers fired per entry in any one partition, however many there are.
+const TIMERS_PER_ENTRY_MIN: usize = 16;
+
+/// What an instance takes from its start on, besides its message. Unit: bytes, about.
+const INSTANCE_BYTES: usize = 1_024;
 
 /// Memory for messages with unfinished instances, over all partitions. Unit: bytes. A message that
 /// would start an instance beyond it is refused, so that a stuck workflow cannot eat the machine.
@@ -68,6 +73,7 @@ pub struct Partition {
     shelved_with_instances: view::Recent,
     keys: KeyTable,
     timers: BTreeSet<(UnixMicros, u64, u16)>,
+    timers_per_entry: usize,
     /// Reused, so that an entry without instances allocates nothing.
     flow_out: Outbox<flow::Effect>,
 }
@@ -91,6 +97,8 @@ impl Partition {
             shelved_with_instances: view::Recent::default(),
             keys: KeyTable::new(Duration::from_millis(born.key_ttl_ms), share(born.keys_max)),
             timers: BTreeSet::new(),
+            timers_per_entry: (TIMERS_PER_ENTRY / usize::from(born.partitions))
+                .max(TIMERS_PER_ENTRY_MIN),
             flow_out: Outbox::new(),
         }
     }
@@ -120,7 +128,7 @@ impl Partition {
         self.applied = index;
         self.current = index;
         self.keys.expire(stamp);
-        for _ in 0..TIMERS_PER_ENTRY {
+        for _ in 0..self.timers_per_entry {
             let Some(&(due, sequence, ordinal)) = self.timers.first() else { break };
             if due > stamp {
                 break;
@@ -169,7 +177,8 @@ impl Partition {
             }
         }
         let starts = starts(globals, record);
-        if !starts.is_empty() && self.live_bytes + payload.len() > self.live_bytes_max {
+        let needed = payload.len() + starts.len() * INSTANCE_BYTES;
+        if !starts.is_empty() && self.live_bytes + needed > self.live_bytes_max {
             return Ok(Outcome::LiveFull);
         }
         let sequence = self.next_sequence;
@@ -242,6 +251,17 @@ impl Partition {
             Ended::Failed(Failed { code, message, retryable }) => {
                 Err(flow::TaskError { code, message, retryable })
             }
+        };
+        // Depends on state alone, so that every node decides alike.
+        let full = self.live_bytes > self.live_bytes_max;
+        let result = if full {
+            let message = format!(
+                "the unfinished instances of partition {} hold {} bytes, more than {}",
+                self.id, self.live_bytes, self.live_bytes_max
+            );
+            Err(flow::TaskError { code: "too_large".into(), message, retryable: true })
+        } else {
+            result
         };
         let (task, attempt) = (TaskIndex(record.task), record.attempt);
         let at = record.instance;
@@ -395,15 +415,13 @@ fn starts<'a>(globals: &'a Globals, record: &ArchivedAccepted<'_>) -> Vec<Start<
             matched.version.to_native(),
             "a section is applied only under the catalogue it was matched with"
         );
-        for action in &stored.rule.actions {
+        for (action, params) in stored.rule.actions.iter().zip(&stored.params) {
             let definition = &globals.definitions[&action.workflow];
-            let params = Value::parse_json(action.params.as_bytes())
-                .expect("a rule's parameters were parsed when it was loaded");
             starts.push(Start {
                 name: &definition.name,
                 definition: &definition.definition,
                 action,
-                params,
+                params: params.clone(),
             });
         }
     }

@@ -22,6 +22,7 @@ mod tests;
 
 pub use orders::OrderId;
 
+use crate::batch::Section;
 use crate::globals::Globals;
 use crate::message::{ToConsensus, ToShard};
 use crate::metrics::ShardMetrics;
@@ -39,6 +40,12 @@ pub mod limits {
     pub const SECTIONS_IN_FLIGHT_MAX: usize = 64;
     /// A session batch is sealed at this size, though nothing else asks for it. Unit: bytes.
     pub const SECTION_BYTES: usize = 256 * 1024;
+    /// Records that must stay in one batch: the largest request with its matches. Unit: bytes. With
+    /// what else an entry holds it stays below [`base::limits::ENTRY_BYTES_MAX`].
+    pub const GROUP_BYTES_MAX: usize = 3 * 1024 * 1024;
+    /// Rules that one message may wake. More is a catalogue gone wrong, and would make records
+    /// that no entry holds.
+    pub const MATCHES_MAX: usize = 1_000;
     /// Records that wait for their answer, on one core. Unit: bytes. Beyond it clients are asked
     /// to wait: what is gathered could not be answered in reasonable time anyway.
     pub const UNANSWERED_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -48,6 +55,11 @@ pub mod limits {
     pub const QUERIES_MAX: usize = 1_024;
     /// How long a shard waits after a refused batch before it tries its own records again.
     pub const RETRY_MS: u64 = 100;
+
+    const _: () = assert!(
+        GROUP_BYTES_MAX + SECTION_BYTES + 4_096 <= base::limits::ENTRY_BYTES_MAX,
+        "a group fits an entry"
+    );
 }
 
 /// A client's request on this core, named by whoever holds the connection.
@@ -141,6 +153,8 @@ pub struct ShardCore {
     wake: Option<UnixMicros>,
     connections: u64,
     partition_out: Outbox<PartitionEffect>,
+    /// Reused by every request that gathers records.
+    scratch: Section,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -172,6 +186,7 @@ impl ShardCore {
             wake: None,
             connections: 0,
             partition_out: Outbox::new(),
+            scratch: Section::new(4096),
             config,
         }
     }
@@ -217,7 +232,7 @@ impl ShardCore {
     /// The deadline has come.
     pub fn on_deadline(&mut self, now: Now, out: &mut Outbox<ShardEffect>) {
         if self.session.retry_at().is_some_and(|due| due <= now.instant) {
-            self.session.retry();
+            self.session.retry(self.globals.catalogue_version, out);
             self.on_flush(out);
         }
     }
@@ -225,11 +240,12 @@ impl ShardCore {
     /// The node stops: nothing new is taken.
     pub fn on_stop(&mut self) {
         self.stopping = true;
+        self.orders.halt();
     }
 
     /// Whether nothing that a client waits for is under way.
     pub fn is_drained(&self) -> bool {
-        self.session.is_drained() && self.queries.is_empty()
+        self.unanswered() == 0
     }
 
     /// Client requests whose outcome is not known yet: what a stop that runs out of time reports.

@@ -34,10 +34,15 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// What all files take. Unit: bytes.
+    pub fn taken(&self) -> u64 {
+        self.files.values().map(|content| content.seen.len() as u64).sum()
+    }
+
     /// Makes a file of zeros, durably. False when there is no space.
     pub fn prepare(&mut self, file: File, bytes: usize) -> bool {
-        let taken: usize = self.files.values().map(|content| content.seen.len()).sum();
-        if self.capacity.is_some_and(|capacity| (taken + bytes) as u64 > capacity) {
+        let taken = self.taken() + bytes as u64;
+        if self.capacity.is_some_and(|capacity| taken > capacity) {
             return false;
         }
         let zeros = vec![0; bytes];

@@ -260,6 +260,11 @@ impl Node {
         (self.consensus.deadline(now), due.collect())
     }
 
+    /// How the log fares.
+    pub fn status(&self) -> engine::message::ConsensusStatus {
+        self.consensus.status()
+    }
+
     /// The shards, for whoever checks.
     pub fn shards(&self) -> &[ShardCore] {
         &self.shards
@@ -396,6 +401,9 @@ fn recover(
 ) -> Result<Start<HeapBuffers>, String> {
     let mut journal_config = journal::Config::new(store);
     journal_config.segment_bytes = config.segment_bytes;
+    // Small segments roll over often; a run's entries are far smaller still.
+    journal_config.entry_bytes_max =
+        usize::try_from(config.segment_bytes).expect("a small segment") - 64 * 1024;
     let snapshot = match disk.snapshot() {
         Some((_, bytes)) => {
             let bytes = Bytes::from(bytes.clone());

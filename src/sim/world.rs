@@ -38,6 +38,8 @@ pub struct Faults {
     pub crash_within: Duration,
     /// Whether the catalogue is changed now and then.
     pub catalogue_changes: bool,
+    /// Whether the disk is full now and then.
+    pub full_disk: bool,
 }
 
 /// What a run came to.
@@ -53,8 +55,10 @@ pub struct Report {
     pub instances: u64,
     /// Power cuts.
     pub crashes: u32,
-    /// Power cuts that tore the journal's end.
-    pub cuts: u32,
+    /// Requests refused.
+    pub refused: u64,
+    /// Times the disk became full.
+    pub full_disks: u32,
     /// Snapshots a start began from.
     pub snapshot_starts: u32,
     /// Virtual time that passed.
@@ -219,6 +223,8 @@ impl World {
     }
 
     fn crash(&mut self) {
+        // Whoever starts a node again sees to its disk first.
+        self.disk.capacity = None;
         let mut prng = self.crashes.fork("disk");
         self.disk.crash(&mut prng);
         self.node = None;
@@ -239,6 +245,13 @@ impl World {
             }
             if world.faults.catalogue_changes && world.clients.chance(1, 400) {
                 world.change_catalogue()?;
+            }
+            // Full for long enough to use up the segments at hand, then somebody makes room.
+            let full = world.disk.capacity.is_none();
+            let odds = if full { 300 } else { 6_000 };
+            if world.faults.full_disk && world.crashes.chance(1, odds) {
+                world.disk.capacity = full.then(|| world.disk.taken());
+                world.report.full_disks += u32::from(full);
             }
             Ok(())
         })
@@ -363,9 +376,9 @@ impl World {
             idempotency_key: text.as_deref().map(str::as_bytes),
             body: body.as_bytes(),
         };
-        let id = self.ask(&request)?;
-        self.asked.entry(id).or_insert(Asked { nonce, key });
-        Ok(())
+        // Before it is asked: it may be refused at once.
+        self.asked.insert(RequestId(self.next_request), Asked { nonce, key });
+        self.ask(&request)
     }
 
     fn change_catalogue(&mut self) -> Result<(), String> {
@@ -382,11 +395,10 @@ impl World {
             idempotency_key: None,
             body: body.as_bytes(),
         };
-        self.ask(&request)?;
-        Ok(())
+        self.ask(&request)
     }
 
-    fn ask(&mut self, request: &Request<'_>) -> Result<RequestId, String> {
+    fn ask(&mut self, request: &Request<'_>) -> Result<(), String> {
         let id = RequestId(self.next_request);
         self.next_request += 1;
         let core = u16::try_from(self.clients.below(u64::from(self.config.shards)))
@@ -396,8 +408,7 @@ impl World {
         let now = self.now();
         let node = self.node.as_mut().expect("the node runs");
         node.request(now, CoreId(core), id, request, &mut schedule);
-        self.settle(events, said)?;
-        Ok(id)
+        self.settle(events, said)
     }
 
     fn on_reply(&mut self, request: RequestId, response: &api::Response) -> Result<(), String> {
@@ -408,7 +419,10 @@ impl World {
         match response.status {
             202 => {}
             // Refusals of a node that starts, or is asked too much.
-            429 | 503 => return Ok(()),
+            429 | 503 => {
+                self.report.refused += 1;
+                return Ok(());
+            }
             status => return Err(format!("message {} was answered {status}: {text}", asked.nonce)),
         }
         let id: MessageId = body["message_id"]
@@ -438,10 +452,15 @@ impl World {
 
     /// Nothing new comes; everything under way ends.
     fn rest(&mut self) -> Result<(), String> {
+        self.disk.capacity = None;
         let limit = self.instant + REST_MAX;
         while !self.is_at_rest() {
             if self.instant >= limit {
-                return Err(format!("no rest after {} s of virtual time", REST_MAX.as_secs()));
+                return Err(format!(
+                    "no rest after {} s of virtual time: {}",
+                    REST_MAX.as_secs(),
+                    self.unrest()
+                ));
             }
             let until = self.instant + Duration::from_secs(1);
             self.pass(until, |_| Ok(()))?;
@@ -456,6 +475,22 @@ impl World {
         };
         self.asked.is_empty()
             && node.shards().iter().all(|shard| running(shard) == 0 && shard.is_drained())
+    }
+
+    /// What still goes on.
+    fn unrest(&self) -> String {
+        let node = self.node.as_ref().expect("the node runs");
+        let mut text = format!("{} requests wait, {:?}", self.asked.len(), node.status());
+        for (shard, core) in node.shards().iter().zip(0..) {
+            let running: usize = shard.partitions().map(engine::Partition::running).sum();
+            let (applied, waiting) = (shard.applied(), shard.unanswered());
+            write!(
+                text,
+                "; core {core}: applied {applied}, {waiting} wait, {running} instances run"
+            )
+            .expect("a string grows");
+        }
+        text
     }
 
     /// Every message of the state, by what its client sent.

@@ -14,6 +14,7 @@ fn log(seed: u64) -> (Vec<Committed>, NodeConfig) {
         crashes: 0,
         crash_within: Duration::from_secs(1),
         catalogue_changes: true,
+        full_disk: false,
     };
     World::new(seed, node(2), faults).log().unwrap()
 }

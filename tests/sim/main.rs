@@ -61,7 +61,7 @@ fn node(shards: u16) -> NodeConfig {
             // Longer than a run: a key never expires while the world watches it.
             key_ttl_ms: 24 * 3_600 * 1_000,
         },
-        segment_bytes: 5 << 20,
+        segment_bytes: 512 << 10,
         snapshot_journal_bytes: 256 << 10,
     }
 }

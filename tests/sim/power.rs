@@ -6,17 +6,22 @@ use std::time::Duration;
 const SEEDS: u64 = 300;
 
 fn faults(seed: u64) -> Faults {
+    let full_disk = seed % 5 == 0;
     Faults {
-        messages: 60 + seed % 200,
+        messages: 60 + seed % 200 + if full_disk { 4_000 } else { 0 },
         crashes: 1 + u32::try_from(seed % 6).unwrap(),
-        crash_within: Duration::from_millis(50 + seed * 37 % 1_500),
+        crash_within: Duration::from_millis(50 + seed * 37 % if full_disk { 9_000 } else { 1_500 }),
         catalogue_changes: seed % 3 == 0,
+        full_disk,
     }
 }
 
 fn run(seed: u64) -> Report {
     let shards = 1 + u16::try_from(seed % 4).unwrap();
-    World::new(seed, node(shards), faults(seed)).run().unwrap_or_else(|violation| {
+    let mut config = node(shards);
+    // Some take a snapshot every few entries, some hardly ever.
+    config.snapshot_journal_bytes = (16 << 10) << (seed % 6);
+    World::new(seed, config, faults(seed)).run().unwrap_or_else(|violation| {
         panic!("seed {seed}: {violation}\nreplay: DISTRIC_SIM_SEED={seed} cargo sim")
     })
 }
@@ -36,6 +41,8 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
         total.duplicates += report.duplicates;
         total.unanswered += report.unanswered;
         total.instances += report.instances;
+        total.refused += report.refused;
+        total.full_disks += report.full_disks;
         total.crashes += report.crashes;
         total.snapshot_starts += report.snapshot_starts;
         total.virtual_time += report.virtual_time;
@@ -44,8 +51,10 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
     // A run that never reached the rare branches shows nothing.
     assert!(total.acknowledged > seeds * 20, "clients were served");
     assert!(total.duplicates > seeds / 4, "keys were repeated");
+    assert!(total.refused > seeds / 10, "clients were refused");
+    assert!(u64::from(total.full_disks) > seeds / 10, "disks were full");
     assert!(total.unanswered > seeds / 4, "power failed under load");
-    assert!(total.snapshot_starts > 0, "some start began from a snapshot");
+    assert!(u64::from(total.snapshot_starts) > seeds / 10, "some start began from a snapshot");
 }
 
 #[test]

@@ -39,8 +39,10 @@ impl Batcher {
         self.waiting.len()
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    /// What the queue takes in the journal at most: its bytes, and a block for each entry.
+    pub(super) fn cost(&self) -> u64 {
+        let entries = self.bytes / ENTRY_BYTES as u64 + 1;
+        self.bytes + entries * journal::BLOCK_BYTES as u64
     }
 
     /// Whether an entry is to be made, though another is on its way to the disk.

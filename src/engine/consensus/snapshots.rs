@@ -46,6 +46,8 @@ pub(super) struct Snapshots {
     /// Index and size of the last one.
     last: (u64, u64),
     journal_bytes: u64,
+    /// The journal's size when it was last compacted.
+    left_bytes: u64,
     under_way: Option<UnderWay>,
     retry_at: Option<Instant>,
 }
@@ -63,18 +65,32 @@ struct UnderWay {
 
 impl Snapshots {
     pub(super) fn new(last: (u64, u64), journal_bytes: u64) -> Self {
-        Self { last, journal_bytes, under_way: None, retry_at: None }
+        Self { last, journal_bytes, left_bytes: 0, under_way: None, retry_at: None }
     }
 
-    /// Begins a snapshot when the journal has grown over the limit and over twice the last one.
+    /// The last snapshot's index; 0 without one.
+    pub(super) fn last_index(&self) -> u64 {
+        self.last.0
+    }
+
+    /// The journal was compacted behind a snapshot: what is left cannot go, as it is in the open
+    /// segment. Only growth from here on counts.
+    pub(super) fn on_compacted(&mut self, journal_bytes: u64) {
+        self.left_bytes = journal_bytes;
+    }
+
+    /// Begins a snapshot when the journal has grown by more than the limit and twice the last one.
+    /// `applied` is none where no snapshot may be taken.
     pub(super) fn consider<B>(
         &mut self,
         journal_bytes: u64,
-        may: bool,
+        applied: Option<u64>,
         shards: u16,
         out: &mut Outbox<ConsensusEffect<B>>,
     ) {
-        let due = journal_bytes > self.journal_bytes.max(2 * self.last.1);
+        let grown = journal_bytes.saturating_sub(self.left_bytes);
+        let due = grown > self.journal_bytes.max(2 * self.last.1);
+        let may = applied.is_some_and(|applied| applied > self.last.0);
         if !due || !may || self.under_way.is_some() || self.retry_at.is_some() {
             return;
         }

@@ -99,6 +99,33 @@ fn an_instance_ends_when_the_logs_time_has_passed_its_timer() {
 }
 
 #[test]
+fn a_list_comes_in_pages_newest_first_and_each_instance_once() {
+    let mut case = Case::new();
+    for n in 0..30 {
+        case.accept(n * 100_000, "", r#"{"kind":"w"}"#);
+    }
+    let all: Vec<InstanceId> =
+        (21..=30).rev().map(|n| InstanceId { message: id(n), ordinal: 1 }).collect();
+    let (mut found, mut query) =
+        (Vec::new(), api::InstancesQuery { limit: 3, ..Default::default() });
+    loop {
+        let (rows, more) = view::list([&case.partition].into_iter(), &query);
+        found.extend(rows.iter().map(|row| row.id));
+        assert!(rows.len() <= 3);
+        let Some(last) = rows.last().filter(|_| more) else { break };
+        query.after = Some(api::Cursor { started_at: last.started_at, instance: last.id });
+    }
+    let mut unique = found.clone();
+    unique.dedup();
+    assert_eq!(unique, found);
+    assert!(found.is_sorted_by(|a, b| a > b), "{found:?}");
+    assert!(found.starts_with(&all), "the unfinished ones are the newest");
+    let running = api::InstancesQuery { status: Some(api::Status::Running), ..Default::default() };
+    let (rows, more) = view::list([&case.partition].into_iter(), &running);
+    assert_eq!((rows.len(), more), (10, false));
+}
+
+#[test]
 fn a_cancelled_instance_is_cancelled_once() {
     let mut case = Case::new();
     case.accept(0, "", r#"{"kind":"w"}"#);

@@ -1,7 +1,7 @@
 //! What a partition says to those who read.
 
 use super::Partition;
-use super::live::{ArchivedFinished, Live};
+use super::live::{ArchivedFinished, ArchivedShelved, Live};
 use crate::globals::Globals;
 use api::{
     ApiError, DefinitionSummary, DefinitionsView, InstanceSummary, InstancesQuery, InstancesView,
@@ -10,7 +10,7 @@ use api::{
 use base::{InstanceId, MessageId, UnixMicros};
 use rkyv::rancor::Error as Rancor;
 use rkyv::{Archive, Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A row of a list of instances.
 #[derive(Clone, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
@@ -52,18 +52,22 @@ impl InstanceRow {
         }
     }
 
-    /// Newest first.
-    fn order(&self) -> (std::cmp::Reverse<UnixMicros>, std::cmp::Reverse<InstanceId>) {
-        (std::cmp::Reverse(self.started_at), std::cmp::Reverse(self.id))
+    /// Ascending, the oldest first.
+    fn key(&self) -> (UnixMicros, InstanceId) {
+        (self.started_at, self.id)
     }
+}
 
-    fn wanted(&self, query: &InstancesQuery) -> bool {
-        query.status.is_none_or(|status| status.as_str() == self.status)
-            && query.workflow.as_ref().is_none_or(|workflow| *workflow == self.workflow)
-            && query
-                .after
-                .is_none_or(|after| (self.started_at, self.id) < (after.started_at, after.instance))
-    }
+/// Whether a row is asked for.
+fn is_wanted(
+    query: &InstancesQuery,
+    status: &str,
+    workflow: &str,
+    key: (UnixMicros, InstanceId),
+) -> bool {
+    query.status.is_none_or(|wanted| wanted.as_str() == status)
+        && query.workflow.as_ref().is_none_or(|wanted| wanted == workflow)
+        && query.after.is_none_or(|after| key < (after.started_at, after.instance))
 }
 
 /// Where a message is.
@@ -165,13 +169,26 @@ impl Partition {
         Ok(Response::json(200, body))
     }
 
-    /// Rows of instances, unfinished ones first, then finished ones from the newest on.
-    fn rows(&self) -> impl Iterator<Item = InstanceRow> {
-        let live = self.live.values().flat_map(|live| live.runs.iter().map(InstanceRow::of));
-        let finished = (self.shelved_with_instances.newest_first())
-            .filter_map(|sequence| self.shelf.find(sequence))
-            .flat_map(|bytes| shelved(bytes).rows());
-        live.chain(finished)
+    /// Adds the rows that are asked for to a page.
+    fn list(&self, query: &InstancesQuery, page: &mut Page) {
+        for run in self.live.values().flat_map(|live| &live.runs) {
+            let row = InstanceRow::of(run);
+            if is_wanted(query, &row.status, &row.workflow, row.key()) {
+                page.add(row);
+            }
+        }
+        for sequence in self.shelved_with_instances.newest_first() {
+            let Some(bytes) = self.shelf.find(sequence) else { continue };
+            let finished = shelved(bytes);
+            // What lies deeper ended no later than this, so it started no later either.
+            if page.is_full_of_later(UnixMicros(finished.ended_at.0.to_native())) {
+                page.more = true;
+                break;
+            }
+            for shelved in finished.instances.iter().filter(|one| one.is_wanted(query)) {
+                page.add(shelved.to_row());
+            }
+        }
     }
 
     /// Every message of the state with its body, in no particular order: for audits.
@@ -246,13 +263,23 @@ impl Told<'_> {
     }
 }
 
+impl ArchivedShelved<'_> {
+    fn to_row(&self) -> InstanceRow {
+        rkyv::deserialize::<InstanceRow, Rancor>(&self.row).expect("plain values are read back")
+    }
+
+    fn is_wanted(&self, query: &InstancesQuery) -> bool {
+        let row = &self.row;
+        let message = MessageId(row.id.message.0.to_native());
+        let id = InstanceId { message, ordinal: row.id.ordinal.to_native() };
+        let key = (UnixMicros(row.started_at.0.to_native()), id);
+        is_wanted(query, &row.status, &row.workflow, key)
+    }
+}
+
 impl ArchivedFinished<'_> {
     fn rows(&self) -> Vec<InstanceRow> {
-        let row = |shelved: &super::live::ArchivedShelved<'_>| {
-            rkyv::deserialize::<InstanceRow, Rancor>(&shelved.row)
-                .expect("plain values are read back")
-        };
-        self.instances.iter().map(row).collect()
+        self.instances.iter().map(ArchivedShelved::to_row).collect()
     }
 
     fn json(&self, ordinal: u16) -> Option<&[u8]> {
@@ -265,26 +292,58 @@ impl ArchivedFinished<'_> {
     }
 }
 
-/// A core's part of a page: the newest rows that are wanted, and whether there are more.
+/// The newest rows so far, at most a page of them.
+struct Page {
+    limit: usize,
+    rows: BTreeMap<(UnixMicros, InstanceId), InstanceRow>,
+    /// Whether older ones were left out.
+    more: bool,
+}
+
+impl Page {
+    fn new(query: &InstancesQuery) -> Self {
+        Self { limit: query.limit as usize, rows: BTreeMap::new(), more: false }
+    }
+
+    fn add(&mut self, row: InstanceRow) {
+        self.rows.insert(row.key(), row);
+        if self.rows.len() > self.limit {
+            self.rows.pop_first();
+            self.more = true;
+        }
+    }
+
+    /// Whether the page is full of rows that started after this.
+    fn is_full_of_later(&self, at: UnixMicros) -> bool {
+        let oldest = self.rows.first_key_value();
+        self.rows.len() == self.limit && oldest.is_some_and(|((started, _), _)| *started > at)
+    }
+
+    fn newest_first(self) -> Vec<InstanceRow> {
+        self.rows.into_values().rev().collect()
+    }
+}
+
+/// A core's part of a page: the newest rows that are asked for, and whether there may be more.
 pub(crate) fn list<'a>(
     partitions: impl Iterator<Item = &'a Partition>,
     query: &InstancesQuery,
 ) -> (Vec<InstanceRow>, bool) {
-    let limit = query.limit as usize;
-    let mut rows: Vec<InstanceRow> =
-        partitions.flat_map(Partition::rows).filter(|row| row.wanted(query)).collect();
-    let more = rows.len() > limit;
-    rows.sort_by_key(InstanceRow::order);
-    rows.truncate(limit);
-    (rows, more)
+    let mut page = Page::new(query);
+    for partition in partitions {
+        partition.list(query, &mut page);
+    }
+    let more = page.more;
+    (page.newest_first(), more)
 }
 
 /// The page made of all cores' parts.
-pub(crate) fn page(query: &InstancesQuery, mut rows: Vec<InstanceRow>, more: bool) -> Response {
-    let limit = query.limit as usize;
-    let more = more || rows.len() > limit;
-    rows.sort_by_key(InstanceRow::order);
-    rows.truncate(limit);
+pub(crate) fn page(query: &InstancesQuery, rows: Vec<InstanceRow>, more: bool) -> Response {
+    let mut page = Page::new(query);
+    page.more = more;
+    rows.into_iter().for_each(|row| page.add(row));
+    let more = page.more;
+    let rows = page.newest_first();
     let instances: Vec<InstanceSummary<'_>> = rows.iter().map(InstanceRow::summary).collect();
     let next = instances.last().filter(|_| more).map(InstanceSummary::cursor);
     let mut body = Vec::new();

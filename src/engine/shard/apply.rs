@@ -1,16 +1,18 @@
 //! Committed entries: applied to the globals and to the partitions hosted here, their outcomes
 //! handed to whoever waits.
 
+use super::limits::GROUP_BYTES_MAX;
 use super::session::Waiter;
 use super::submit::{not_taken, push_matched};
 use super::{ShardCore, ShardEffect};
-use crate::batch::{BatchView, GLOBAL, RecordView, Section, SectionView};
+use crate::batch::{BatchView, GLOBAL, RecordView, Section, SectionHeader, SectionView};
 use crate::globals::{Admission, Globals};
 use crate::message::{Committed, NotTaken, Part, ToConsensus, ToShard};
 use crate::partition::{Outcome, Partition, PartitionEffect};
 use crate::record::{
     ArchivedAccepted, Born, Cancelled, CatalogueChanged, RecordType, TaskEnded, TaskStopped,
 };
+use api::{ApiError, Code};
 use base::{CoreId, Now, Outbox, PartitionId};
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -99,8 +101,7 @@ impl ShardCore {
             self.serve(out);
         } else if self.config.core == CoreId(0) {
             let born = self.config.birth.born.clone();
-            let slot = self.session.open().push(RecordType::Born, GLOBAL, |body| born.write(body));
-            self.session.wait(slot, Waiter::Own);
+            self.push_one(RecordType::Born, GLOBAL, Waiter::Own, |body| born.write(body), out);
             let catalogue = std::mem::take(&mut self.config.birth.catalogue);
             if !catalogue.is_empty() {
                 self.push_catalogue(catalogue, Waiter::Own, out);
@@ -136,10 +137,11 @@ impl ShardCore {
                 Admission::Admitted => self.apply_section(entry.index, &section, remote, out)?,
                 Admission::OutOfOrder => {}
                 Admission::OtherCatalogue => {
+                    let SectionHeader { number, round, .. } = section.header;
                     if self.session.is_mine(&section.header)
-                        && section.header.round == self.session.round
+                        && self.session.is_on_its_way(number, round)
                     {
-                        self.match_again(section.header.number, out);
+                        self.match_again(number, out);
                     }
                 }
             }
@@ -163,7 +165,11 @@ impl ShardCore {
         for effect in self.partition_out.take() {
             match effect {
                 PartitionEffect::Flow(effect) => self.on_flow(effect, out),
-                PartitionEffect::Ended { status, took } => self.metrics.ended(status, took),
+                // What is replayed was counted by the run that saw it.
+                PartitionEffect::Ended { status, took } if self.role.in_office => {
+                    self.metrics.ended(status, took);
+                }
+                PartitionEffect::Ended { .. } => {}
             }
         }
     }
@@ -272,7 +278,10 @@ impl ShardCore {
         let catalogue = self.globals.catalogue_version;
         for sent in again {
             let (section, waiters) = self.rematched(&sent.section, sent.waiters, out);
-            self.session.resend(section, waiters, catalogue, out);
+            // One of which nothing is left takes no number.
+            if !section.is_empty() {
+                self.session.resend(section, waiters, catalogue, out);
+            }
         }
         self.metrics.rematched.increment();
     }
@@ -338,7 +347,39 @@ impl ShardCore {
                 &self.matches,
             );
         }
+        if again.len() > GROUP_BYTES_MAX {
+            return self.own_records_of(&records, &again, left, out);
+        }
         (again, left)
+    }
+
+    /// The new catalogue wakes so many rules that the batch fits no entry: its clients are told,
+    /// the shard's own records stay.
+    fn own_records_of(
+        &mut self,
+        records: &[RecordView<'_>],
+        grown: &Section,
+        waiters: Vec<Option<Waiter>>,
+        out: &mut Outbox<ShardEffect>,
+    ) -> (Section, Vec<Option<Waiter>>) {
+        let detail = format!(
+            "under the catalogue that came meanwhile the rules woken take {} bytes of the log, at \
+             most {GROUP_BYTES_MAX} are allowed",
+            grown.len()
+        );
+        let error = ApiError::new(Code::TooLarge, detail);
+        let mut own = Section::new(0);
+        for waiter in waiters.into_iter().flatten().filter(|waiter| *waiter != Waiter::Own) {
+            self.refuse(&waiter, &error, out);
+        }
+        let is_own = |record: &&RecordView<'_>| {
+            matches!(record.kind, RecordType::TaskEnded | RecordType::TaskStopped)
+        };
+        for record in records.iter().filter(is_own) {
+            own.push_raw(record);
+        }
+        let waiters = (0..own.records()).map(|_| Some(Waiter::Own)).collect();
+        (own, waiters)
     }
 
     /// The log did not take a batch: clients are told, own records are tried again later.

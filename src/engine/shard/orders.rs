@@ -33,29 +33,42 @@ impl OrderId {
 
 #[derive(Debug, Default)]
 pub(super) struct Orders {
+    /// In the order of arrival. One that is not in `wanted` any more was withdrawn.
     waiting: VecDeque<Box<flow::Order>>,
+    wanted: BTreeSet<OrderId>,
     running: BTreeSet<OrderId>,
     /// Withdrawn while running: their end is told as stopped, whatever it brings.
     stopping: BTreeSet<OrderId>,
+    /// Nothing is started any more: the node stops.
+    halted: bool,
 }
 
 impl Orders {
     fn give(&mut self, order: Box<flow::Order>) {
         let id = OrderId::of(&order);
-        let known = self.running.contains(&id)
-            || self.waiting.iter().any(|waiting| OrderId::of(waiting) == id);
-        if !known {
+        if !self.halted && !self.running.contains(&id) && self.wanted.insert(id) {
             self.waiting.push_back(order);
         }
     }
 
     fn start(&mut self, out: &mut Outbox<ShardEffect>) {
         while self.running.len() < CALLS_MAX
+            && !self.halted
             && let Some(order) = self.waiting.pop_front()
         {
-            self.running.insert(OrderId::of(&order));
-            out.push(ShardEffect::Call(order));
+            let id = OrderId::of(&order);
+            if self.wanted.remove(&id) {
+                self.running.insert(id);
+                out.push(ShardEffect::Call(order));
+            }
         }
+    }
+
+    /// Nothing is started from now on. What waits is state, and goes out after the next start.
+    pub(super) fn halt(&mut self) {
+        self.halted = true;
+        self.waiting.clear();
+        self.wanted.clear();
     }
 
     pub(super) fn running(&self) -> usize {
@@ -70,15 +83,13 @@ impl ShardCore {
             return;
         }
         if self.orders.stopping.remove(&id) {
-            self.push_stopped(id);
+            self.push_stopped(id, out);
         } else {
             let record =
                 TaskEnded { instance: id.instance, task: id.task.0, attempt: id.attempt, ended };
             let partition = partition_of(id.instance);
-            let slot = self.session.open().push(RecordType::TaskEnded, partition, |body| {
-                record.write(body);
-            });
-            self.session.wait(slot, Waiter::Own);
+            let write = |body: &mut Vec<u8>| record.write(body);
+            self.push_one(RecordType::TaskEnded, partition, Waiter::Own, write, out);
         }
         self.orders.start(out);
     }
@@ -87,7 +98,7 @@ impl ShardCore {
     pub fn on_call_stopped(&mut self, id: OrderId, out: &mut Outbox<ShardEffect>) {
         if self.orders.running.remove(&id) {
             self.orders.stopping.remove(&id);
-            self.push_stopped(id);
+            self.push_stopped(id, out);
         }
         self.orders.start(out);
     }
@@ -135,16 +146,14 @@ impl ShardCore {
             return;
         }
         // It never ran here, or its end is on its way into the log: either way it has stopped.
-        self.orders.waiting.retain(|waiting| OrderId::of(waiting) != id);
-        self.push_stopped(id);
+        self.orders.wanted.remove(&id);
+        self.push_stopped(id, out);
     }
 
-    fn push_stopped(&mut self, id: OrderId) {
+    fn push_stopped(&mut self, id: OrderId, out: &mut Outbox<ShardEffect>) {
         let record = TaskStopped { instance: id.instance, task: id.task.0, attempt: id.attempt };
         let partition = partition_of(id.instance);
-        let slot = self.session.open().push(RecordType::TaskStopped, partition, |body| {
-            record.write(body);
-        });
-        self.session.wait(slot, Waiter::Own);
+        let write = |body: &mut Vec<u8>| record.write(body);
+        self.push_one(RecordType::TaskStopped, partition, Waiter::Own, write, out);
     }
 }

@@ -11,7 +11,7 @@ use crate::globals::{Changed, Refusal};
 use crate::message::{Answer, ConsensusStatus, Question, ShardStatus, ToConsensus, ToShard};
 use crate::partition::{CancelOutcome, InstanceRow, Outcome, Workflows, view};
 use api::{ApiError, BatchAnswer, BatchLine, Code, ContentType, InstancesQuery, Response, Route};
-use base::{CoreId, FixedState, MessageId, NodeId, Now, Outbox, PartitionId};
+use base::{CoreId, FixedState, MessageId, NodeId, Now, Outbox, PartitionId, StoreId, hash64};
 use hashbrown::HashMap;
 use telemetry::json;
 
@@ -43,6 +43,20 @@ struct BatchResults {
     results: Vec<Option<LineResult>>,
 }
 
+impl BatchResults {
+    /// Why, when not one line was taken: the status alone must tell.
+    fn refused_whole(&self) -> Option<&ApiError> {
+        let mut first = None;
+        for result in self.results.iter().flatten() {
+            match result {
+                LineResult::Answered(..) => return None,
+                LineResult::Refused(error) => first = first.or(Some(error)),
+            }
+        }
+        first
+    }
+}
+
 #[derive(Debug)]
 enum LineResult {
     Answered(api::Outcome, MessageId, Workflows),
@@ -68,16 +82,18 @@ enum Kind {
     Ready { consensus: ConsensusStatus },
 }
 
+/// The state is not yet whole.
+pub(super) fn starting() -> ApiError {
+    ApiError::new(Code::Starting, "the node is not yet ready: its log is being read")
+        .with_retry_after(1)
+}
+
 /// Answers a client.
 pub(super) fn reply(request: RequestId, response: Response, out: &mut Outbox<ShardEffect>) {
     out.push(ShardEffect::Reply { request, response });
 }
 
 impl Queries {
-    pub(super) fn is_empty(&self) -> bool {
-        self.gathering.is_empty()
-    }
-
     pub(super) fn len(&self) -> usize {
         self.gathering.len()
     }
@@ -101,6 +117,12 @@ impl ShardCore {
         route: &Route,
         out: &mut Outbox<ShardEffect>,
     ) -> Result<(), ApiError> {
+        // Until the log's end is applied an answer could deny what was acknowledged before.
+        let of_the_state =
+            !matches!(route, Route::Metrics | Route::ClusterStatus | Route::Ready | Route::Live);
+        if of_the_state && !self.serving {
+            return Err(starting());
+        }
         match route {
             Route::Message(message) => self.read_at(id, message.partition(), route, out),
             Route::Instance(instance) => self.read_at(id, instance.message.partition(), route, out),
@@ -173,9 +195,11 @@ impl ShardCore {
             Route::Instance(instance) => instance.message.partition(),
             _ => unreachable!("matched above"),
         };
-        let partition = self.partitions[usize::from(partition.0)]
-            .as_ref()
-            .expect("a question goes to the partition's host");
+        let found = self.partitions.get(usize::from(partition.0)).and_then(Option::as_ref);
+        // Another core may serve already while this one still reads its images.
+        let Some(partition) = found.filter(|_| self.serving) else {
+            return starting().to_response();
+        };
         let answer = match route {
             Route::Message(message) => partition.message_view(&self.globals, *message),
             Route::Instance(instance) => partition.instance_view(*instance),
@@ -405,7 +429,8 @@ impl ShardCore {
         let view = api::ClusterStatus {
             node: self.config.node,
             cluster_id: self.globals.born.as_ref().map_or(0, |born| born.cluster_id),
-            store_id: self.config.store,
+            // A fingerprint: who knew the id itself could write bytes that look like the journal's.
+            store_id: StoreId(hash64(&self.config.store.0.to_le_bytes())),
             role: if consensus.leading { "leader" } else { "follower" },
             leader: (consensus.leader != 0).then_some(NodeId(consensus.leader)),
             voters: &[self.config.node],
@@ -465,8 +490,14 @@ impl ShardCore {
                 let response = match outcome {
                     CancelOutcome::Cancelled => {
                         let (at, route) = (instance.message.partition(), Route::Instance(instance));
-                        if let Err(error) = self.read_at(request, at, &route, out) {
-                            reply(request, error.to_response(), out);
+                        // It is cancelled, whether or not it can be shown just now.
+                        if self.read_at(request, at, &route, out).is_err() {
+                            let mut body = Vec::new();
+                            json::object(&mut body, |o| {
+                                o.display("instance", instance);
+                                o.text("status", "cancelled");
+                            });
+                            reply(request, Response::json(200, body), out);
                         }
                         return;
                     }
@@ -530,6 +561,10 @@ impl ShardCore {
             return;
         }
         let batch = self.queries.batches.remove(&request).expect("it was just there");
+        if let Some(error) = batch.refused_whole() {
+            reply(request, error.to_response(), out);
+            return;
+        }
         let mut body = Vec::with_capacity(96 * batch.results.len());
         let mut answer = BatchAnswer::new(&mut body);
         for result in batch.results.into_iter().flatten() {
@@ -580,7 +615,7 @@ impl ShardCore {
             reply(request, response, out);
             return;
         }
-        let kind = Kind::Applied { response };
+        let kind = Kind::Applied { response: response.clone() };
         match self.gather(request, kind, others) {
             Ok(ticket) => {
                 for core in (0..self.config.shards).map(CoreId) {
@@ -591,7 +626,8 @@ impl ShardCore {
                     }
                 }
             }
-            Err(error) => reply(request, error.to_response(), out),
+            // It is applied, though nobody can be asked just now when the others have it, too.
+            Err(_) => reply(request, response, out),
         }
     }
 

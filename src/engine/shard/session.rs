@@ -5,7 +5,9 @@
 //! - a batch is kept until each of its records has its outcome, so that it can go again;
 //! - a refusal of an earlier round is not answered twice.
 
-use super::limits::{RETRY_MS, SECTION_BYTES, SECTIONS_IN_FLIGHT_MAX, UNANSWERED_BYTES_MAX};
+use super::limits::{
+    GROUP_BYTES_MAX, RETRY_MS, SECTION_BYTES, SECTIONS_IN_FLIGHT_MAX, UNANSWERED_BYTES_MAX,
+};
 use super::{RequestId, ShardConfig, ShardEffect};
 use crate::batch::{Section, SectionHeader};
 use crate::message::ToConsensus;
@@ -33,6 +35,8 @@ pub(super) enum Waiter {
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) number: u64,
+    /// The round it was last sent in.
+    round: u32,
     pub(super) section: Bytes,
     records: u32,
     /// By the record's place; taken out as outcomes come.
@@ -89,21 +93,30 @@ impl Session {
         self.unanswered_bytes + self.open.len() + bytes <= UNANSWERED_BYTES_MAX
     }
 
-    /// The batch that is being gathered. Every record pushed needs its [`Self::wait`].
-    pub(super) fn open(&mut self) -> &mut Section {
-        &mut self.open
+    /// Gathers records that stay together, each with whoever waits for it. The open batch goes
+    /// first when they do not fit it, whatever is on its way: what is gathered is bounded by
+    /// [`Self::has_room`] for clients, and by the calls under way for the shard's own.
+    pub(super) fn push(
+        &mut self,
+        records: &Section,
+        waiters: impl IntoIterator<Item = Waiter>,
+        catalogue: u64,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        assert!(records.len() <= GROUP_BYTES_MAX, "whoever writes a group bounds it");
+        if !self.open.is_empty() && self.open.len() + records.len() > SECTION_BYTES {
+            self.seal(catalogue, out);
+        }
+        self.open.append(records);
+        self.open_waiters.extend(waiters.into_iter().map(Some));
+        let records = self.open.records() as usize;
+        assert_eq!(records, self.open_waiters.len(), "every record has its waiter");
     }
 
-    /// Names who waits for the record just pushed.
-    pub(super) fn wait(&mut self, slot: u32, waiter: Waiter) {
-        assert_eq!(slot as usize, self.open_waiters.len(), "every record has its waiter");
-        self.open_waiters.push(Some(waiter));
-    }
-
-    /// Whether the open batch should go before another record of this size joins it, so that what
-    /// must not be split fits one batch.
-    pub(super) fn is_full_for(&self, bytes: usize) -> bool {
-        !self.open.is_empty() && self.open.len() + bytes > SECTION_BYTES
+    /// Whether batch `number` is on its way and was last sent in this round: its refusal by apply
+    /// is news then, whatever was refused behind it meanwhile.
+    pub(super) fn is_on_its_way(&self, number: u64, round: u32) -> bool {
+        self.sent.iter().any(|sent| sent.number == number && sent.round == round)
     }
 
     /// Sends the open batch, if there is one and the way is free.
@@ -125,8 +138,8 @@ impl Session {
         let section = open.seal(&self.header(number, catalogue));
         self.unanswered_bytes += section.len();
         let left = waiters.len();
-        let sent = Sent { number, section, records, waiters, left };
-        out.push(sent.submit(self.round));
+        let sent = Sent { number, round: self.round, section, records, waiters, left };
+        out.push(sent.submit());
         self.sent.push_back(sent);
     }
 
@@ -173,8 +186,8 @@ impl Session {
         let section = section.seal(&self.header(number, catalogue));
         self.unanswered_bytes += section.len();
         let left = waiters.iter().flatten().count();
-        let sent = Sent { number, section, records, waiters, left };
-        out.push(sent.submit(self.round));
+        let sent = Sent { number, round: self.round, section, records, waiters, left };
+        out.push(sent.submit());
         self.sent.push_back(sent);
     }
 
@@ -202,26 +215,22 @@ impl Session {
         }
     }
 
-    /// Gathers again what was held back.
-    pub(super) fn retry(&mut self) {
+    /// Gathers again what was held back, record by record.
+    pub(super) fn retry(&mut self, catalogue: u64, out: &mut Outbox<ShardEffect>) {
         self.retry_at = None;
         for section in std::mem::take(&mut self.held_back) {
             let sealed = self.seal_aside(section);
             let view = crate::batch::SectionView::of(&sealed).expect("the shard wrote it");
             for record in view.records() {
-                let slot = self.open.push_raw(&record.expect("the shard wrote it"));
-                self.wait(slot, Waiter::Own);
+                let mut one = Section::new(0);
+                one.push_raw(&record.expect("the shard wrote it"));
+                self.push(&one, [Waiter::Own], catalogue, out);
             }
         }
     }
 
     pub(super) fn retry_at(&self) -> Option<Instant> {
         self.retry_at
-    }
-
-    /// Whether every record has its outcome and nothing waits to go.
-    pub(super) fn is_drained(&self) -> bool {
-        self.sent.is_empty() && self.open.is_empty()
     }
 
     /// Clients' records without an outcome.
@@ -248,10 +257,10 @@ impl Session {
 }
 
 impl Sent {
-    fn submit(&self, round: u32) -> ShardEffect {
+    fn submit(&self) -> ShardEffect {
         ShardEffect::ToConsensus(ToConsensus::Submit {
             number: self.number,
-            round,
+            round: self.round,
             records: self.records,
             section: self.section.clone(),
         })

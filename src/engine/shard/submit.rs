@@ -1,13 +1,14 @@
 //! Requests that change state: messages, batches of them, the catalogue, cancellations.
 
-use super::queries::reply;
+use super::limits::{GROUP_BYTES_MAX, MATCHES_MAX};
+use super::queries::{reply, starting};
 use super::session::Waiter;
 use super::{RequestId, ShardCore, ShardEffect};
 use crate::batch::{GLOBAL, Section};
 use crate::message::NotTaken;
 use crate::partition::scoped_key;
 use crate::record::{Accepted, Cancelled, CatalogueChanged, Change, Match, RecordType};
-use api::{ApiError, Code, Request, Route};
+use api::{ApiError, BatchLine, Code, Request, Route};
 use base::limits::MESSAGE_BYTES_MAX;
 use base::{InstanceId, Now, Outbox, PartitionId, hash64};
 use document::Source;
@@ -46,7 +47,7 @@ impl ShardCore {
                 let change = Change::DeleteDefinition(definition.clone());
                 self.change_catalogue(id, vec![definition.clone()], vec![change], out)
             }
-            Route::CancelInstance(instance) => self.cancel(id, *instance),
+            Route::CancelInstance(instance) => self.cancel(id, *instance, out),
             _ => self.on_query(now, id, route, out),
         };
         if let Err(error) = refused {
@@ -63,8 +64,7 @@ impl ShardCore {
             return Err(ApiError::stopping());
         }
         if !self.serving {
-            let detail = "the node is not yet ready: its log is being read";
-            return Err(ApiError::new(Code::Starting, detail).with_retry_after(RETRY_AFTER_SECONDS));
+            return Err(starting());
         }
         if !self.role.leading {
             return Err(not_taken(NotTaken::NoLeader));
@@ -88,14 +88,10 @@ impl ShardCore {
         self.check_open(request.body.len())?;
         api::check_json(request.content_type)?;
         let key = api::key_of(request.idempotency_key)?;
-        if request.body.len() > MESSAGE_BYTES_MAX {
-            return Err(ApiError::too_large(request.body.len(), MESSAGE_BYTES_MAX));
-        }
         self.check_message(request.body)?;
-        if self.session.is_full_for(request.body.len()) {
-            self.session.seal(self.globals.catalogue_version, out);
-        }
-        self.push_accepted(key.unwrap_or(""), request.body, Waiter::Message(id));
+        self.scratch.clear();
+        self.gather_matched(key.unwrap_or(""), request.body);
+        self.push_gathered([Waiter::Message(id)], out);
         Ok(())
     }
 
@@ -108,37 +104,45 @@ impl ShardCore {
         self.check_open(2 * request.body.len())?;
         let key = api::batch_key_of(request.idempotency_key)?;
         let mut lines = std::mem::take(&mut self.queries.lines);
-        let checked = api::split_batch(request.content_type, request.body, &mut lines);
-        // Checked whole before anything is gathered: any bad line refuses all (SOUNDNESS 14).
-        let checked = checked.and_then(|()| {
-            for line in &lines {
-                self.check_message(&request.body[line.range.clone()])
-                    .map_err(|error| error.at_line(line.number))?;
+        let gathered = self.gather_batch(key, request, &mut lines);
+        let count = u32::try_from(lines.len()).expect("a batch has at most 1,000 lines");
+        self.queries.lines = lines;
+        gathered?;
+        self.queries.begin_batch(id, count);
+        self.push_gathered((0..count).map(|place| Waiter::Line(id, place)), out);
+        Ok(())
+    }
+
+    /// Gathers all lines of a batch, or none: any bad line refuses all (SOUNDNESS 14).
+    fn gather_batch(
+        &mut self,
+        key: Option<&str>,
+        request: &Request<'_>,
+        lines: &mut Vec<BatchLine>,
+    ) -> Result<(), ApiError> {
+        api::split_batch(request.content_type, request.body, lines)?;
+        self.scratch.clear();
+        let mut line_key = Vec::new();
+        for line in &*lines {
+            let body = &request.body[line.range.clone()];
+            self.check_message(body).map_err(|error| error.at_line(line.number))?;
+            line_key.clear();
+            if let Some(key) = key {
+                api::write_line_key(&mut line_key, key, line.number);
             }
-            Ok(())
-        });
-        if checked.is_ok() {
-            // One section of its own at most: a batch is never split over entries.
-            if !self.session.open().is_empty() && self.session.is_full_for(2 * request.body.len()) {
-                self.session.seal(self.globals.catalogue_version, out);
-            }
-            let count = u32::try_from(lines.len()).expect("a batch has at most 1,000 lines");
-            self.queries.begin_batch(id, count);
-            let mut line_key = Vec::new();
-            for (line, place) in lines.iter().zip(0..) {
-                line_key.clear();
-                if let Some(key) = key {
-                    api::write_line_key(&mut line_key, key, line.number);
-                }
-                let key = std::str::from_utf8(&line_key).expect("a key is ASCII");
-                let body = &request.body[line.range.clone()];
-                // The matches of the check above were for another line by now.
-                self.check_message(body).expect("it was checked a moment ago");
-                self.push_accepted(key, body, Waiter::Line(id, place));
+            let key = std::str::from_utf8(&line_key).expect("a key is ASCII");
+            self.gather_matched(key, body);
+            if self.scratch.len() > GROUP_BYTES_MAX {
+                let detail = format!(
+                    "up to line {} the messages and the rules they wake take {} bytes of the log, \
+                     at most {GROUP_BYTES_MAX} are allowed in one request",
+                    line.number,
+                    self.scratch.len()
+                );
+                return Err(ApiError::new(Code::TooLarge, detail));
             }
         }
-        self.queries.lines = lines;
-        checked
+        Ok(())
     }
 
     /// Whether the body is a message, and what it wakes: left in `self.matches`.
@@ -153,6 +157,14 @@ impl ShardCore {
             }
             Err(error) => return Err(ApiError::new(Code::BadJson, error.to_string())),
         }
+        if self.matches.len() > MATCHES_MAX {
+            let detail = format!(
+                "the message wakes {} rules, at most {MATCHES_MAX} are allowed",
+                self.matches.len()
+            );
+            let hint = "narrow the rules' conditions, or end some with `stop: true`";
+            return Err(ApiError::new(Code::TooLarge, detail).with_hint(hint));
+        }
         // What a workflow will read must be readable when the log is applied.
         if !self.matches.is_empty()
             && let Err(error) = expr::Value::parse_json(body)
@@ -163,10 +175,10 @@ impl ShardCore {
     }
 
     /// Gathers a message that [`Self::check_message`] has just matched.
-    fn push_accepted(&mut self, key: &str, body: &[u8], waiter: Waiter) {
+    fn gather_matched(&mut self, key: &str, body: &[u8]) {
         let partition = self.partition_for(key);
         push_matched(
-            self.session.open(),
+            &mut self.scratch,
             partition,
             NAMESPACE,
             key,
@@ -174,8 +186,30 @@ impl ShardCore {
             &self.globals.compiled,
             &self.matches,
         );
-        let slot = self.session.open().records() - 1;
-        self.session.wait(slot, waiter);
+    }
+
+    /// Puts what was gathered into the open batch.
+    pub(super) fn push_gathered(
+        &mut self,
+        waiters: impl IntoIterator<Item = Waiter>,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        let catalogue = self.globals.catalogue_version;
+        self.session.push(&self.scratch, waiters, catalogue, out);
+    }
+
+    /// Gathers one record.
+    pub(super) fn push_one(
+        &mut self,
+        kind: RecordType,
+        partition: PartitionId,
+        waiter: Waiter,
+        write: impl FnOnce(&mut Vec<u8>),
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        self.scratch.clear();
+        self.scratch.push(kind, partition, write);
+        self.push_gathered([waiter], out);
     }
 
     /// A message with a key belongs to the key's partition, which alone decides about repeats;
@@ -249,24 +283,24 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) {
         let record = CatalogueChanged { namespace: NAMESPACE.into(), changes };
-        let slot = self.session.open().push(RecordType::CatalogueChanged, GLOBAL, |body| {
-            record.write(body);
-        });
-        self.session.wait(slot, waiter);
+        self.push_one(RecordType::CatalogueChanged, GLOBAL, waiter, |body| record.write(body), out);
         self.session.seal(self.globals.catalogue_version, out);
     }
 
-    fn cancel(&mut self, id: RequestId, instance: InstanceId) -> Result<(), ApiError> {
+    fn cancel(
+        &mut self,
+        id: RequestId,
+        instance: InstanceId,
+        out: &mut Outbox<ShardEffect>,
+    ) -> Result<(), ApiError> {
         self.check_open(0)?;
         let partition = instance.message.partition();
         if usize::from(partition.0) >= self.partitions.len() {
             return Err(ApiError::unknown_id("workflow instance", instance));
         }
         let record = Cancelled { instance };
-        let slot = self.session.open().push(RecordType::Cancelled, partition, |body| {
-            record.write(body);
-        });
-        self.session.wait(slot, Waiter::Cancel(id, instance));
+        let waiter = Waiter::Cancel(id, instance);
+        self.push_one(RecordType::Cancelled, partition, waiter, |body| record.write(body), out);
         Ok(())
     }
 }
