@@ -3,11 +3,12 @@
 
 use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, StoreId, UnixMicros};
 use bytes::Bytes;
-use criterion::{BatchSize, Criterion, Throughput, black_box, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use engine::batch::{GLOBAL, Section, SectionHeader, join};
 use engine::message::{Committed, ToShard};
 use engine::record::{Accepted, Born, RecordType};
 use engine::{Birth, ShardConfig, ShardCore};
+use std::hint::black_box;
 
 const RECORDS: u64 = 64;
 const PARTITIONS: u16 = 64;

@@ -1,9 +1,10 @@
 //! One instance of three pure tasks, from its start to its end, and its image.
 
 use base::{InstanceId, MessageId, Outbox, PartitionId, UnixMicros};
-use criterion::{Criterion, Throughput, black_box, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use expr::Value;
 use flow::{Instance, Start};
+use std::hint::black_box;
 
 const WORKFLOW: &str = r#"
 workflow:

@@ -3,8 +3,9 @@
 
 use base::{Instant, Outbox, StoreId};
 use bytes::Bytes;
-use criterion::{Criterion, Throughput, black_box, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use journal::{Config, Effect, Entry, HeapBuffers, Journal};
+use std::hint::black_box;
 
 const ENTRY_BYTES: usize = 64 * 1024;
 

@@ -4,6 +4,8 @@
 //! A failing seed prints the line that replays it. `seeds.txt` keeps every seed that ever failed.
 //! `cargo sim` runs more of them: `DISTRIC_SIM_SEEDS=100000 cargo sim`.
 
+#![allow(clippy::unwrap_used, reason = "a test says by a panic what is wrong")]
+
 mod determinism;
 mod power;
 
@@ -33,11 +35,11 @@ workflows:
       - { id: sorry, type: transform, depends_on: [ask], run_if: failure, with: { sorry: true } }
 "#;
 
-const RULES: &str = r#"
+const RULES: &str = r"
 rules:
   - { id: b-is-pure, version: 1, priority: 2, conditions: [{ field: kind, op: equals, value: b }], actions: [{ workflow: pure }] }
   - { id: c-calls, version: 1, priority: 1, conditions: [{ field: kind, op: equals, value: c }], actions: [{ workflow: call }] }
-"#;
+";
 
 /// A node small enough that segments roll over and snapshots are taken in a short run.
 fn node(shards: u16) -> NodeConfig {

@@ -6,12 +6,12 @@ use std::time::Duration;
 const SEEDS: u64 = 300;
 
 fn faults(seed: u64) -> Faults {
-    let full_disk = seed % 5 == 0;
+    let full_disk = seed.is_multiple_of(5);
     Faults {
         messages: 60 + seed % 200 + if full_disk { 4_000 } else { 0 },
         crashes: 1 + u32::try_from(seed % 6).unwrap(),
         crash_within: Duration::from_millis(50 + seed * 37 % if full_disk { 9_000 } else { 1_500 }),
-        catalogue_changes: seed % 3 == 0,
+        catalogue_changes: seed.is_multiple_of(3),
         full_disk,
     }
 }

@@ -341,7 +341,9 @@ pub(crate) fn list<'a>(
 pub(crate) fn page(query: &InstancesQuery, rows: Vec<InstanceRow>, more: bool) -> Response {
     let mut page = Page::new(query);
     page.more = more;
-    rows.into_iter().for_each(|row| page.add(row));
+    for row in rows {
+        page.add(row);
+    }
     let more = page.more;
     let rows = page.newest_first();
     let instances: Vec<InstanceSummary<'_>> = rows.iter().map(InstanceRow::summary).collect();
