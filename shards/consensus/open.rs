@@ -16,6 +16,9 @@ use std::path::Path;
 
 /// Where the journal lives below the data directory.
 const JOURNAL: &str = "journal";
+/// Segments kept for reuse at most: 2 GiB of the default size.
+const SPARE_MAX: usize = 32;
+
 /// Entries on their way to the shards while the journal is read. Unit: bytes. Two segments: one is
 /// applied while the next is read.
 const AHEAD_BYTES_MAX: usize = 128 * 1024 * 1024;
@@ -108,6 +111,9 @@ pub async fn open(
     let (vote, segments) = open_files(&directory).await?;
     let mut config = Config::new(options.store);
     config.segment_bytes = options.segment_bytes;
+    // What a snapshot frees is enough for the growth until the next: no new file, no zeros.
+    let spare = options.snapshot_journal_bytes / options.segment_bytes + 2;
+    config.spare_segments_max = usize::try_from(spare).unwrap_or(usize::MAX).clamp(4, SPARE_MAX);
     let mut recovery = Recovery::new(config.clone(), at);
     let vote_bytes = usize::try_from(vote.size().await?).expect("a small file");
     recovery.on_vote_file(&vote.read_at(0, vote_bytes).await?);
