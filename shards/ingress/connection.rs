@@ -32,7 +32,8 @@ pub(crate) async fn run<B: Backend>(
     room: &Room,
     stop: &LocalEvent,
 ) {
-    let io = HttpIo::new(Counted::new(stream, Rc::clone(metrics)), limits.write_stall_max);
+    let counted = Counted::new(stream, Rc::clone(metrics));
+    let io = HttpIo::gathering(counted, limits.write_stall_max);
     let service = service_fn(|request| async move {
         Ok::<Answer, Infallible>(serve(request, backend, limits, metrics, room).await)
     });
@@ -40,7 +41,6 @@ pub(crate) async fn run<B: Backend>(
         .timer(HttpTimer)
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(limits.header_bytes_max)
-        .pipeline_flush(true)
         .half_close(true)
         .serve_connection(io, service);
     let mut connection = pin!(connection);
