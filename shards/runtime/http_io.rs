@@ -45,6 +45,8 @@ pub struct HttpIo<S> {
     stall_max: Duration,
     stalled: Option<CoarseSleep>,
     gathers: bool,
+    /// The last read found nothing.
+    is_dry: bool,
     /// Written by hyper. The stream has the first `given` bytes.
     gathered: Vec<u8>,
     given: usize,
@@ -54,7 +56,15 @@ impl<S> HttpIo<S> {
     /// Wraps `stream`. A write that makes no progress for about `stall_max` fails with `TimedOut`:
     /// the peer has stopped reading.
     pub fn new(stream: S, stall_max: Duration) -> Self {
-        Self { stream, stall_max, stalled: None, gathers: false, gathered: Vec::new(), given: 0 }
+        Self {
+            stream,
+            stall_max,
+            stalled: None,
+            gathers: false,
+            is_dry: true,
+            gathered: Vec::new(),
+            given: 0,
+        }
     }
 
     /// The same for a server: answers go out when no request is left that could be read.
@@ -141,16 +151,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for HttpIo<S> {
             buffer.resize(SCRATCH_BYTES, 0);
             let room = cursor.remaining().min(buffer.len());
             let read = Pin::new(&mut self.stream).poll_read(context, &mut buffer[..room]);
-            let read = read.map_ok(|bytes| cursor.put_slice(&buffer[..bytes]));
+            if let Poll::Ready(Ok(bytes)) = read {
+                cursor.put_slice(&buffer[..bytes]);
+            }
             scratch.set(buffer);
             read
         });
-        if read.is_pending()
+        // The peer's end is no request, either.
+        self.is_dry = matches!(read, Poll::Pending | Poll::Ready(Ok(0)));
+        if self.is_dry
             && let Poll::Ready(Err(error)) = self.poll_give(context)
         {
             return Poll::Ready(Err(error));
         }
-        read
+        read.map_ok(|_| ())
     }
 }
 
@@ -188,9 +202,8 @@ impl<S: AsyncWrite + Unpin> Write for HttpIo<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A gathering one gives when there is nothing to read, and goes on here with what the
-        // stream did not take then.
-        if self.gathers && self.given == 0 && self.stalled.is_none() {
+        // There may be another request, and the read that finds none gives what was gathered.
+        if self.gathers && !self.is_dry {
             return Poll::Ready(Ok(()));
         }
         ready!(self.poll_give(context))?;

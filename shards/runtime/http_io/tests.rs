@@ -102,6 +102,14 @@ fn answers_are_gathered_until_nothing_more_is_there_to_read() {
         assert_eq!(&received, b"onetwo");
         assert!(io.gathered.is_empty() && io.gathered.capacity() == 0, "the memory is given back");
 
+        write(&mut io, b"and on").await.unwrap();
+        client.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"and on", "nobody waits for a request that was not there");
+
+        client.write_all(b"a request").await.unwrap();
+        while read(&mut io).await.is_pending() {
+            crate::task::yield_if_needed().await;
+        }
         write(&mut io, b"last").await.unwrap();
         std::future::poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await.unwrap();
         let mut rest = Vec::new();
