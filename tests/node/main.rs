@@ -1,0 +1,35 @@
+//! The real binary, from outside: started on a directory and an address of its own, spoken to over
+//! HTTP, killed and started again.
+//!
+//! | what is shown | where |
+//! | --- | --- |
+//! | nothing answered 202 is lost or doubled by SIGKILL | [`kill`] |
+//! | the orderly stop loses nothing and is held up by nobody | [`stop`] |
+//! | a full disk refuses, serves reads, and takes messages again | [`full_disk`] |
+//! | ten thousand connections; slow clients are cut off | [`connections`], [`slow`] |
+//! | a start that cannot work says what to do | [`refused_starts`] |
+//! | what the API answers | [`messages`], [`catalogue`], [`retention`] |
+//! | what a restart keeps | [`restart`] |
+//!
+//! What every test needs: [`server`] runs nodes, [`client`] speaks HTTP, [`endpoint`] is called by
+//! http tasks, [`load`] sends messages and remembers the answers, [`audit`] compares them with what
+//! a node holds.
+
+#![expect(clippy::unwrap_used, reason = "a test says by a panic what is wrong, its helpers too")]
+
+mod audit;
+mod client;
+mod endpoint;
+mod load;
+mod server;
+
+mod catalogue;
+mod connections;
+mod full_disk;
+mod kill;
+mod messages;
+mod refused_starts;
+mod restart;
+mod retention;
+mod slow;
+mod stop;

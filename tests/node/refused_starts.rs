@@ -1,0 +1,122 @@
+//! Starts that cannot work: the process ends at once, with a status that is not 0, and says what is
+//! wrong and what to do.
+
+use crate::server::{Place, Server, free_address};
+use std::net::TcpListener;
+
+/// Runs the binary with these arguments until it ends: everything it said.
+fn refused(arguments: &[&str]) -> String {
+    let (status, said) = Server::run(&[], arguments, free_address()).ended();
+    assert_eq!(status.code(), Some(1), "{arguments:?}: {said}");
+    assert!(said.starts_with("distric-shard: "), "it says who speaks: {said}");
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+#[test]
+fn a_setting_that_cannot_be_meant_is_refused_with_its_place_and_what_was_expected() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let data = data.to_str().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let typo = file("typo.yaml", "http: 127.0.0.1:0\nretenton: 1GiB\n");
+    let list = file("list.yaml", "- retention\n");
+    let broken = file("broken.yaml", "retention: [1\n");
+    let value = file("value.yaml", "log: info\npartitions: many\n");
+    let missing = directory.path().join("missing.yaml");
+    let missing = missing.to_str().unwrap();
+    let plain = file("a-file", "");
+    let in_a_file = format!("{plain}/data");
+
+    let rows: &[(&[&str], &[&str])] = &[
+        (&["--cores", "x"], &["--cores", "`x` is not a CPU number", "0-7 or 0,2,4"]),
+        (&["--cores", "3-1"], &["--cores", "runs backwards"]),
+        (&["--cores", "0,0"], &["--cores", "named twice"]),
+        (&["--cores", ""], &["--cores", "a number is missing"]),
+        (&["--cores", "0-99"], &["--cores", "more than 64 cores"]),
+        (&["--set", "retenton=1GiB"], &["no setting `retenton`", "did you mean `retention`?"]),
+        (&["--set", "colour=red"], &["no setting `colour`", "known are cores, data, http"]),
+        (&["--set", "retention"], &["expected KEY=VALUE, as in --set retention=1GiB"]),
+        (&["--set", "retention=1"], &["--set retention", "`1`", "as in 64MiB or 1GiB"]),
+        (&["--set", "segment=17000000"], &["segment", "4 KiB"]),
+        (&["--set", "stop_timeout=soon"], &["--set stop_timeout", "`soon`"]),
+        (&["--set", "examples=perhaps"], &["expected true or false"]),
+        (&["--config", &typo], &["typo.yaml:2:1", "`retenton`", "did you mean `retention`?"]),
+        (&["--config", &list], &["list.yaml", "a map of keys"]),
+        (&["--config", &broken], &["broken.yaml:"]),
+        (&["--config", &value], &["value.yaml:2:", "`many`", "a number from 1 to 4095"]),
+        (&["--config", missing], &["cannot read the config file", "missing.yaml"]),
+        (&["--http", "8080"], &["--http", "an address and a port, as in 127.0.0.1:8080"]),
+        (&["--http", "localhost:8080"], &["--http", "as in 127.0.0.1:8080"]),
+        (&["--http", "0.0.0.0:0"], &["no authentication", "loopback", "--allow-remote"]),
+        (&["--http", "[::]:0"], &["no authentication", "loopback", "--allow-remote"]),
+        (&["--http", "192.0.2.1:0", "--allow-remote"], &["not an address of this machine"]),
+        (&["--data", &in_a_file, "--http", "127.0.0.1:0"], &["data directory", "a-file/data"]),
+        (&["--log", "loud", "--http", "127.0.0.1:0"], &["loud"]),
+        (&["--log-format", "xml"], &["xml", "expected json, text or auto"]),
+        (
+            &["--cores", "0,1", "--set", "partitions=1", "--http", "127.0.0.1:0"],
+            &["2 cores", "1 partitions"],
+        ),
+    ];
+    for (arguments, expected) in rows {
+        let mut all = vec!["--data", data];
+        // What is said twice is refused by the parser, before anything is looked at.
+        if arguments.contains(&"--data") {
+            all.clear();
+        }
+        all.extend(*arguments);
+        let said = refused(&all);
+        for part in *expected {
+            assert!(said.contains(part), "{arguments:?}: `{part}` is not in: {said}");
+        }
+    }
+}
+
+#[test]
+fn an_option_that_does_not_exist_is_refused_with_the_usage() {
+    let (status, said) = Server::run(&[], &["--colour", "red"], free_address()).ended();
+    assert_eq!(status.code(), Some(2), "{said}");
+    assert!(said.contains("--colour") && said.contains("Usage: distric-shard"), "{said}");
+}
+
+#[test]
+fn the_help_names_every_option() {
+    let (status, said) = Server::run(&[], &["--help"], free_address()).ended();
+    assert!(status.success(), "{said}");
+    for option in ["--cores", "--config", "--data", "--http", "--allow-remote", "--log", "--set"] {
+        assert!(said.contains(option), "{option} is not in: {said}");
+    }
+}
+
+#[test]
+fn a_second_node_on_a_data_directory_is_refused_and_told_who_holds_it() {
+    let place = Place::new(&[]);
+    let server = place.start();
+    let data = place.data().to_str().unwrap();
+    let said = refused(&["--data", data, "--http", &free_address().to_string()]);
+    let holder = format!("in use by another distric-shard (pid {})", server.pid());
+    assert!(said.contains(&holder), "{holder} is not in: {said}");
+    assert!(said.contains(data) && said.contains("use another directory"), "{said}");
+    assert_eq!(server.get("/health/ready").status(), 200, "the first one is not disturbed");
+}
+
+#[test]
+fn a_port_that_is_in_use_is_refused_although_it_would_be_shared() {
+    // By another program, and by a node, whose listeners let others join.
+    let other = TcpListener::bind(free_address()).unwrap();
+    let place = Place::new(&[]);
+    let server = place.start();
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    for address in [other.local_addr().unwrap(), server.address] {
+        let said = refused(&["--data", data.to_str().unwrap(), "--http", &address.to_string()]);
+        assert!(said.contains(&format!("{address} is in use by another program")), "{said}");
+        assert!(said.contains("listen on another port"), "{said}");
+    }
+    assert_eq!(server.get("/health/ready").status(), 200, "the first one is not disturbed");
+}
