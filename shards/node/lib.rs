@@ -28,10 +28,18 @@ use engine::{Birth, ShardConfig};
 use runtime::{
     DataDirectory, Mesh, Placement, Shutdown, launch, probe_port, raise_open_files, stop_on_signals,
 };
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+/// A line to whoever started the node. Nobody may be reading any more: that ends no node.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        let _unread = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
 
 /// Packets on their way between two cores at once.
 const MESH_CAPACITY: usize = 16 * 1024;
@@ -44,10 +52,23 @@ pub fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("distric-shard: {error:#}");
+            eprintln!("distric-shard: {}", chain(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and what caused it; a cause that is told already is not told again.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
+        if told.is_empty() {
+            cause
+        } else if told.contains(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
 }
 
 fn run(options: &Options) -> Result<()> {
@@ -140,9 +161,9 @@ fn born(settings: &Settings, cluster_id: u64) -> Born {
 /// In plain words: where the API is, and which core does what.
 fn announce(shared: &core::Shared, placement: &Placement, files: u64) {
     let address = shared.address;
-    println!("distric-shard {} is ready.", shared.shard.program_version);
-    println!("  API      http://{address}/api/v1/   health http://{address}/health/ready");
-    println!(
+    say!("distric-shard {} is ready.", shared.shard.program_version);
+    say!("  API      http://{address}/api/v1/   health http://{address}/health/ready");
+    say!(
         "  data     {}   (node {}, start {})",
         shared.settings.data.display(),
         shared.shard.node,
@@ -151,12 +172,12 @@ fn announce(shared: &core::Shared, placement: &Placement, files: u64) {
     for (core, cpu) in placement.cores() {
         let roles =
             if core == core::CONSENSUS { "log, clients, workflows" } else { "clients, workflows" };
-        println!("  core {core:<4}on CPU {cpu}: {roles}");
+        say!("  core {core:<4}on CPU {cpu}: {roles}");
     }
     if let Some(notice) = placement.notice() {
-        println!("  note     {notice}");
+        say!("  note     {notice}");
     }
-    println!("  limits   {files} open files; stop with Ctrl-C");
+    say!("  limits   {files} open files; stop with Ctrl-C");
     tracing::info!(%address, data = %shared.settings.data.display(), boot = shared.shard.boot.0, cores = placement.len(), "ready");
 }
 
@@ -174,9 +195,9 @@ fn farewell(shared: &core::Shared, shutdown: &Shutdown) {
     let reason = shutdown.reason().unwrap_or_default();
     let unanswered = shared.unanswered.load(Ordering::Acquire);
     if unanswered == 0 {
-        println!("distric-shard stopped ({reason}): everything taken was answered and is durable.");
+        say!("distric-shard stopped ({reason}): everything taken was answered and is durable.");
     } else {
-        println!(
+        say!(
             "distric-shard stopped ({reason}): {unanswered} requests had no answer yet. Whether \
              they were accepted is shown after the next start, by their Idempotency-Key"
         );

@@ -95,7 +95,13 @@ impl Replica {
         let (sender, receiver) = LocalOneshot::new();
         inner.waiting.borrow_mut().insert(id, sender);
         let now = runtime::now();
-        inner.with(|mind, out| mind.on_request(now, id, route, request, out));
+        inner.with(|mind, out| {
+            mind.on_request(now, id, route, request, out);
+            if *route == Route::SubmitMessage {
+                let took = runtime::instant().since(now.instant);
+                mind.metrics().rule_evaluation.observe_duration(took);
+            }
+        });
         self.carry_out();
         inner.wake.notify();
         receiver

@@ -80,7 +80,7 @@ fn advice(number: Option<Errno>, text: &str) -> Option<&'static str> {
     if says("missing operations") {
         return Some("this program needs Linux 5.11 or newer");
     }
-    if number == Some(Errno::NOMEM) || says("Cannot allocate memory") {
+    if number == Some(Errno::NOMEM) || says("Cannot allocate memory") || says("MemLockLimit") {
         return Some(RAISE_MEMLOCK);
     }
     if number == Some(Errno::MFILE) || says("Too many open files") {

@@ -72,6 +72,8 @@ pub enum Refusal {
     Unknown,
     /// It clashes with what is there.
     Conflict,
+    /// Something else still needs it.
+    InUse,
     /// It is wrong in itself.
     Invalid,
 }
@@ -352,11 +354,15 @@ impl Editor<'_> {
         for stored in self.rules.read().values() {
             for action in &stored.rule.actions {
                 if !self.definitions.read().contains_key(&action.workflow) {
-                    let detail = format!(
-                        "rule `{}` starts workflow `{}`, which is not defined",
-                        stored.rule.id, action.workflow
-                    );
-                    let hint = "put the definition first, or change or delete the rule".into();
+                    let (rule, workflow) = (&stored.rule.id, &action.workflow);
+                    if self.definitions.old.contains_key(workflow) {
+                        let detail = format!("rule `{rule}` starts workflow `{workflow}`");
+                        let hint = "change or delete the rule first".into();
+                        return Err((Refusal::InUse, detail, hint));
+                    }
+                    let detail =
+                        format!("rule `{rule}` starts workflow `{workflow}`, which is not defined");
+                    let hint = "put the definition first, or change the rule".into();
                     return Err((Refusal::Conflict, detail, hint));
                 }
             }

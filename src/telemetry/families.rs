@@ -82,11 +82,8 @@ families! {
     counters {
         MESSAGES_RECEIVED = "distric_messages_received_total" in One, "Messages by what became of them (label outcome: accepted, duplicate, conflict, refused).";
         BATCHES_REMATCHED = "distric_batches_rematched_total" in One, "Times a core's batches were matched again, as the catalogue changed under them.";
-        RULES_MATCHED = "distric_rules_matched_total" in One, "Rules that messages matched.";
         WORKFLOWS_STARTED = "distric_workflows_started_total" in One, "Instances started.";
         WORKFLOWS_FINISHED = "distric_workflows_finished_total" in One, "Instances ended, by their last state (label status).";
-        TASK_ATTEMPTS = "distric_task_attempts_total" in One, "Attempts of tasks that ended, by type and outcome (labels type, status).";
-        STATE_DROPPED = "distric_state_dropped_total" in One, "Finished messages dropped from memory to stay within the retention budget.";
         RAFT_LEADER_CHANGES = "distric_raft_leader_changes_total" in One, "Times another leader was seen.";
         JOURNAL_WRITTEN = "distric_journal_written_bytes_total" in One, "Bytes written to the journal, padding included.";
         JOURNAL_SYNCS = "distric_journal_syncs_total" in One, "Times the journal was made durable.";
@@ -108,10 +105,8 @@ families! {
         RAFT_TERM = "distric_raft_term" by Max, "Raft's term.";
         RAFT_COMMIT_INDEX = "distric_raft_commit_index" by Max, "The last entry committed.";
         RAFT_APPLIED_INDEX = "distric_raft_applied_index" by Max, "The last entry applied by every core.";
-        RAFT_REPLICATION_LAG = "distric_raft_replication_lag" by Max, "Entries that a follower is behind the leader (label peer).";
         JOURNAL_BYTES = "distric_journal_bytes" by Sum, "Size of the journal on disk.";
         TCP_CONNECTIONS_ACTIVE = "tcp_connections_active" by Sum, "Connections open.";
-        WORKER_UTILIZATION = "distric_worker_utilization" by Max, "Share of a worker's capacity in use, 0 to 1 (label worker).";
         CORE_BUSY_RATIO = "distric_core_busy_ratio" by Max, "Share of the last second that a core was at work, 0 to 1 (label core).";
         QUEUE_DEPTH = "distric_queue_depth" by Sum, "Elements waiting in a queue (labels core, queue).";
         CATALOGUE_VERSION = "distric_catalogue_version" by Max, "Version of the rules and definitions in use.";
@@ -121,13 +116,12 @@ families! {
         PROCESS_START_TIME = "process_start_time_seconds" by Max, "When the process started, in Unix time.";
     }
     histograms {
-        RULE_EVALUATION = "distric_rule_evaluation_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time to match one message against all rules.";
-        TASK_DURATION = "distric_task_duration_seconds" in Nanoseconds over LONG_DURATION_BOUNDS, "Time from a task's start to its end (label type).";
+        RULE_EVALUATION = "distric_rule_evaluation_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time to match one message and gather its record.";
         WORKFLOW_DURATION = "distric_workflow_duration_seconds" in Nanoseconds over LONG_DURATION_BOUNDS, "Time from an instance's start to its end (label status).";
         RAFT_COMMIT_DURATION = "distric_raft_commit_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time from proposing an entry to its commit.";
         JOURNAL_SYNC_DURATION = "distric_journal_sync_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time of one fdatasync of the journal.";
         JOURNAL_BATCH_RECORDS = "distric_journal_batch_records" in One over COUNT_BOUNDS, "Records of one entry of the log.";
-        HTTP_REQUEST_DURATION = "distric_http_request_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time from a request's last byte to its answer.";
+        HTTP_REQUEST_DURATION = "distric_http_request_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time from a request's head to its answer.";
     }
 }
 

@@ -50,8 +50,8 @@ fn a_change_is_applied_whole_or_not_at_all() {
         ),
         (
             vec![Change::DeleteDefinition("w".into())],
-            Refusal::Conflict,
-            "rule `r` starts workflow `w`, which is not defined",
+            Refusal::InUse,
+            "rule `r` starts workflow `w`",
         ),
         (
             vec![Change::PutRule(rule(2, "b").replace("\"w\"", "\"x\""))],

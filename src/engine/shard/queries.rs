@@ -603,6 +603,7 @@ impl ShardCore {
                 let code = match why {
                     Refusal::Unknown => Code::UnknownId,
                     Refusal::Conflict => Code::WrongState,
+                    Refusal::InUse => Code::InUse,
                     Refusal::Invalid => Code::InvalidRule,
                 };
                 ApiError::new(code, detail).with_hint(hint).to_response()
