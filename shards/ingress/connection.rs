@@ -16,6 +16,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 type Answer = hyper::Response<Full<Bytes>>;
 
@@ -23,6 +24,14 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The name under which refused paths are counted: clients choose those, so they get one.
 const UNROUTED: &str = "unknown";
+
+/// How much of a refused body is read only to be thrown away. Unit: bytes. Four times the largest
+/// that any route takes: who sends more has its connection reset.
+const DRAIN_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// And for how long.
+const DRAIN_MAX: Duration = Duration::from_secs(1);
+
+const _: () = assert!(DRAIN_BYTES_MAX >= 4 * base::limits::BATCH_BYTES_MAX as u64);
 
 pub(crate) async fn run<B: Backend>(
     stream: Stream,
@@ -82,17 +91,21 @@ async fn serve<B: Backend>(
     room: &Room,
 ) -> Answer {
     let began = runtime::instant();
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     let method = Method::parse(head.method.as_str());
     let (path, query) = (head.uri.path(), head.uri.query().unwrap_or(""));
     let (pattern, response) = match api::route(method, path, query) {
         Err(error) => (UNROUTED, error.to_response()),
         Ok(route) => {
             let head = Head { method, path, query, headers: &head.headers };
-            let answer = routed(&route, &head, body, backend, limits, room).await;
+            let answer = routed(&route, &head, &mut body, backend, limits, room).await;
             (route.pattern(), answer.unwrap_or_else(|error| error.to_response()))
         }
     };
+    if response.status >= 400 && !head.headers.contains_key(header::EXPECT) {
+        // What is still to come then is the client's loss: it was given its time.
+        let _in_time = timeout_coarse(limits.body_timeout.min(DRAIN_MAX), drain(&mut body)).await;
+    }
     metrics.answered(pattern, response.status, runtime::instant().since(began));
     to_http(response)
 }
@@ -107,7 +120,7 @@ struct Head<'a> {
 async fn routed<B: Backend>(
     route: &Route,
     head: &Head<'_>,
-    body: Incoming,
+    body: &mut Incoming,
     backend: &B,
     limits: Limits,
     room: &Room,
@@ -150,7 +163,7 @@ fn text(value: &HeaderValue) -> Result<&str, ApiError> {
 
 /// The whole body, in one piece without a copy when it came in one.
 async fn whole(
-    mut body: Incoming,
+    body: &mut Incoming,
     bytes_max: usize,
     share: &mut Share<'_>,
 ) -> Result<Bytes, ApiError> {
@@ -186,6 +199,20 @@ async fn whole(
         }
     }
     Ok(if joined.is_empty() { first } else { Bytes::from(joined) })
+}
+
+/// Reads on after a refusal, so that a client that is still sending gets to the answer: to close
+/// with bytes unread resets the connection, and many clients then never look at what came before.
+/// One that asked first (`Expect`) has not begun to send.
+async fn drain(body: &mut Incoming) {
+    let mut drained = 0;
+    while !body.is_end_stream()
+        && body.size_hint().lower() <= DRAIN_BYTES_MAX
+        && drained <= DRAIN_BYTES_MAX
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        drained += frame.data_ref().map_or(0, |data| data.len() as u64);
+    }
 }
 
 fn to_http(response: Response) -> Answer {

@@ -167,6 +167,28 @@ fn what_is_no_http_is_refused_and_the_next_client_served() {
 }
 
 #[test]
+fn a_refusal_reaches_a_client_that_is_still_sending_and_costs_no_connection() {
+    let (_place, server) = start(&[]);
+    let mut connection = server.connect();
+    let large = vec![b' '; 2 << 20];
+    for (path, status) in [(MESSAGES, 413), (BATCH, 413), ("/no/where", 404), ("/metrics", 405)] {
+        // Sent to its end before the answer is looked at.
+        let answer = connection.call("POST", path, &[], &large).unwrap();
+        assert_eq!(answer.status(), status, "{path}: {}", answer.text());
+    }
+    assert_eq!(connection.get("/health/live").unwrap().status(), 200);
+    // One that asks first is answered at once.
+    let head = "content-length: 4000000\r\nexpect: 100-continue\r\n\r\n";
+    connection.send(format!("POST {BATCH} HTTP/1.1\r\nhost: test\r\n{head}").as_bytes()).unwrap();
+    assert_eq!(connection.answer().unwrap().status(), 413);
+    // There is an end to it.
+    let mut endless = server.connect();
+    let sent = endless.send(&crate::client::request("POST", MESSAGES, &[], &vec![b' '; 64 << 20]));
+    assert!(sent.is_err(), "the connection is reset");
+    assert_eq!(server.get("/health/live").status(), 200);
+}
+
+#[test]
 fn a_message_is_shown_as_it_was_sent_with_what_it_woke() {
     let (_place, server) = start(&[]);
     let sent = r#"{ "kind": "quick", "n": 7, "text": "größe \ud83d\ude00", "exact": 1.50 }"#;
