@@ -98,7 +98,13 @@ impl Connection {
     fn read_more(&mut self) -> io::Result<()> {
         let used = self.buffer.len();
         self.buffer.resize(used + CHUNK_BYTES, 0);
-        let read = self.stream.read(&mut self.buffer[used..]);
+        // A read with a timeout is not begun again by itself when something interrupts it.
+        let read = loop {
+            match self.stream.read(&mut self.buffer[used..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
         self.buffer.truncate(used + read.as_ref().map_or(0, |read| *read));
         match read? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),

@@ -31,6 +31,7 @@ fn drip(connection: &mut Connection, bytes: &[u8]) -> (String, Duration) {
         match stream.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => said.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 // Once it has closed, the next read says so.
                 let _sent = stream.write(&[*byte]);
