@@ -42,7 +42,7 @@ pub(crate) async fn run<B: Backend>(
     stop: &LocalEvent,
 ) {
     let counted = Counted::new(stream, Rc::clone(metrics));
-    let io = HttpIo::gathering(counted, limits.write_stall_max);
+    let io = HttpIo::new(counted, limits.write_stall_max);
     let service = service_fn(|request| async move {
         Ok::<Answer, Infallible>(serve(request, backend, limits, metrics, room).await)
     });

@@ -17,6 +17,13 @@ use std::collections::VecDeque;
 /// What an entry costs besides its bytes: its place in two tables. Unit: bytes.
 pub(crate) const ENTRY_OVERHEAD_BYTES: usize = 64;
 
+/// Room is made for entries of this size from the start. Unit: bytes. Partitions fill evenly, so
+/// tables that grew would all grow in the same moment, and hold up a core for many milliseconds.
+const ENTRY_USUAL_BYTES: usize = 256;
+
+/// Room made from the start, at most. Unit: entries.
+const PLACES_RESERVED_MAX: usize = 1 << 16;
+
 /// The size of a chunk. An entry larger than this has a chunk of its own.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -46,14 +53,15 @@ pub(crate) struct Shelf {
 impl Shelf {
     /// An empty shelf that keeps at most `budget` bytes.
     pub(crate) fn new(budget: usize) -> Self {
+        let places = (budget / ENTRY_USUAL_BYTES).min(PLACES_RESERVED_MAX);
         Self {
             budget,
             used: 0,
             chunks: VecDeque::new(),
             first_chunk: 0,
-            order: VecDeque::new(),
+            order: VecDeque::with_capacity(places),
             first_place: 0,
-            places: HashMap::with_hasher(FixedState),
+            places: HashMap::with_capacity_and_hasher(places, FixedState),
             spare: None,
         }
     }

@@ -114,6 +114,7 @@ impl ShardCore {
         if !self.serving {
             self.serving = true;
             out.push(ShardEffect::Serving);
+            self.answer_early(out);
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Queries {
     changes: HashMap<RequestId, Named, FixedState>,
     /// Answers that wait until this core has applied an index.
     awaiting: Vec<(u64, CoreId, u64)>,
+    /// Questions about the state that came before it was whole.
+    early: Vec<(CoreId, u64, Question)>,
     /// Reused by every batch request.
     pub(super) lines: Vec<BatchLine>,
 }
@@ -270,8 +272,19 @@ impl ShardCore {
             self.queries.awaiting.push((*index, from, ticket));
             return;
         }
+        if !self.serving && matches!(question, Question::Read(_) | Question::List(_)) {
+            self.queries.early.push((from, ticket, question.clone()));
+            return;
+        }
         let answer = self.answer_to(question).unwrap_or(Answer::Applied);
         self.answer(from, ticket, answer, out);
+    }
+
+    /// The state is whole: what was asked before is answered.
+    pub(super) fn answer_early(&mut self, out: &mut Outbox<ShardEffect>) {
+        for (from, ticket, question) in std::mem::take(&mut self.queries.early) {
+            self.on_question(from, ticket, &question, out);
+        }
     }
 
     fn answer(&self, to: CoreId, ticket: u64, answer: Answer, out: &mut Outbox<ShardEffect>) {
