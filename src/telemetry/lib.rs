@@ -19,6 +19,7 @@ mod metric;
 mod prometheus;
 mod registry;
 mod time;
+mod trace;
 
 pub use health::{Check, Health, State};
 pub use log::{
@@ -30,3 +31,4 @@ pub use metric::{
 pub use prometheus::prometheus;
 pub use registry::{LABELS_MAX, Registry, SERIES_MAX, Sample, Snapshot, Value, merge};
 pub use time::write_time;
+pub use trace::TraceContext;

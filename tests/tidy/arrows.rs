@@ -39,14 +39,16 @@ const ROWS: &[(&[&str], &[&str])] = &[
     (&["sim"], &[ANY_LEAF, "engine"]),
     // shards do. Roles never name roles.
     (&["runtime"], &["base", "telemetry"]),
+    // Below the roles: what several of them call each other by.
+    (&["rpc"], &["base", "telemetry", "wire", "runtime"]),
     (
         &["consensus", "history", "ingress", "membership", "replica"],
-        &[ANY_LEAF, "engine", "runtime"],
+        &[ANY_LEAF, "engine", "rpc", "runtime"],
     ),
-    (&["worker"], &[ANY_LEAF, "engine", "runtime", "host"]),
+    (&["worker"], &[ANY_LEAF, "engine", "rpc", "runtime", "host"]),
     (&["host"], &["base", "telemetry", "plugin", "pool"]),
     (&["pool"], &["base", "telemetry", "tensor"]),
-    (&["node"], &[ANY_LEAF, "engine", "runtime", ANY_ROLE]),
+    (&["node"], &[ANY_LEAF, "engine", "rpc", "runtime", ANY_ROLE]),
     // What people run or link against a node knows its words, not its insides.
     (&["client"], &[ANY_LEAF]),
     (&["admin", "load"], &[ANY_LEAF, "client"]),

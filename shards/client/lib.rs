@@ -1,0 +1,1 @@
+//! A client of a node's binary protocol, over plain sockets.

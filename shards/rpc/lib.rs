@@ -1,0 +1,1 @@
+//! Calls over TCP: many in flight on one connection, answered in any order.
