@@ -20,8 +20,10 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod bad_message;
 mod catalogue;
+mod hash;
 mod index;
 mod lint;
 mod matcher;
@@ -33,6 +35,7 @@ mod path;
 mod paths;
 mod pattern;
 mod program;
+mod required;
 mod rule;
 mod scan;
 mod value;

@@ -26,7 +26,7 @@ pub fn lint(source: Source<'_>, rules: &[Rule]) -> Vec<Fault> {
             let what = format!("the rule `{}` is looked at for every message", rule.id);
             warnings.push(
                 Fault::at(source, rule.span, what)
-                    .hint("it asks for absence alone: add a condition on a field that is there"),
+                    .hint("nothing that it needs can be looked up: add a condition that asks a field for a value"),
             );
         }
         for test in &rule.tests {

@@ -85,7 +85,9 @@ impl Operator {
             Self::In(values) => values.iter().any(|value| value.equals(seen)),
             Self::NotIn(values) => !values.iter().any(|value| value.equals(seen)),
             Self::Contains(value) => match (value, seen) {
-                (Value::Text(part), Seen::Text(text)) if !is_element => text.contains(&**part),
+                (Value::Text(part), Seen::Text(text)) if !is_element => {
+                    memchr::memmem::find(text, part.as_bytes()).is_some()
+                }
                 _ => is_element && value.equals(seen),
             },
             Self::Exists => true,
@@ -102,10 +104,10 @@ impl Operator {
         }
     }
 
-    fn holds_for_text(&self, text: &str) -> bool {
+    fn holds_for_text(&self, text: &[u8]) -> bool {
         match self {
-            Self::StartsWith(part) => text.starts_with(&**part),
-            Self::EndsWith(part) => text.ends_with(&**part),
+            Self::StartsWith(part) => text.starts_with(part.as_bytes()),
+            Self::EndsWith(part) => text.ends_with(part.as_bytes()),
             Self::Wildcard(wildcard) => wildcard.matches(text),
             Self::Regex(pattern) => pattern.is_match(text),
             Self::Cidr(networks) => Network::any_contains(networks, text),

@@ -3,41 +3,39 @@
 use super::Scanner;
 use crate::bad_message::BadMessage;
 use std::ops::Range;
+use wide::u8x16;
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
+/// How many bytes are looked at at once.
+const LANES: usize = 16;
 
-/// The high bit of each byte that is `byte`. Above the first such byte there may be wrong ones
-/// (a borrow runs upwards), so only the lowest bit counts.
-fn bytes_equal(word: u64, byte: u8) -> u64 {
-    let zeros = word ^ (ONES * u64::from(byte));
-    zeros.wrapping_sub(ONES) & !zeros & HIGHS
-}
-
-/// The same for bytes below a space.
-fn bytes_control(word: u64) -> u64 {
-    word.wrapping_sub(ONES * u64::from(b' ')) & !word & HIGHS
+/// A bit for each byte that is a quote, a backslash or below a space; and for each beyond ASCII.
+#[inline]
+fn look(chunk: [u8; LANES]) -> (u32, u32) {
+    let chunk = u8x16::new(chunk);
+    let quote = chunk.simd_eq(u8x16::splat(b'"'));
+    let backslash = chunk.simd_eq(u8x16::splat(b'\\'));
+    let control = chunk.min(u8x16::splat(b' ' - 1)).simd_eq(chunk);
+    ((quote | backslash | control).to_bitmask(), chunk.to_bitmask())
 }
 
 impl Scanner<'_> {
     /// Steps over the text that opens here; what lies between its quotes, and whether there is an
     /// escape in it.
+    #[inline]
     pub(super) fn string(&mut self) -> Result<(Range<usize>, bool), BadMessage> {
         self.at += 1;
         let start = self.at;
         let mut has_escape = false;
         loop {
-            // Eight bytes at a time: most texts are longer than that, and none need a look at
-            // every byte.
-            while let Some(word) = self.bytes.get(self.at..self.at + 8) {
-                let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
-                let special =
-                    bytes_equal(word, b'"') | bytes_equal(word, b'\\') | bytes_control(word);
+            while let Some(chunk) = self.bytes.get(self.at..self.at + LANES) {
+                let (special, beyond) = look(chunk.try_into().expect("as many bytes"));
+                // Perhaps of a byte behind the quote: then what is checked needs no check.
+                self.may_hold_more_than_ascii |= beyond != 0;
                 if special != 0 {
-                    self.at += special.trailing_zeros() as usize / 8;
+                    self.at += special.trailing_zeros() as usize;
                     break;
                 }
-                self.at += 8;
+                self.at += LANES;
             }
             match self.peek() {
                 Some(b'"') => {
@@ -49,12 +47,16 @@ impl Scanner<'_> {
                     self.escape()?;
                 }
                 Some(0..b' ') => return Err(self.unexpected("text without control characters")),
-                Some(_) => self.at += 1,
+                Some(byte) => {
+                    self.may_hold_more_than_ascii |= !byte.is_ascii();
+                    self.at += 1;
+                }
                 None => return Err(self.unexpected("the closing quote")),
             }
         }
     }
 
+    #[cold]
     fn escape(&mut self) -> Result<(), BadMessage> {
         let start = self.at;
         match self.bytes.get(self.at + 1) {
@@ -96,20 +98,21 @@ impl Scanner<'_> {
 }
 
 /// Adds to `out` what `text`, which [`Scanner::string`] has accepted, means.
-pub(super) fn unescape(text: &str, out: &mut String) {
+pub(super) fn unescape(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
         let (character, width) = unescape_one(&rest[at..]);
-        out.push(character);
+        out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
         rest = &rest[at + width..];
     }
-    out.push_str(rest);
+    out.extend_from_slice(rest);
 }
 
-fn unescape_one(text: &str) -> (char, usize) {
-    let unit = |at: usize| u32::from_str_radix(&text[at..at + 4], 16).expect("was accepted");
-    let character = match text.as_bytes()[1] {
+fn unescape_one(text: &[u8]) -> (char, usize) {
+    let digit = |byte: u8| char::from(byte).to_digit(16).expect("was accepted");
+    let unit = |at: usize| text[at..at + 4].iter().fold(0, |unit, byte| unit << 4 | digit(*byte));
+    let character = match text[1] {
         b'b' => '\u{8}',
         b'f' => '\u{c}',
         b'n' => '\n',
