@@ -27,10 +27,10 @@ pub(crate) enum Key {
     Present,
     /// It has this value, or another one of the same hash. `bytes` of a text, 0 else.
     Equal { hash: u64, bytes: u32 },
-    /// It is a text that begins so.
-    Prefix { hash: u64, bytes: u32 },
+    /// It is a text that begins so. `ends` is the [`end_class`] of the outermost bytes.
+    Prefix { hash: u64, bytes: u32, ends: u64 },
     /// It is a text that ends so.
-    Suffix { hash: u64, bytes: u32 },
+    Suffix { hash: u64, bytes: u32, ends: u64 },
     /// It is this text but for case.
     Folded { hash: u64 },
     /// It is an address in this network.
@@ -65,6 +65,13 @@ pub(crate) fn text_key(text: &[u8]) -> u64 {
     let count = text.len().min(8);
     word[..count].copy_from_slice(&text[..count]);
     u64::from_be_bytes(word)
+}
+
+/// Which of 64 classes the outermost bytes of a text are of; all, if it is one byte or none.
+#[inline]
+pub(crate) fn end_class(outermost: u8, next: Option<u8>) -> u64 {
+    let Some(next) = next else { return u64::MAX };
+    1 << ((outermost.wrapping_mul(7) ^ next.wrapping_mul(13)) % 64)
 }
 
 /// The hash of a number, the same for equal ones.
@@ -132,14 +139,19 @@ fn prefix(text: &str) -> Key {
     if text.is_empty() {
         return Key::Present;
     }
-    Key::Prefix { hash: hash::text(text.as_bytes()), bytes: narrow(text.len()) }
+    let bytes = text.as_bytes();
+    let ends = end_class(bytes[0], bytes.get(1).copied());
+    Key::Prefix { hash: hash::text(bytes), bytes: narrow(text.len()), ends }
 }
 
 fn suffix(text: &str) -> Key {
     if text.is_empty() {
         return Key::Present;
     }
-    Key::Suffix { hash: hash::text(text.as_bytes()), bytes: narrow(text.len()) }
+    let bytes = text.as_bytes();
+    let (last, rest) = bytes.split_last().expect("is not empty");
+    let ends = end_class(*last, rest.last().copied());
+    Key::Suffix { hash: hash::text(bytes), bytes: narrow(text.len()), ends }
 }
 
 fn part(text: &str) -> Key {

@@ -74,7 +74,7 @@ impl Compiled {
             program.add(&rule.when);
         }
         program.finish();
-        let index = Index::of(&program);
+        let index = Index::of(&mut program);
         let mut by_id = HashTable::with_capacity(rules.len());
         let hash = |at: &u32| id_hash(&rules[*at as usize].id);
         for at in 0..u32::try_from(rules.len()).expect("catalogues are bounded") {

@@ -11,20 +11,21 @@
 //! - Asking takes time linear in the message: a layer is asked once per message, and one whose
 //!   fields have many values is not asked but taken whole.
 
-use crate::access::{
-    FOLDED_BYTES_MAX, folded_hash, network_hash, number_hash, text_key, word_hash,
-};
+use crate::access::{FOLDED_BYTES_MAX, end_class, folded_hash, network_hash, number_hash};
+use crate::access::{text_key, word_hash};
 use crate::hash;
 use crate::network;
 use crate::paths::PathIndex;
 use crate::scan::{Cell, CellKind, Tape};
 use aho_corasick::AhoCorasick;
 use candidates::Candidates;
+use grams::Grams;
 use hashbrown::HashTable;
 use ranges::Ranges;
 
 mod build;
 pub(crate) mod candidates;
+mod grams;
 mod ranges;
 
 /// A field with more values than this makes a layer not worth asking.
@@ -86,27 +87,49 @@ struct Layer {
 #[derive(Debug)]
 struct Field {
     path: PathIndex,
-    present: Option<Target>,
-    has_equal: bool,
-    has_folded: bool,
-    /// The longest text of all. Unit: bytes.
+    /// The longest text that is looked for as a whole. Unit: bytes.
     equal_bytes_max: u32,
-    /// How long the beginnings and the ends are, ascending.
-    prefix_bytes: Box<[u32]>,
-    suffix_bytes: Box<[u32]>,
-    /// Version and prefix length.
-    networks: Box<[(bool, u8)]>,
-    numbers: Option<Ranges>,
-    texts: Option<Ranges>,
-    parts: Option<Box<Parts>>,
+    /// A bit for each [`class`] of what is looked for as a whole.
+    equal: u64,
+    present: Option<Target>,
+    numbers: Option<Box<Ranges>>,
+    texts: Option<Box<Texts>>,
 }
 
-/// All parts that texts of a field are searched for, in one automaton.
-#[derive(Debug)]
+/// What is asked of a field's texts besides equality.
+#[derive(Debug, Default)]
+struct Texts {
+    prefixes: Ends,
+    suffixes: Ends,
+    has_folded: bool,
+    /// Version and prefix length.
+    networks: Box<[(bool, u8)]>,
+    ranges: Option<Ranges>,
+    parts: Parts,
+}
+
+/// Texts that others begin with, or end with.
+#[derive(Debug, Default)]
+struct Ends {
+    /// A bit for each class of their outermost bytes, see [`end_class`].
+    classes: u64,
+    /// How long they are, ascending. Unit: bytes.
+    bytes: Box<[u32]>,
+}
+
+/// All parts that texts of a field are searched for.
+#[derive(Debug, Default)]
 struct Parts {
-    automaton: AhoCorasick,
-    /// By pattern.
-    targets: Vec<Target>,
+    /// Parts of four bytes and more.
+    grams: Option<(Grams, Box<[Target]>)>,
+    /// Shorter ones; the targets by pattern.
+    automaton: Option<Box<(AhoCorasick, Box<[Target]>)>>,
+}
+
+/// Which of 64 classes a hash is of.
+#[inline]
+fn class(hash: u64) -> u64 {
+    1 << (hash >> 58)
 }
 
 impl Layer {
@@ -151,16 +174,29 @@ impl Index {
 
     /// What the tables take, but for the automata. Unit: bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let ranges = |ranges: &Option<Ranges>| ranges.as_ref().map_or(0, Ranges::bytes);
+        let ends = |ends: &Ends| ends.bytes.len() * size_of::<u32>();
+        let target = size_of::<Target>();
+        let parts = |parts: &Parts| {
+            let grams = parts.grams.as_ref().map(|(grams, to)| grams.bytes() + to.len() * target);
+            let automaton = parts
+                .automaton
+                .as_deref()
+                .map_or(0, |(automaton, to)| automaton.memory_usage() + to.len() * target);
+            grams.unwrap_or_default() + automaton
+        };
+        let texts = |texts: &Texts| {
+            size_of::<Texts>()
+                + ends(&texts.prefixes)
+                + ends(&texts.suffixes)
+                + texts.networks.len() * size_of::<(bool, u8)>()
+                + texts.ranges.as_ref().map_or(0, Ranges::bytes)
+                + parts(&texts.parts)
+        };
+        let numbers = |ranges: &Ranges| size_of::<Ranges>() + ranges.bytes();
         let field = |field: &Field| {
             size_of::<Field>()
-                + (field.prefix_bytes.len() + field.suffix_bytes.len()) * size_of::<u32>()
-                + field.networks.len() * size_of::<(bool, u8)>()
-                + ranges(&field.numbers)
-                + ranges(&field.texts)
-                + field.parts.as_ref().map_or(0, |parts| {
-                    parts.automaton.memory_usage() + parts.targets.len() * size_of::<Target>()
-                })
+                + field.numbers.as_deref().map_or(0, numbers)
+                + field.texts.as_deref().map_or(0, texts)
         };
         let layer =
             |layer: &Layer| size_of::<Layer>() + layer.fields.iter().map(field).sum::<usize>();
@@ -216,63 +252,82 @@ impl Asked<'_> {
     }
 
     #[inline]
+    fn equal(&self, layer: u32, field: &Field, hash: u64, out: &mut Candidates) {
+        if field.equal & class(hash) != 0 {
+            self.by_hash(layer, field.path, Tag::Equal, hash, out);
+        }
+    }
+
+    #[inline]
     fn cell(&self, layer: u32, field: &Field, cell: &Cell, out: &mut Candidates) {
-        let word = match cell.kind {
+        match cell.kind {
             CellKind::Text | CellKind::Unescaped => {
-                return self.text(layer, field, self.tape.text(self.message, cell), out);
+                let text = self.tape.text(self.message, cell);
+                if field.equal != 0 && text.len() <= field.equal_bytes_max as usize {
+                    self.equal(layer, field, hash::text(text), out);
+                }
+                if let Some(texts) = &field.texts {
+                    self.text(layer, field.path, texts, text, out);
+                }
             }
             CellKind::Number => {
-                if field.has_equal {
-                    let hash = number_hash(cell.double());
-                    self.by_hash(layer, field.path, Tag::Equal, hash, out);
+                if field.equal != 0 {
+                    self.equal(layer, field, number_hash(cell.double()), out);
                 }
                 if let Some(ranges) = &field.numbers {
                     ranges.at(cell.double().key(), |rules| out.insert_all(rules));
                 }
-                return;
             }
-            CellKind::Null => None,
-            CellKind::Bool(value) => Some(value),
-            CellKind::Object | CellKind::Array => return,
-        };
-        if field.has_equal {
-            self.by_hash(layer, field.path, Tag::Equal, word_hash(word), out);
+            CellKind::Null if field.equal != 0 => {
+                self.equal(layer, field, word_hash(None), out);
+            }
+            CellKind::Bool(value) if field.equal != 0 => {
+                self.equal(layer, field, word_hash(Some(value)), out);
+            }
+            CellKind::Null | CellKind::Bool(_) | CellKind::Object | CellKind::Array => {}
         }
     }
 
-    fn text(&self, layer: u32, field: &Field, text: &[u8], out: &mut Candidates) {
-        if field.has_equal && text.len() <= field.equal_bytes_max as usize {
-            self.by_hash(layer, field.path, Tag::Equal, hash::text(text), out);
-        }
-        for bytes in &field.prefix_bytes {
-            let Some(beginning) = text.get(..*bytes as usize) else { break };
-            self.by_hash(layer, field.path, Tag::Prefix, hash::text(beginning), out);
-        }
-        for bytes in &field.suffix_bytes {
-            let Some(start) = text.len().checked_sub(*bytes as usize) else { break };
-            self.by_hash(layer, field.path, Tag::Suffix, hash::text(&text[start..]), out);
+    fn text(&self, layer: u32, path: PathIndex, texts: &Texts, text: &[u8], out: &mut Candidates) {
+        if let [first, rest @ ..] = text {
+            if texts.prefixes.classes & end_class(*first, rest.first().copied()) != 0 {
+                for bytes in &texts.prefixes.bytes {
+                    let Some(beginning) = text.get(..*bytes as usize) else { break };
+                    self.by_hash(layer, path, Tag::Prefix, hash::text(beginning), out);
+                }
+            }
+            let (last, rest) = text.split_last().expect("has a first");
+            if texts.suffixes.classes & end_class(*last, rest.last().copied()) != 0 {
+                for bytes in &texts.suffixes.bytes {
+                    let Some(start) = text.len().checked_sub(*bytes as usize) else { break };
+                    self.by_hash(layer, path, Tag::Suffix, hash::text(&text[start..]), out);
+                }
+            }
         }
         // No character takes more than four bytes.
-        if field.has_folded
+        if texts.has_folded
             && text.len() <= 4 * FOLDED_BYTES_MAX
             && let Some(hash) = folded_hash(text)
         {
-            self.by_hash(layer, field.path, Tag::Folded, hash, out);
+            self.by_hash(layer, path, Tag::Folded, hash, out);
         }
-        if !field.networks.is_empty()
+        if !texts.networks.is_empty()
             && let Some((bits, is_v4)) = network::address(text)
         {
-            for (_, prefix) in field.networks.iter().filter(|(v4, _)| *v4 == is_v4) {
+            for (_, prefix) in texts.networks.iter().filter(|(v4, _)| *v4 == is_v4) {
                 let hash = network_hash(bits, *prefix) ^ u64::from(is_v4);
-                self.by_hash(layer, field.path, Tag::Network, hash, out);
+                self.by_hash(layer, path, Tag::Network, hash, out);
             }
         }
-        if let Some(ranges) = &field.texts {
+        if let Some(ranges) = &texts.ranges {
             ranges.at(text_key(text), |rules| out.insert_all(rules));
         }
-        if let Some(parts) = &field.parts {
-            for found in parts.automaton.find_overlapping_iter(text) {
-                self.found(parts.targets[found.pattern().as_usize()], out);
+        if let Some((grams, targets)) = &texts.parts.grams {
+            grams.search(text, |part| self.found(targets[part], out));
+        }
+        if let Some((automaton, targets)) = texts.parts.automaton.as_deref() {
+            for found in automaton.find_overlapping_iter(text) {
+                self.found(targets[found.pattern().as_usize()], out);
             }
         }
     }

@@ -212,7 +212,19 @@ impl Evaluation<'_> {
         holds
     }
 
+    #[inline]
     fn evaluate(&self, atom: &Atom) -> bool {
+        // Mostly there is one value, or none.
+        if atom.quantifier == Quantifier::Any
+            && let Some(cell) = self.tape.only(atom.path)
+            && let Some(seen) = Seen::of(self.tape, self.message, cell)
+        {
+            return atom.operator.holds(&seen, cell.is_element);
+        }
+        self.evaluate_many(atom)
+    }
+
+    fn evaluate_many(&self, atom: &Atom) -> bool {
         let holds = |cell: &Cell| {
             let seen = Seen::of(self.tape, self.message, cell);
             seen.map(|seen| atom.operator.holds(&seen, cell.is_element))

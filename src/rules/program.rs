@@ -5,6 +5,7 @@ use crate::paths::{PathIndex, Paths};
 use crate::rule::{Condition, Predicate, Quantifier};
 use base::FixedState;
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
 /// The most predicates of one group that share a first key: one bit each, see [`Shared`].
@@ -107,6 +108,28 @@ impl Program {
         self.starts.shrink_to_fit();
     }
 
+    /// Of the predicates that stand directly in a rule's outermost group, moves those about `told`
+    /// behind the others: a rule that is looked at was found by them, so they mostly hold.
+    pub(crate) fn look_last_at(&mut self, start: usize, told: &[PathIndex]) {
+        let Step::Group { group: Group::All, end } = self.steps[start] else { return };
+        let mut places = SmallVec::<[usize; 8]>::new();
+        let mut at = start + 1;
+        while at < end as usize {
+            if matches!(self.steps[at], Step::Atom(_)) {
+                places.push(at);
+            }
+            at = self.after(at);
+        }
+        let mut steps: SmallVec<[Step; 8]> = places.iter().map(|at| self.steps[*at]).collect();
+        steps.sort_by_key(|step| match step {
+            Step::Atom(atom) => told.contains(&self.atoms[atom.index()].path),
+            _ => unreachable!("only predicates were taken"),
+        });
+        for (at, step) in places.into_iter().zip(steps) {
+            self.steps[at] = step;
+        }
+    }
+
     /// The step after the one at `at` and all inside it.
     pub(crate) fn after(&self, at: usize) -> usize {
         match self.steps[at] {
@@ -166,7 +189,6 @@ impl Program {
     /// Predicates that share a first key become one step; everything else stands alone. Cheapest
     /// first.
     fn emit_all(&mut self, members: &[Condition]) {
-        let at = self.open(Group::All);
         let mut units: Vec<(u32, Unit<'_>)> = Vec::new();
         for member in members {
             let member_cost = cost(member);
@@ -198,6 +220,8 @@ impl Program {
             }
         }
         units.sort_by_key(|(cost, _)| *cost);
+        // All of one is that one.
+        let at = (units.len() > 1).then(|| self.open(Group::All));
         for (_, unit) in units {
             match unit {
                 Unit::Group(condition) => self.emit(condition),
@@ -207,7 +231,9 @@ impl Program {
                 }
             }
         }
-        self.close(Group::All, at);
+        if let Some(at) = at {
+            self.close(Group::All, at);
+        }
     }
 
     fn emit_predicates(&mut self, predicates: &[&Predicate]) {

@@ -130,6 +130,14 @@ impl Tape {
         (chain.epoch == self.epoch).then_some(chain.first)
     }
 
+    /// The cell of a path that has one and no other.
+    #[inline]
+    pub(crate) fn only(&self, path: PathIndex) -> Option<&Cell> {
+        let chain = &self.chains[path.index()];
+        let is_only = chain.epoch == self.epoch && chain.first == chain.last;
+        is_only.then(|| self.cell(chain.first))
+    }
+
     /// All cells of a path, in the order of the text.
     #[inline]
     pub(crate) fn cells_of(&self, path: PathIndex) -> impl Iterator<Item = &Cell> {
@@ -167,14 +175,17 @@ impl Tape {
             at: 0,
             depth: 0,
             top: NO_FRAME,
-            may_hold_more_than_ascii: false,
+            beyond_ascii: 0,
+            error: None,
         };
         let read = scanner.message();
         // Outside of texts all of JSON is ASCII, and the scanner refuses anything else there.
-        if scanner.may_hold_more_than_ascii || read.is_err() {
+        if scanner.beyond_ascii != 0 || read.is_err() {
             check_utf8(message)?;
         }
-        read?;
+        if read.is_err() {
+            return Err(scanner.error.expect("who refuses says why"));
+        }
         assert!(self.cells.len() <= MESSAGE_BYTES_MAX, "a value has at least one byte");
         Ok(())
     }
@@ -195,8 +206,18 @@ struct Scanner<'s> {
     depth: usize,
     /// The innermost of what is open.
     top: Frame,
-    may_hold_more_than_ascii: bool,
+    /// Not 0 if some text may hold more than ASCII.
+    beyond_ascii: u32,
+    error: Option<BadMessage>,
 }
+
+/// A bit for each byte that is white space.
+const WHITE_SPACE: u64 = 1 << b' ' | 1 << b'\n' | 1 << b'\t' | 1 << b'\r';
+
+/// The message is refused; [`Scanner::error`] says why. An error that is handed from function to
+/// function would cost every one of them room for it.
+#[derive(Clone, Copy, Debug)]
+struct Refused;
 
 /// An offset or an index of a cell: both are below `MESSAGE_BYTES_MAX`.
 #[inline]
@@ -209,51 +230,65 @@ fn narrow(n: usize) -> u32 {
 }
 
 impl Scanner<'_> {
-    fn message(&mut self) -> Result<(), BadMessage> {
+    fn message(&mut self) -> Result<(), Refused> {
         self.skip_white_space();
         match self.peek() {
             Some(b'{') => self.run()?,
-            None => return Err(BadMessage::Empty),
-            Some(b'[') => return Err(BadMessage::NotAnObject { what: "an array" }),
-            Some(b'"') => return Err(BadMessage::NotAnObject { what: "text" }),
-            Some(b'-' | b'0'..=b'9') => return Err(BadMessage::NotAnObject { what: "a number" }),
-            Some(b't' | b'f' | b'n') => return Err(BadMessage::NotAnObject { what: "a word" }),
-            Some(_) => return Err(self.unexpected("`{`")),
+            None => return self.refuse(BadMessage::Empty),
+            Some(b'[') => return self.refuse(BadMessage::NotAnObject { what: "an array" }),
+            Some(b'"') => return self.refuse(BadMessage::NotAnObject { what: "text" }),
+            Some(b'-' | b'0'..=b'9') => {
+                return self.refuse(BadMessage::NotAnObject { what: "a number" });
+            }
+            Some(b't' | b'f' | b'n') => {
+                return self.refuse(BadMessage::NotAnObject { what: "a word" });
+            }
+            Some(_) => return self.unexpected("`{`"),
         }
         self.skip_white_space();
         match self.peek() {
             None => Ok(()),
-            Some(_) => Err(self.unexpected("the end")),
+            Some(_) => self.unexpected("the end"),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    #[inline]
+    #[inline(always)]
     fn skip_white_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
+        // Whatever may come here is above a space, or white space, or wrong.
+        while let Some(byte) = self.peek()
+            && byte <= b' '
+            && WHITE_SPACE >> byte & 1 == 1
+        {
             self.at += 1;
         }
     }
 
     #[cold]
-    fn unexpected(&self, expected: &'static str) -> BadMessage {
+    fn refuse<T>(&mut self, error: BadMessage) -> Result<T, Refused> {
+        self.error = Some(error);
+        Err(Refused)
+    }
+
+    #[cold]
+    fn unexpected<T>(&mut self, expected: &'static str) -> Result<T, Refused> {
         self.unexpected_at(self.at, expected)
     }
 
     #[cold]
-    fn unexpected_at(&self, offset: usize, expected: &'static str) -> BadMessage {
+    fn unexpected_at<T>(&mut self, offset: usize, expected: &'static str) -> Result<T, Refused> {
         // Where it is not UTF-8, that is what is told: see `scan`.
         let rest = std::str::from_utf8(&self.bytes[offset..]).unwrap_or_default();
         let found = rest.chars().next().map_or(Found::End, Found::Character);
-        BadMessage::NotJson { offset, expected, found }
+        self.refuse(BadMessage::NotJson { offset, expected, found })
     }
 
     /// From the first brace to the last.
-    fn run(&mut self) -> Result<(), BadMessage> {
+    fn run(&mut self) -> Result<(), Refused> {
         self.open(PathIndex::ROOT, false, true)?;
         let mut is_first = true;
         loop {
@@ -280,22 +315,17 @@ impl Scanner<'_> {
                             return Ok(());
                         }
                     }
-                    (_, true) => return Err(self.unexpected("`,` or `}`")),
-                    (_, false) => return Err(self.unexpected("`,` or `]`")),
+                    (_, true) => return self.unexpected("`,` or `}`"),
+                    (_, false) => return self.unexpected("`,` or `]`"),
                 }
                 self.skip_white_space();
             }
         }
     }
 
-    fn open(
-        &mut self,
-        path: PathIndex,
-        is_element: bool,
-        is_object: bool,
-    ) -> Result<(), BadMessage> {
+    fn open(&mut self, path: PathIndex, is_element: bool, is_object: bool) -> Result<(), Refused> {
         if self.depth == NESTING_MAX {
-            return Err(BadMessage::TooDeep { offset: self.at });
+            return self.refuse(BadMessage::TooDeep { offset: self.at });
         }
         self.tape.frames[self.depth] = self.top;
         self.depth += 1;
@@ -316,6 +346,7 @@ impl Scanner<'_> {
         self.depth == 0
     }
 
+    #[inline(always)]
     fn push(
         &mut self,
         path: PathIndex,
@@ -326,7 +357,7 @@ impl Scanner<'_> {
         self.push_cell(path, is_element, kind, range, Double { value: 0.0, is_exact: true })
     }
 
-    #[inline]
+    #[inline(always)]
     fn push_cell(
         &mut self,
         path: PathIndex,
@@ -361,14 +392,14 @@ impl Scanner<'_> {
     }
 
     /// A key and its colon; the path of what comes then, if anybody asks for it.
-    #[inline]
-    fn key(&mut self) -> Result<Option<PathIndex>, BadMessage> {
+    #[inline(always)]
+    fn key(&mut self) -> Result<Option<PathIndex>, Refused> {
         if self.peek() != Some(b'"') {
-            return Err(self.unexpected("a key in double quotes"));
+            return self.unexpected("a key in double quotes");
         }
         let start = self.at;
-        let (range, has_escape) = self.string()?;
-        let key = &self.bytes[range];
+        let has_escape = self.string()?;
+        let key = &self.bytes[start + 1..self.at - 1];
         let mut path = None;
         if has_escape {
             path = self.escaped_key(start)?;
@@ -380,7 +411,7 @@ impl Scanner<'_> {
         }
         self.skip_white_space();
         if self.peek() != Some(b':') {
-            return Err(self.unexpected("`:`"));
+            return self.unexpected("`:`");
         }
         self.at += 1;
         self.skip_white_space();
@@ -388,7 +419,7 @@ impl Scanner<'_> {
     }
 
     #[cold]
-    fn escaped_key(&mut self, start: usize) -> Result<Option<PathIndex>, BadMessage> {
+    fn escaped_key(&mut self, start: usize) -> Result<Option<PathIndex>, Refused> {
         let kept = self.tape.unescaped.len();
         string::unescape(&self.bytes[start + 1..self.at - 1], &mut self.tape.unescaped);
         let path = self.paths.child(self.top.path, &self.tape.unescaped[kept..]);
@@ -399,37 +430,38 @@ impl Scanner<'_> {
         Ok(path)
     }
 
-    #[inline]
-    fn refuse_repeated(&self, path: PathIndex, start: usize) -> Result<(), BadMessage> {
+    #[inline(always)]
+    fn refuse_repeated(&mut self, path: PathIndex, start: usize) -> Result<(), Refused> {
         // Cells of that path after the object's own cell can only stand in this object.
         let chain = self.tape.chains[path.index()];
         if chain.epoch == self.tape.epoch && chain.last > self.top.cell {
-            return Err(self.repeated(start));
+            return self.repeated(start);
         }
         Ok(())
     }
 
     #[cold]
-    fn repeated(&self, offset: usize) -> BadMessage {
+    fn repeated<T>(&mut self, offset: usize) -> Result<T, Refused> {
         let mut key = Vec::new();
         string::unescape(&self.bytes[offset + 1..self.at - 1], &mut key);
-        BadMessage::RepeatedKey { offset, key: String::from_utf8_lossy(&key).into_owned() }
+        let key = String::from_utf8_lossy(&key).into_owned();
+        self.refuse(BadMessage::RepeatedKey { offset, key })
     }
 
     /// Steps over a value, or into it: then the answer is true.
-    #[inline]
-    fn value(&mut self, path: Option<PathIndex>) -> Result<bool, BadMessage> {
+    #[inline(always)]
+    fn value(&mut self, path: Option<PathIndex>) -> Result<bool, Refused> {
         let Some(path) = path else { return self.skip_value().map(|()| false) };
         let is_element = !self.top.is_object;
         match self.peek() {
             Some(b'"') => {
-                let (mut range, has_escape) = self.string()?;
+                let start = self.at + 1;
+                let has_escape = self.string()?;
+                let mut range = start..self.at - 1;
                 let mut kind = CellKind::Text;
                 if has_escape {
                     kind = CellKind::Unescaped;
-                    let kept = self.tape.unescaped.len();
-                    string::unescape(&self.bytes[range], &mut self.tape.unescaped);
-                    range = kept..self.tape.unescaped.len();
+                    range = self.unescape(range);
                 }
                 self.push(path, is_element, kind, range);
             }
@@ -437,7 +469,8 @@ impl Scanner<'_> {
             Some(b'[') => return self.open(path, is_element, false).map(|()| true),
             Some(b'-' | b'0'..=b'9') => {
                 let start = self.at;
-                let double = self.number()?.double(&self.bytes[start..self.at]);
+                self.number()?;
+                let double = Double::of(&self.bytes[start..self.at]);
                 self.push_cell(path, is_element, CellKind::Number, start..self.at, double);
             }
             _ => {
@@ -448,13 +481,22 @@ impl Scanner<'_> {
         Ok(false)
     }
 
-    fn word(&mut self) -> Result<CellKind, BadMessage> {
+    /// Where the meaning of a text with escapes stands.
+    #[cold]
+    fn unescape(&mut self, range: Range<usize>) -> Range<usize> {
+        let kept = self.tape.unescaped.len();
+        string::unescape(&self.bytes[range], &mut self.tape.unescaped);
+        kept..self.tape.unescaped.len()
+    }
+
+    #[inline]
+    fn word(&mut self) -> Result<CellKind, Refused> {
         let rest = &self.bytes[self.at..];
         let (width, kind) = match rest {
             [b't', b'r', b'u', b'e', ..] => (4, CellKind::Bool(true)),
             [b'f', b'a', b'l', b's', b'e', ..] => (5, CellKind::Bool(false)),
             [b'n', b'u', b'l', b'l', ..] => (4, CellKind::Null),
-            _ => return Err(self.unexpected("a value")),
+            _ => return self.unexpected("a value"),
         };
         self.at += width;
         Ok(kind)

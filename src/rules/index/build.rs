@@ -1,12 +1,14 @@
 //! Files the rules of a program.
 
+use super::grams::{Frequencies, GRAM_BYTES, Grams};
 use super::ranges::Ranges;
-use super::{Field, Index, Layer, Parts, Posting, Span, Tag, Target};
+use super::{Ends, Field, Index, Layer, Parts, Posting, Span, Tag, Target, Texts, class};
 use crate::access::{COST_ALWAYS, Clause, Clauses, Estimates, Key};
 use crate::hash;
 use crate::paths::PathIndex;
 use crate::program::Program;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,15 +30,27 @@ fn narrow(n: usize) -> u32 {
 }
 
 impl Index {
-    pub(crate) fn of(program: &Program) -> Self {
+    pub(crate) fn of(program: &mut Program) -> Self {
         let estimates = Estimates::of(program);
         let clauses = Clauses::new(program, &estimates);
         let clauses: Vec<Vec<Clause>> =
             program.starts.iter().map(|start| clauses.of(*start as usize)).collect();
-        let mut builder = Builder { clauses: &clauses, index: Self::default() };
+        let mut frequencies = Frequencies::default();
+        for clause in clauses.iter().flatten() {
+            for (_, key) in &clause.keys {
+                if let Key::Part(text) = key {
+                    frequencies.count(text.as_bytes());
+                }
+            }
+        }
+        let told = vec![SmallVec::new(); clauses.len()];
+        let mut builder = Builder { clauses: &clauses, index: Self::default(), frequencies, told };
         let all: Vec<u32> = (0..narrow(program.starts.len())).collect();
         builder.layer(&all, &mut Vec::new());
-        let mut index = builder.index;
+        let Builder { mut index, told, .. } = builder;
+        for (start, told) in program.starts.clone().into_iter().zip(&told) {
+            program.look_last_at(start as usize, told);
+        }
         index.first = vec![0; program.paths.len()];
         for (at, field) in index.layers[0].fields.iter().enumerate() {
             index.first[field.path.index()] = narrow(at + 1);
@@ -50,13 +64,27 @@ struct Builder<'c> {
     /// By rule.
     clauses: &'c [Vec<Clause>],
     index: Index,
+    frequencies: Frequencies,
+    /// By rule: the fields that it is filed under.
+    told: Vec<SmallVec<[PathIndex; 4]>>,
+}
+
+/// What is found by hash.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Hashed {
+    path: PathIndex,
+    tag: Tag,
+    /// The text's length; of a network the prefix and the version.
+    bytes: u32,
+    hash: u64,
+    /// Of a beginning or an end: see [`crate::access::end_class`].
+    ends: u64,
 }
 
 /// The keys of a layer, sorted out.
 #[derive(Default)]
 struct Filed {
-    /// By what is hashed; the number is the text's length or the network's prefix.
-    hashed: Vec<((PathIndex, Tag, u32, u64), u32)>,
+    hashed: Vec<(Hashed, u32)>,
     present: BTreeMap<PathIndex, Vec<u32>>,
     parts: BTreeMap<PathIndex, BTreeMap<Arc<str>, Vec<u32>>>,
     ranges: BTreeMap<(PathIndex, bool), Vec<(u64, u64, u32)>>,
@@ -67,14 +95,15 @@ impl Filed {
     fn file(&mut self, rule: u32, clause: &Clause) {
         for (path, key) in &clause.keys {
             let path = *path;
-            let hashed = match key {
-                Key::Equal { hash, bytes } => (Tag::Equal, *bytes, *hash),
-                Key::Prefix { hash, bytes } => (Tag::Prefix, *bytes, *hash),
-                Key::Suffix { hash, bytes } => (Tag::Suffix, *bytes, *hash),
-                Key::Folded { hash } => (Tag::Folded, 0, *hash),
+            let (tag, bytes, hash, ends) = match key {
+                Key::Equal { hash, bytes } => (Tag::Equal, *bytes, *hash, 0),
+                Key::Prefix { hash, bytes, ends } => (Tag::Prefix, *bytes, *hash, *ends),
+                Key::Suffix { hash, bytes, ends } => (Tag::Suffix, *bytes, *hash, *ends),
+                Key::Folded { hash } => (Tag::Folded, 0, *hash, 0),
                 Key::Network { is_v4, prefix, hash } => {
                     let version = u64::from(*is_v4);
-                    (Tag::Network, u32::from(*prefix) << 1 | u32::from(*is_v4), hash ^ version)
+                    let bytes = u32::from(*prefix) << 1 | u32::from(*is_v4);
+                    (Tag::Network, bytes, hash ^ version, 0)
                 }
                 Key::Present => {
                     self.present.entry(path).or_default().push(rule);
@@ -90,8 +119,7 @@ impl Filed {
                     continue;
                 }
             };
-            let (tag, bytes, hash) = hashed;
-            self.hashed.push(((path, tag, bytes, hash), rule));
+            self.hashed.push((Hashed { path, tag, bytes, hash, ends }, rule));
         }
     }
 }
@@ -100,36 +128,50 @@ impl Filed {
 #[derive(Default)]
 struct Draft {
     present: Option<Target>,
-    has_equal: bool,
-    has_folded: bool,
+    equal: u64,
     equal_bytes_max: u32,
-    prefix_bytes: Vec<u32>,
-    suffix_bytes: Vec<u32>,
+    numbers: Option<Box<Ranges>>,
+    prefixes: DraftEnds,
+    suffixes: DraftEnds,
+    has_folded: bool,
     networks: Vec<(bool, u8)>,
-    numbers: Option<Ranges>,
-    texts: Option<Ranges>,
-    parts: Option<Box<Parts>>,
+    ranges: Option<Ranges>,
+    parts: Option<Parts>,
+}
+
+#[derive(Default)]
+struct DraftEnds {
+    classes: u64,
+    bytes: Vec<u32>,
+}
+
+impl DraftEnds {
+    fn note(&mut self, bytes: u32, class: u64) {
+        self.classes |= class;
+        // The keys come in the order of their lengths.
+        if self.bytes.last() != Some(&bytes) {
+            self.bytes.push(bytes);
+        }
+    }
+
+    fn finish(self) -> Ends {
+        Ends { classes: self.classes, bytes: self.bytes.into() }
+    }
 }
 
 impl Draft {
-    fn note(&mut self, tag: Tag, bytes: u32) {
-        match tag {
+    fn note(&mut self, key: &Hashed) {
+        match key.tag {
             Tag::Equal => {
-                self.has_equal = true;
-                self.equal_bytes_max = self.equal_bytes_max.max(bytes);
+                self.equal |= class(key.hash);
+                self.equal_bytes_max = self.equal_bytes_max.max(key.bytes);
             }
             Tag::Folded => self.has_folded = true,
-            // The keys come in the order of their lengths.
-            Tag::Prefix if self.prefix_bytes.last() != Some(&bytes) => {
-                self.prefix_bytes.push(bytes)
-            }
-            Tag::Suffix if self.suffix_bytes.last() != Some(&bytes) => {
-                self.suffix_bytes.push(bytes)
-            }
-            Tag::Prefix | Tag::Suffix => {}
+            Tag::Prefix => self.prefixes.note(key.bytes, key.ends),
+            Tag::Suffix => self.suffixes.note(key.bytes, key.ends),
             Tag::Network => {
-                let prefix = u8::try_from(bytes >> 1).expect("at most 128");
-                let network = (bytes & 1 == 1, prefix);
+                let prefix = u8::try_from(key.bytes >> 1).expect("at most 128");
+                let network = (key.bytes & 1 == 1, prefix);
                 if self.networks.last() != Some(&network) {
                     self.networks.push(network);
                 }
@@ -138,20 +180,56 @@ impl Draft {
     }
 
     fn finish(self, path: PathIndex) -> Field {
+        let asks_texts = !self.prefixes.bytes.is_empty()
+            || !self.suffixes.bytes.is_empty()
+            || self.has_folded
+            || !self.networks.is_empty()
+            || self.ranges.is_some()
+            || self.parts.is_some();
+        let texts = Texts {
+            prefixes: self.prefixes.finish(),
+            suffixes: self.suffixes.finish(),
+            has_folded: self.has_folded,
+            networks: self.networks.into(),
+            ranges: self.ranges,
+            parts: self.parts.unwrap_or_default(),
+        };
         Field {
             path,
-            present: self.present,
-            has_equal: self.has_equal,
-            has_folded: self.has_folded,
             equal_bytes_max: self.equal_bytes_max,
-            prefix_bytes: self.prefix_bytes.into(),
-            suffix_bytes: self.suffix_bytes.into(),
-            networks: self.networks.into(),
+            equal: self.equal,
+            present: self.present,
             numbers: self.numbers,
-            texts: self.texts,
-            parts: self.parts,
+            texts: asks_texts.then(|| Box::new(texts)),
         }
     }
+}
+
+/// Parts, and what each leads to.
+fn parts(all: &[(&[u8], Target)], frequencies: &Frequencies) -> Parts {
+    let mut parts = Parts::default();
+    let mut left: Vec<(&[u8], Target)> = all.to_vec();
+    let targets = |group: &[(&[u8], Target)]| group.iter().map(|(_, target)| *target).collect();
+    let short: Vec<_> = left.extract_if(.., |(text, _)| text.len() < GRAM_BYTES).collect();
+    if !short.is_empty() {
+        let kind = if short.len() < PARTS_FEW {
+            AhoCorasickKind::DFA
+        } else {
+            AhoCorasickKind::ContiguousNFA
+        };
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .kind(Some(kind))
+            .build(short.iter().map(|(text, _)| text))
+            .expect("a catalogue's texts are below the automaton's bounds");
+        parts.automaton = Some(Box::new((automaton, targets(&short))));
+    }
+    if let Some(shortest) = left.iter().map(|(text, _)| text.len()).min() {
+        let texts: Vec<&[u8]> = left.iter().map(|(text, _)| *text).collect();
+        let grams = Grams::of(&texts, Grams::step_for(shortest), frequencies);
+        parts.grams = Some((grams, targets(&left)));
+    }
+    parts
 }
 
 impl<'c> Builder<'c> {
@@ -166,11 +244,9 @@ impl<'c> Builder<'c> {
         };
         let usable = self.clauses[rule as usize].iter().filter(is_new);
         // Ranges come last: what is found under one is not divided further.
-        let has_other = self.clauses[rule as usize].len() > 1;
         let rank = |clause: &&Clause| {
             let is_range = clause.keys.iter().any(|(_, key)| matches!(key, Key::Range { .. }));
-            let is_split_later = is_range && !is_below && has_other;
-            clause.cost.saturating_mul(if is_split_later { 16 } else { 1 })
+            clause.cost.saturating_mul(if is_range { 16 } else { 1 })
         };
         usable.min_by_key(rank).filter(|clause| !is_below || clause.cost <= COST_MAX)
     }
@@ -188,7 +264,15 @@ impl<'c> Builder<'c> {
         let mut filed = Filed::default();
         for rule in rules {
             match self.best(*rule, used) {
-                Some(clause) => filed.file(*rule, clause),
+                Some(clause) => {
+                    filed.file(*rule, clause);
+                    let told = &mut self.told[*rule as usize];
+                    for (path, _) in &clause.keys {
+                        if !told.contains(path) {
+                            told.push(*path);
+                        }
+                    }
+                }
                 None => filed.always.push(*rule),
             }
         }
@@ -199,22 +283,19 @@ impl<'c> Builder<'c> {
         }
         for ((path, is_text), ranges) in filed.ranges {
             let draft = drafts.entry(path).or_default();
-            let place = if is_text { &mut draft.texts } else { &mut draft.numbers };
-            *place = Some(Ranges::of(&ranges));
-        }
-        for (path, parts) in filed.parts {
-            let targets = parts.values().map(|rules| self.target(rules, path, used)).collect();
-            let kind = if parts.len() < PARTS_FEW {
-                AhoCorasickKind::DFA
+            let ranges = Ranges::of(&ranges);
+            if is_text {
+                draft.ranges = Some(ranges);
             } else {
-                AhoCorasickKind::ContiguousNFA
-            };
-            let automaton = AhoCorasick::builder()
-                .match_kind(MatchKind::Standard)
-                .kind(Some(kind))
-                .build(parts.keys().map(|text| text.as_bytes()))
-                .expect("a catalogue's texts are below the automaton's bounds");
-            drafts.entry(path).or_default().parts = Some(Box::new(Parts { automaton, targets }));
+                draft.numbers = Some(Box::new(ranges));
+            }
+        }
+        for (path, by_text) in filed.parts {
+            let all: Vec<(&[u8], Target)> = by_text
+                .iter()
+                .map(|(text, rules)| (text.as_bytes(), self.target(rules, path, used)))
+                .collect();
+            drafts.entry(path).or_default().parts = Some(parts(&all, &self.frequencies));
         }
         let all = if used.is_empty() { Span::default() } else { self.span(rules) };
         let always = self.span(&filed.always);
@@ -226,7 +307,7 @@ impl<'c> Builder<'c> {
     fn hashed(
         &mut self,
         layer: u32,
-        mut hashed: Vec<((PathIndex, Tag, u32, u64), u32)>,
+        mut hashed: Vec<(Hashed, u32)>,
         used: &mut Vec<PathIndex>,
         drafts: &mut BTreeMap<PathIndex, Draft>,
     ) {
@@ -234,12 +315,12 @@ impl<'c> Builder<'c> {
         hashed.dedup();
         let mut rules = Vec::new();
         for same in hashed.chunk_by(|(left, _), (right, _)| left == right) {
-            let (path, tag, bytes, hash) = same[0].0;
-            drafts.entry(path).or_default().note(tag, bytes);
+            let key = same[0].0;
+            drafts.entry(key.path).or_default().note(&key);
             rules.clear();
             rules.extend(same.iter().map(|(_, rule)| *rule));
-            let target = self.target(&rules, path, used);
-            let hash = hash::join(hash, Layer::seed(layer, path, tag));
+            let target = self.target(&rules, key.path, used);
+            let hash = hash::join(key.hash, Layer::seed(layer, key.path, key.tag));
             self.post(hash, target);
         }
     }

@@ -1,5 +1,6 @@
-//! Ranges against a walk over all of them.
+//! Ranges and parts against a walk over all of them.
 
+use super::grams::{Frequencies, GRAM_BYTES, Grams};
 use super::ranges::Ranges;
 use proptest::prelude::*;
 
@@ -33,5 +34,27 @@ proptest! {
             let expected: Vec<u32> = ranges.iter().filter(holds).map(|(_, _, rule)| *rule).collect();
             prop_assert_eq!(found(&table, key), expected);
         }
+    }
+
+    #[test]
+    fn a_text_finds_the_parts_that_it_has(
+        parts in prop::collection::btree_set("[ab]{4,15}", 1..12),
+        text in "[abc]{0,40}",
+    ) {
+        let all: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+        let mut frequencies = Frequencies::default();
+        all.iter().skip(1).for_each(|part| frequencies.count(part));
+        let shortest = all.iter().map(|part| part.len()).min().unwrap();
+        for step in 1..=Grams::step_for(shortest) {
+            let grams = Grams::of(&all, step, &frequencies);
+            let mut found = Vec::new();
+            grams.search(text.as_bytes(), |part| found.push(part));
+            found.sort_unstable();
+            found.dedup();
+            let has = |(_, part): &(usize, &String)| text.contains(part.as_str());
+            let expected: Vec<usize> = parts.iter().enumerate().filter(has).map(|(at, _)| at).collect();
+            prop_assert_eq!(found, expected);
+        }
+        prop_assert!(shortest >= GRAM_BYTES);
     }
 }

@@ -1,21 +1,21 @@
 //! Values that nobody asks for: checked as strictly as the others, and forgotten.
 
-use super::Scanner;
+use super::{Refused, Scanner};
 use crate::bad_message::BadMessage;
 use base::limits::NESTING_MAX;
 
 impl Scanner<'_> {
     /// Steps over a value.
-    #[inline]
-    pub(super) fn skip_value(&mut self) -> Result<(), BadMessage> {
+    #[inline(always)]
+    pub(super) fn skip_value(&mut self) -> Result<(), Refused> {
         match self.peek() {
             Some(b'{' | b'[') => self.skip_container(),
             _ => self.skip_scalar(),
         }
     }
 
-    #[inline]
-    fn skip_scalar(&mut self) -> Result<(), BadMessage> {
+    #[inline(always)]
+    fn skip_scalar(&mut self) -> Result<(), Refused> {
         match self.peek() {
             Some(b'"') => self.string().map(drop),
             Some(b'-' | b'0'..=b'9') => self.number().map(drop),
@@ -24,7 +24,7 @@ impl Scanner<'_> {
     }
 
     /// Steps over an object or an array and everything inside it.
-    fn skip_container(&mut self) -> Result<(), BadMessage> {
+    fn skip_container(&mut self) -> Result<(), Refused> {
         const { assert!(NESTING_MAX <= 128, "a bit for each") }
         // A bit for each level, the innermost lowest: whether it is an object.
         let mut levels: u128 = 0;
@@ -32,7 +32,7 @@ impl Scanner<'_> {
         loop {
             // Something opens here.
             if depth == NESTING_MAX {
-                return Err(BadMessage::TooDeep { offset: self.at });
+                return self.refuse(BadMessage::TooDeep { offset: self.at });
             }
             depth += 1;
             let mut is_object = self.peek() == Some(b'{');
@@ -70,23 +70,23 @@ impl Scanner<'_> {
                             is_object = levels & 1 == 1;
                             self.skip_white_space();
                         }
-                        (_, true) => return Err(self.unexpected("`,` or `}`")),
-                        (_, false) => return Err(self.unexpected("`,` or `]`")),
+                        (_, true) => return self.unexpected("`,` or `}`"),
+                        (_, false) => return self.unexpected("`,` or `]`"),
                     }
                 }
             }
         }
     }
 
-    #[inline]
-    fn skip_key(&mut self) -> Result<(), BadMessage> {
+    #[inline(always)]
+    fn skip_key(&mut self) -> Result<(), Refused> {
         if self.peek() != Some(b'"') {
-            return Err(self.unexpected("a key in double quotes"));
+            return self.unexpected("a key in double quotes");
         }
         self.string()?;
         self.skip_white_space();
         if self.peek() != Some(b':') {
-            return Err(self.unexpected("`:`"));
+            return self.unexpected("`:`");
         }
         self.at += 1;
         self.skip_white_space();

@@ -1,15 +1,14 @@
 //! Texts inside a message: where they end, and what their escapes mean.
 
-use super::Scanner;
+use super::{Refused, Scanner};
 use crate::bad_message::BadMessage;
-use std::ops::Range;
 use wide::u8x16;
 
 /// How many bytes are looked at at once.
 const LANES: usize = 16;
 
 /// A bit for each byte that is a quote, a backslash or below a space; and for each beyond ASCII.
-#[inline]
+#[inline(always)]
 fn look(chunk: [u8; LANES]) -> (u32, u32) {
     let chunk = u8x16::new(chunk);
     let quote = chunk.simd_eq(u8x16::splat(b'"'));
@@ -19,18 +18,35 @@ fn look(chunk: [u8; LANES]) -> (u32, u32) {
 }
 
 impl Scanner<'_> {
-    /// Steps over the text that opens here; what lies between its quotes, and whether there is an
-    /// escape in it.
-    #[inline]
-    pub(super) fn string(&mut self) -> Result<(Range<usize>, bool), BadMessage> {
+    /// Steps over the text that opens here; whether there is an escape in it.
+    #[inline(always)]
+    pub(super) fn string(&mut self) -> Result<bool, Refused> {
         self.at += 1;
-        let start = self.at;
+        // Most texts are shorter than a chunk and plain: for them this is all.
+        if let Some(chunk) = self.bytes.get(self.at..self.at + LANES) {
+            let (special, beyond) = look(chunk.try_into().expect("as many bytes"));
+            // Perhaps of a byte behind the quote: then what is checked needs no check.
+            self.beyond_ascii |= beyond;
+            if special != 0 {
+                self.at += special.trailing_zeros() as usize;
+                if self.peek() == Some(b'"') {
+                    self.at += 1;
+                    return Ok(false);
+                }
+            } else {
+                self.at += LANES;
+            }
+        }
+        self.rest_of_string()
+    }
+
+    #[inline(never)]
+    fn rest_of_string(&mut self) -> Result<bool, Refused> {
         let mut has_escape = false;
         loop {
             while let Some(chunk) = self.bytes.get(self.at..self.at + LANES) {
                 let (special, beyond) = look(chunk.try_into().expect("as many bytes"));
-                // Perhaps of a byte behind the quote: then what is checked needs no check.
-                self.may_hold_more_than_ascii |= beyond != 0;
+                self.beyond_ascii |= beyond;
                 if special != 0 {
                     self.at += special.trailing_zeros() as usize;
                     break;
@@ -40,24 +56,23 @@ impl Scanner<'_> {
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok((start..self.at - 1, has_escape));
+                    return Ok(has_escape);
                 }
                 Some(b'\\') => {
                     has_escape = true;
                     self.escape()?;
                 }
-                Some(0..b' ') => return Err(self.unexpected("text without control characters")),
+                Some(0..b' ') => return self.unexpected("text without control characters"),
                 Some(byte) => {
-                    self.may_hold_more_than_ascii |= !byte.is_ascii();
+                    self.beyond_ascii |= u32::from(!byte.is_ascii());
                     self.at += 1;
                 }
-                None => return Err(self.unexpected("the closing quote")),
+                None => return self.unexpected("the closing quote"),
             }
         }
     }
 
-    #[cold]
-    fn escape(&mut self) -> Result<(), BadMessage> {
+    fn escape(&mut self) -> Result<(), Refused> {
         let start = self.at;
         match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
@@ -68,28 +83,30 @@ impl Scanner<'_> {
                         let is_pair = self.bytes[self.at..].starts_with(b"\\u")
                             && (0xdc00..0xe000).contains(&self.unit()?);
                         if !is_pair {
-                            return Err(BadMessage::LoneSurrogate { offset: start });
+                            return self.refuse(BadMessage::LoneSurrogate { offset: start });
                         }
                     }
-                    0xdc00..0xe000 => return Err(BadMessage::LoneSurrogate { offset: start }),
+                    0xdc00..0xe000 => {
+                        return self.refuse(BadMessage::LoneSurrogate { offset: start });
+                    }
                     _ => {}
                 }
             }
             _ => {
                 self.at += 1;
-                return Err(self.unexpected("one of `\"\\/bfnrtu` after a backslash"));
+                return self.unexpected("one of `\"\\/bfnrtu` after a backslash");
             }
         }
         Ok(())
     }
 
     /// The four hex digits after `\u`.
-    fn unit(&mut self) -> Result<u16, BadMessage> {
+    fn unit(&mut self) -> Result<u16, Refused> {
         self.at += 2;
         let mut unit = 0;
         for _ in 0..4 {
             let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
-            let Some(digit) = digit else { return Err(self.unexpected("a hex digit")) };
+            let Some(digit) = digit else { return self.unexpected("a hex digit") };
             unit = unit << 4 | u16::try_from(digit).expect("below 16");
             self.at += 1;
         }
