@@ -53,3 +53,11 @@ pub use rule::{Action, Condition, Predicate, Rule, RuleTest};
 mod guide {
     mod tests;
 }
+
+#[cfg(test)]
+mod oracle {
+    mod naive;
+    mod random;
+    mod tests;
+    mod tree;
+}
