@@ -286,16 +286,13 @@ pub(crate) fn mixed(count: usize) -> Workload {
             }
         }
         for group in 10..30 {
-            if prng.chance(1, 4) {
+            if prng.chance(1, 6) {
                 write!(out, "\"group_{group:02}\":{{").expect("a String takes all");
-                for field in 0..10 {
+                for field in 0..7 {
                     let comma = if field > 0 { "," } else { "" };
                     let value = text(&mut prng);
                     write!(out, "{comma}\"field_{:03}\":\"{value}\"", group * 10 + field)
                         .expect("a String takes all");
-                    if field == 6 {
-                        break;
-                    }
                 }
                 out.push_str("},");
             }

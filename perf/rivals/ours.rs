@@ -1,7 +1,7 @@
 //! Our matcher.
 
-use crate::workloads::Workload;
 use crate::Engine;
+use crate::workloads::Workload;
 use anyhow::Result;
 use rules::{Catalogue, Matcher, Matches};
 use std::time::Duration;

@@ -41,6 +41,22 @@ pub(crate) enum Key {
     Range { is_text: bool, low: u64, high: u64 },
 }
 
+impl Key {
+    /// What is looked up, for people.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Present => "that it is there",
+            Self::Equal { .. } => "a value",
+            Self::Prefix { .. } => "a beginning",
+            Self::Suffix { .. } => "an end",
+            Self::Folded { .. } => "a text without case",
+            Self::Network { .. } => "a network",
+            Self::Part(_) => "a part",
+            Self::Range { .. } => "a range",
+        }
+    }
+}
+
 /// A key and the field that it is about.
 pub(crate) type FieldKey = (PathIndex, Key);
 

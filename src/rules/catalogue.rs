@@ -10,7 +10,9 @@
 //! - Whether a catalogue was compiled at once or came by changes and merges makes no difference to
 //!   what matches, nor to its order.
 
+use crate::access::{Clauses, Estimates};
 use crate::index::Index;
+use crate::index::build::best;
 use crate::paths::Paths;
 use crate::program::Program;
 use crate::rule::Rule;
@@ -219,6 +221,28 @@ impl Catalogue {
         let base = self.base.index.always().iter().filter(|at| !self.is_dead(**at));
         let delta = self.delta.iter().flat_map(|delta| delta.index.always());
         base.map(|at| Self::index_in_base(*at)).chain(delta.map(|at| Self::index_in_delta(*at)))
+    }
+
+    /// How a rule is found: the fields, and what is looked up of them; empty if it is looked at for
+    /// every message. Takes time in the number of all rules: for people.
+    pub fn found_by(&self, index: RuleIndex) -> Vec<String> {
+        let compiled = match &self.delta {
+            Some(delta) if index.0 & IN_DELTA != 0 => delta,
+            _ => &self.base,
+        };
+        let program = &compiled.program;
+        let estimates = Estimates::of(program);
+        let start = program.starts[(index.0 & !IN_DELTA) as usize] as usize;
+        let clauses = Clauses::new(program, &estimates).of(start);
+        let best = best(&clauses, &[]);
+        let mut told = Vec::new();
+        for (path, key) in best.iter().flat_map(|clause| &clause.keys) {
+            let text = format!("{}: {}", program.paths.name(*path), key.name());
+            if !told.contains(&text) {
+                told.push(text);
+            }
+        }
+        told
     }
 
     /// What the compiled tables take, without the rules themselves. Unit: bytes, about.

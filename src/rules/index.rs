@@ -23,7 +23,7 @@ use grams::Grams;
 use hashbrown::HashTable;
 use ranges::Ranges;
 
-mod build;
+pub(crate) mod build;
 pub(crate) mod candidates;
 mod grams;
 mod ranges;

@@ -23,6 +23,7 @@
 mod access;
 mod bad_message;
 mod catalogue;
+mod explain;
 mod hash;
 mod index;
 mod lint;
@@ -42,6 +43,7 @@ mod value;
 
 pub use bad_message::{BadMessage, Found};
 pub use catalogue::{Catalogue, Matches, RuleIndex};
+pub use explain::{Explained, Explanation, explain};
 pub use lint::lint;
 pub use matcher::Matcher;
 pub use operator::OPERATORS;

@@ -69,6 +69,18 @@ impl Network {
     }
 }
 
+impl std::fmt::Display for Network {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let address = if self.is_v4 {
+            let bits = u32::try_from(self.bits >> 96).expect("32 bits are left");
+            IpAddr::V4(bits.into())
+        } else {
+            IpAddr::V6(self.bits.into())
+        };
+        write!(out, "{address}/{}", self.prefix)
+    }
+}
+
 /// The bits of the address that a text is, and whether it is version 4.
 pub(crate) fn address(text: &[u8]) -> Option<(u128, bool)> {
     /// `0000:0000:0000:0000:0000:ffff:255.255.255.255`: nothing longer is an address.

@@ -116,6 +116,30 @@ impl Operator {
         }
     }
 
+    /// Its name in rule files.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Equals(_) => "equals",
+            Self::NotEquals(_) => "not_equals",
+            Self::Greater(_) => "greater_than",
+            Self::GreaterOrEqual(_) => "greater_or_equal",
+            Self::Less(_) => "less_than",
+            Self::LessOrEqual(_) => "less_or_equal",
+            Self::InRange { .. } => "in_range",
+            Self::In(_) => "in",
+            Self::NotIn(_) => "not_in",
+            Self::Contains(_) => "contains",
+            Self::StartsWith(_) => "starts_with",
+            Self::EndsWith(_) => "ends_with",
+            Self::Wildcard(_) => "wildcard",
+            Self::Regex(_) => "regex",
+            Self::Exists => "exists",
+            Self::NotExists => "not_exists",
+            Self::Cidr(_) => "cidr",
+            Self::EqualsIgnoreCase(_) => "equals_ignore_case",
+        }
+    }
+
     /// What it costs, roughly: the cheaper of two conditions is looked at first.
     pub(crate) fn cost(&self) -> u32 {
         match self {

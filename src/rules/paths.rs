@@ -87,6 +87,21 @@ impl Paths {
         at
     }
 
+    /// The node of a path, if it is there.
+    pub(crate) fn find(&self, path: &FieldPath) -> Option<PathIndex> {
+        path.keys().try_fold(PathIndex::ROOT, |at, key| self.child(at, key.as_bytes()))
+    }
+
+    /// The path of a node, as people write it.
+    pub(crate) fn name(&self, path: PathIndex) -> String {
+        let key = |path: &PathIndex| {
+            let node = &self.nodes[path.index()];
+            let key = &self.keys[node.start as usize..node.end as usize];
+            key.replace('\\', "\\\\").replace('.', "\\.")
+        };
+        self.lineage(path).iter().map(key).collect::<Vec<_>>().join(".")
+    }
+
     fn insert(&mut self, parent: PathIndex, key: &str) -> PathIndex {
         let child = PathIndex(narrow(self.nodes.len()));
         let hash = hash(parent, key.as_bytes());

@@ -232,23 +232,27 @@ fn parts(all: &[(&[u8], Target)], frequencies: &Frequencies) -> Parts {
     parts
 }
 
+/// The best of a rule's clauses that tells something new where all of `used` is known.
+pub(crate) fn best<'c>(clauses: &'c [Clause], used: &[PathIndex]) -> Option<&'c Clause> {
+    let is_below = !used.is_empty();
+    let is_new = |clause: &&Clause| {
+        clause.keys.iter().all(|(path, key)| {
+            let is_plain = !matches!(key, Key::Present | Key::Part(_));
+            !is_below || (is_plain && !used.contains(path))
+        })
+    };
+    // Ranges come last: what is found under one is not divided further.
+    let rank = |clause: &&Clause| {
+        let is_range = clause.keys.iter().any(|(_, key)| matches!(key, Key::Range { .. }));
+        clause.cost.saturating_mul(if is_range { 16 } else { 1 })
+    };
+    let best = clauses.iter().filter(is_new).min_by_key(rank);
+    best.filter(|clause| !is_below || clause.cost <= COST_MAX)
+}
+
 impl<'c> Builder<'c> {
-    /// The best clause of a rule that tells something new where all of `used` is known.
     fn best(&self, rule: u32, used: &[PathIndex]) -> Option<&'c Clause> {
-        let is_below = !used.is_empty();
-        let is_new = |clause: &&Clause| {
-            clause.keys.iter().all(|(path, key)| {
-                let is_plain = !matches!(key, Key::Present | Key::Part(_));
-                !is_below || (is_plain && !used.contains(path))
-            })
-        };
-        let usable = self.clauses[rule as usize].iter().filter(is_new);
-        // Ranges come last: what is found under one is not divided further.
-        let rank = |clause: &&Clause| {
-            let is_range = clause.keys.iter().any(|(_, key)| matches!(key, Key::Range { .. }));
-            clause.cost.saturating_mul(if is_range { 16 } else { 1 })
-        };
-        usable.min_by_key(rank).filter(|clause| !is_below || clause.cost <= COST_MAX)
+        best(&self.clauses[rule as usize], used)
     }
 
     fn span(&mut self, rules: &[u32]) -> Span {

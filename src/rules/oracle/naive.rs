@@ -164,13 +164,37 @@ fn open_array(predicate: &Predicate, message: &Tree, choices: &Choices) -> Optio
 
 fn holds_chosen(predicate: &Predicate, message: &Tree, choices: &Choices) -> bool {
     let mut reached = Vec::new();
-    reach(message, &predicate.keys, "", choices, false, &mut reached);
+    // `contains` asks about the array at the end as a whole, whatever was chosen of it.
+    let end = (predicate.operator == "contains").then(Choices::new);
+    reach_end(message, &predicate.keys, "", choices, end.as_ref(), &mut reached);
     match &*predicate.operator {
         "exists" => !reached.is_empty(),
         "not_exists" => reached.is_empty(),
         _ => reached.iter().any(|(value, is_element)| {
             value.elements().is_none() && operator_holds(predicate, value, *is_element)
         }),
+    }
+}
+
+/// [`reach`], with other choices once all keys are gone.
+fn reach_end<'m>(
+    message: &'m Tree,
+    keys: &[String],
+    place: &str,
+    choices: &Choices,
+    end: Option<&Choices>,
+    reached: &mut Vec<(&'m Tree, bool)>,
+) {
+    let Some((last, keys)) = keys.split_last() else { panic!("a path has a key") };
+    let Some(end) = end else {
+        let keys: Vec<String> = keys.iter().chain([last]).cloned().collect();
+        return reach(message, &keys, place, choices, false, reached);
+    };
+    // Only in an object a key can follow.
+    let mut objects = Vec::new();
+    reach(message, keys, place, choices, false, &mut objects);
+    for object in objects.iter().filter_map(|(object, _)| object.get(last)) {
+        reach(object, &[], "", end, false, reached);
     }
 }
 
