@@ -171,16 +171,14 @@ impl Tape {
         let mut scanner = Scanner {
             tape: self,
             paths,
-            bytes: message,
-            at: 0,
             depth: 0,
             top: NO_FRAME,
-            beyond_ascii: 0,
+            is_beyond_ascii: false,
             error: None,
         };
-        let read = scanner.message();
+        let read = scanner.message(message);
         // Outside of texts all of JSON is ASCII, and the scanner refuses anything else there.
-        if scanner.beyond_ascii != 0 || read.is_err() {
+        if scanner.is_beyond_ascii || read.is_err() {
             check_utf8(message)?;
         }
         if read.is_err() {
@@ -198,16 +196,16 @@ fn check_utf8(message: &[u8]) -> Result<(), BadMessage> {
     }
 }
 
+/// What is known besides the place in the text. That one goes from function to function by value,
+/// with the text: what is behind a reference would be stored and loaded again for every token.
 struct Scanner<'s> {
     tape: &'s mut Tape,
     paths: &'s Paths,
-    bytes: &'s [u8],
-    at: usize,
     depth: usize,
     /// The innermost of what is open.
     top: Frame,
-    /// Not 0 if some text may hold more than ASCII.
-    beyond_ascii: u32,
+    /// Whether some text may hold more than ASCII.
+    is_beyond_ascii: bool,
     error: Option<BadMessage>,
 }
 
@@ -229,43 +227,43 @@ fn narrow(n: usize) -> u32 {
     }
 }
 
+#[inline(always)]
+fn peek(bytes: &[u8], at: usize) -> Option<u8> {
+    bytes.get(at).copied()
+}
+
+/// Where white space that begins here ends.
+#[inline(always)]
+fn skip_white_space(bytes: &[u8], mut at: usize) -> usize {
+    // Whatever may come here is above a space, or white space, or wrong.
+    while let Some(byte) = peek(bytes, at)
+        && byte <= b' '
+        && WHITE_SPACE >> byte & 1 == 1
+    {
+        at += 1;
+    }
+    at
+}
+
 impl Scanner<'_> {
-    fn message(&mut self) -> Result<(), Refused> {
-        self.skip_white_space();
-        match self.peek() {
-            Some(b'{') => self.run()?,
+    fn message(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        let start = skip_white_space(bytes, 0);
+        let not_an_object = match peek(bytes, start) {
+            Some(b'{') => {
+                let end = skip_white_space(bytes, self.run(bytes, start)?);
+                if end < bytes.len() {
+                    return self.unexpected(bytes, end, "the end");
+                }
+                return Ok(());
+            }
             None => return self.refuse(BadMessage::Empty),
-            Some(b'[') => return self.refuse(BadMessage::NotAnObject { what: "an array" }),
-            Some(b'"') => return self.refuse(BadMessage::NotAnObject { what: "text" }),
-            Some(b'-' | b'0'..=b'9') => {
-                return self.refuse(BadMessage::NotAnObject { what: "a number" });
-            }
-            Some(b't' | b'f' | b'n') => {
-                return self.refuse(BadMessage::NotAnObject { what: "a word" });
-            }
-            Some(_) => return self.unexpected("`{`"),
-        }
-        self.skip_white_space();
-        match self.peek() {
-            None => Ok(()),
-            Some(_) => self.unexpected("the end"),
-        }
-    }
-
-    #[inline(always)]
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    #[inline(always)]
-    fn skip_white_space(&mut self) {
-        // Whatever may come here is above a space, or white space, or wrong.
-        while let Some(byte) = self.peek()
-            && byte <= b' '
-            && WHITE_SPACE >> byte & 1 == 1
-        {
-            self.at += 1;
-        }
+            Some(b'[') => "an array",
+            Some(b'"') => "text",
+            Some(b'-' | b'0'..=b'9') => "a number",
+            Some(b't' | b'f' | b'n') => "a word",
+            Some(_) => return self.unexpected(bytes, start, "`{`"),
+        };
+        self.refuse(BadMessage::NotAnObject { what: not_an_object })
     }
 
     #[cold]
@@ -275,71 +273,79 @@ impl Scanner<'_> {
     }
 
     #[cold]
-    fn unexpected<T>(&mut self, expected: &'static str) -> Result<T, Refused> {
-        self.unexpected_at(self.at, expected)
-    }
-
-    #[cold]
-    fn unexpected_at<T>(&mut self, offset: usize, expected: &'static str) -> Result<T, Refused> {
+    fn unexpected<T>(
+        &mut self,
+        bytes: &[u8],
+        offset: usize,
+        expected: &'static str,
+    ) -> Result<T, Refused> {
         // Where it is not UTF-8, that is what is told: see `scan`.
-        let rest = std::str::from_utf8(&self.bytes[offset..]).unwrap_or_default();
+        let rest = std::str::from_utf8(&bytes[offset..]).unwrap_or_default();
         let found = rest.chars().next().map_or(Found::End, Found::Character);
         self.refuse(BadMessage::NotJson { offset, expected, found })
     }
 
-    /// From the first brace to the last.
-    fn run(&mut self) -> Result<(), Refused> {
-        self.open(PathIndex::ROOT, false, true)?;
+    /// From the first brace to the last; where it ends.
+    fn run(&mut self, bytes: &[u8], start: usize) -> Result<usize, Refused> {
+        let mut at = self.open(start, PathIndex::ROOT, false, true)?;
         let mut is_first = true;
         loop {
             // A value, or the end of something that has just been opened.
-            self.skip_white_space();
+            at = skip_white_space(bytes, at);
             let close = if self.top.is_object { b'}' } else { b']' };
-            if !(std::mem::take(&mut is_first) && self.peek() == Some(close)) {
-                let path = if self.top.is_object { self.key()? } else { Some(self.top.path) };
-                if self.value(path)? {
-                    is_first = true;
+            if !(std::mem::take(&mut is_first) && peek(bytes, at) == Some(close)) {
+                let mut path = Some(self.top.path);
+                if self.top.is_object {
+                    (at, path) = self.key(bytes, at)?;
+                }
+                (at, is_first) = self.value(bytes, at, path)?;
+                if is_first {
                     continue;
                 }
-                self.skip_white_space();
+                at = skip_white_space(bytes, at);
             }
             // What follows a value.
             loop {
-                match (self.peek(), self.top.is_object) {
+                match (peek(bytes, at), self.top.is_object) {
                     (Some(b','), _) => {
-                        self.at += 1;
+                        at += 1;
                         break;
                     }
                     (Some(b'}'), true) | (Some(b']'), false) => {
+                        at += 1;
                         if self.close() {
-                            return Ok(());
+                            return Ok(at);
                         }
                     }
-                    (_, true) => return self.unexpected("`,` or `}`"),
-                    (_, false) => return self.unexpected("`,` or `]`"),
+                    (_, true) => return self.unexpected(bytes, at, "`,` or `}`"),
+                    (_, false) => return self.unexpected(bytes, at, "`,` or `]`"),
                 }
-                self.skip_white_space();
+                at = skip_white_space(bytes, at);
             }
         }
     }
 
-    fn open(&mut self, path: PathIndex, is_element: bool, is_object: bool) -> Result<(), Refused> {
+    fn open(
+        &mut self,
+        at: usize,
+        path: PathIndex,
+        is_element: bool,
+        is_object: bool,
+    ) -> Result<usize, Refused> {
         if self.depth == NESTING_MAX {
-            return self.refuse(BadMessage::TooDeep { offset: self.at });
+            return self.refuse(BadMessage::TooDeep { offset: at });
         }
         self.tape.frames[self.depth] = self.top;
         self.depth += 1;
-        self.at += 1;
         let kind = if is_object { CellKind::Object } else { CellKind::Array };
         self.tape.has_array |= !is_object;
         let cell = self.push(path, is_element, kind, 0..0);
         self.top = Frame { is_object, cell, path, classes: self.paths.classes(path) };
-        Ok(())
+        Ok(at + 1)
     }
 
     /// Whether nothing is open any more.
     fn close(&mut self) -> bool {
-        self.at += 1;
         self.depth -= 1;
         self.tape.cells[self.top.cell as usize].end = narrow(self.tape.cells.len());
         self.top = self.tape.frames[self.depth];
@@ -393,113 +399,117 @@ impl Scanner<'_> {
 
     /// A key and its colon; the path of what comes then, if anybody asks for it.
     #[inline(always)]
-    fn key(&mut self) -> Result<Option<PathIndex>, Refused> {
-        if self.peek() != Some(b'"') {
-            return self.unexpected("a key in double quotes");
+    fn key(&mut self, bytes: &[u8], start: usize) -> Result<(usize, Option<PathIndex>), Refused> {
+        if peek(bytes, start) != Some(b'"') {
+            return self.unexpected(bytes, start, "a key in double quotes");
         }
-        let start = self.at;
-        let has_escape = self.string()?;
-        let key = &self.bytes[start + 1..self.at - 1];
+        let (mut at, has_escape) = self.string(bytes, start)?;
+        let key = &bytes[start + 1..at - 1];
         let mut path = None;
         if has_escape {
-            path = self.escaped_key(start)?;
+            path = self.escaped_key(start, key)?;
         } else if Paths::may_have(self.top.classes, key) {
             path = self.paths.child(self.top.path, key);
             if let Some(path) = path {
-                self.refuse_repeated(path, start)?;
+                self.refuse_repeated(path, start, key)?;
             }
         }
-        self.skip_white_space();
-        if self.peek() != Some(b':') {
-            return self.unexpected("`:`");
+        at = skip_white_space(bytes, at);
+        if peek(bytes, at) != Some(b':') {
+            return self.unexpected(bytes, at, "`:`");
         }
-        self.at += 1;
-        self.skip_white_space();
-        Ok(path)
+        Ok((skip_white_space(bytes, at + 1), path))
     }
 
     #[cold]
-    fn escaped_key(&mut self, start: usize) -> Result<Option<PathIndex>, Refused> {
+    fn escaped_key(&mut self, start: usize, key: &[u8]) -> Result<Option<PathIndex>, Refused> {
         let kept = self.tape.unescaped.len();
-        string::unescape(&self.bytes[start + 1..self.at - 1], &mut self.tape.unescaped);
+        string::unescape(key, &mut self.tape.unescaped);
         let path = self.paths.child(self.top.path, &self.tape.unescaped[kept..]);
         self.tape.unescaped.truncate(kept);
         if let Some(path) = path {
-            self.refuse_repeated(path, start)?;
+            self.refuse_repeated(path, start, key)?;
         }
         Ok(path)
     }
 
     #[inline(always)]
-    fn refuse_repeated(&mut self, path: PathIndex, start: usize) -> Result<(), Refused> {
+    fn refuse_repeated(
+        &mut self,
+        path: PathIndex,
+        start: usize,
+        key: &[u8],
+    ) -> Result<(), Refused> {
         // Cells of that path after the object's own cell can only stand in this object.
         let chain = self.tape.chains[path.index()];
         if chain.epoch == self.tape.epoch && chain.last > self.top.cell {
-            return self.repeated(start);
+            return self.repeated(start, key);
         }
         Ok(())
     }
 
     #[cold]
-    fn repeated<T>(&mut self, offset: usize) -> Result<T, Refused> {
+    fn repeated<T>(&mut self, offset: usize, written: &[u8]) -> Result<T, Refused> {
         let mut key = Vec::new();
-        string::unescape(&self.bytes[offset + 1..self.at - 1], &mut key);
+        string::unescape(written, &mut key);
         let key = String::from_utf8_lossy(&key).into_owned();
         self.refuse(BadMessage::RepeatedKey { offset, key })
     }
 
     /// Steps over a value, or into it: then the answer is true.
     #[inline(always)]
-    fn value(&mut self, path: Option<PathIndex>) -> Result<bool, Refused> {
-        let Some(path) = path else { return self.skip_value().map(|()| false) };
+    fn value(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        path: Option<PathIndex>,
+    ) -> Result<(usize, bool), Refused> {
+        let Some(path) = path else { return Ok((self.skip_value(bytes, start)?, false)) };
         let is_element = !self.top.is_object;
-        match self.peek() {
+        let at = match peek(bytes, start) {
             Some(b'"') => {
-                let start = self.at + 1;
-                let has_escape = self.string()?;
-                let mut range = start..self.at - 1;
-                let mut kind = CellKind::Text;
+                let (at, has_escape) = self.string(bytes, start)?;
+                let (mut kind, mut range) = (CellKind::Text, start + 1..at - 1);
                 if has_escape {
                     kind = CellKind::Unescaped;
-                    range = self.unescape(range);
+                    range = self.unescape(&bytes[range]);
                 }
                 self.push(path, is_element, kind, range);
+                at
             }
-            Some(b'{') => return self.open(path, is_element, true).map(|()| true),
-            Some(b'[') => return self.open(path, is_element, false).map(|()| true),
+            Some(b'{') => return Ok((self.open(start, path, is_element, true)?, true)),
+            Some(b'[') => return Ok((self.open(start, path, is_element, false)?, true)),
             Some(b'-' | b'0'..=b'9') => {
-                let start = self.at;
-                self.number()?;
-                let double = Double::of(&self.bytes[start..self.at]);
-                self.push_cell(path, is_element, CellKind::Number, start..self.at, double);
+                let at = self.number(bytes, start)?;
+                let double = Double::of(&bytes[start..at]);
+                self.push_cell(path, is_element, CellKind::Number, start..at, double);
+                at
             }
             _ => {
-                let kind = self.word()?;
+                let (at, kind) = self.word(bytes, start)?;
                 self.push(path, is_element, kind, 0..0);
+                at
             }
-        }
-        Ok(false)
+        };
+        Ok((at, false))
     }
 
     /// Where the meaning of a text with escapes stands.
     #[cold]
-    fn unescape(&mut self, range: Range<usize>) -> Range<usize> {
+    fn unescape(&mut self, text: &[u8]) -> Range<usize> {
         let kept = self.tape.unescaped.len();
-        string::unescape(&self.bytes[range], &mut self.tape.unescaped);
+        string::unescape(text, &mut self.tape.unescaped);
         kept..self.tape.unescaped.len()
     }
 
-    #[inline]
-    fn word(&mut self) -> Result<CellKind, Refused> {
-        let rest = &self.bytes[self.at..];
-        let (width, kind) = match rest {
-            [b't', b'r', b'u', b'e', ..] => (4, CellKind::Bool(true)),
-            [b'f', b'a', b'l', b's', b'e', ..] => (5, CellKind::Bool(false)),
-            [b'n', b'u', b'l', b'l', ..] => (4, CellKind::Null),
-            _ => return self.unexpected("a value"),
-        };
-        self.at += width;
-        Ok(kind)
+    #[inline(always)]
+    fn word(&mut self, bytes: &[u8], at: usize) -> Result<(usize, CellKind), Refused> {
+        match bytes.get(at..).unwrap_or_default() {
+            [b't', b'r', b'u', b'e', ..] => Ok((at + 4, CellKind::Bool(true))),
+            [b'f', b'a', b'l', b's', b'e', ..] => Ok((at + 5, CellKind::Bool(false))),
+            [b'n', b'u', b'l', b'l', ..] => Ok((at + 4, CellKind::Null)),
+            _ => self.unexpected(bytes, at, "a value"),
+        }
     }
 }
 

@@ -80,7 +80,10 @@ impl Predicate {
         // A dot that is not escaped separates keys; the tests use no other escape.
         let field = text("field").unwrap().replace("\\.", "\u{1}");
         let operator = text("op").unwrap();
-        let value = condition.get("value").cloned().unwrap_or(Tree::Null);
+        let mut value = condition.get("value").cloned().unwrap_or(Tree::Null);
+        if operator.contains("than") || operator.contains("or_equal") || operator == "in_range" {
+            value = unquoted(&value);
+        }
         let pattern =
             (operator == "regex").then(|| regex::Regex::new(value.text().unwrap()).unwrap());
         Self {
@@ -227,7 +230,7 @@ fn reach<'m>(
 fn operator_holds(predicate: &Predicate, seen: &Tree, is_element: bool) -> bool {
     let value = &predicate.value;
     let list = || value.elements().unwrap();
-    let order = |bound: &Tree| compare(seen, &unquoted(bound));
+    let order = |bound: &Tree| compare(seen, bound);
     let texts = || Some((seen.text()?, value.text()?));
     match &*predicate.operator {
         "equals" => equal(seen, value),
@@ -276,15 +279,17 @@ fn operator_holds(predicate: &Predicate, seen: &Tree, is_element: bool) -> bool 
 
 /// A quoted number as the bound of an order is a number.
 fn unquoted(bound: &Tree) -> Tree {
-    match bound.text() {
-        Some(text)
-            if regex::Regex::new(r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$")
-                .unwrap()
-                .is_match(text) =>
-        {
-            Tree::Number(text.to_owned())
+    let is_number = |text: &str| {
+        let number = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$";
+        regex::Regex::new(number).unwrap().is_match(text)
+    };
+    match bound {
+        Tree::Text(text) if is_number(text) => Tree::Number(text.clone()),
+        Tree::Array(ends) => Tree::Array(ends.iter().map(unquoted).collect()),
+        Tree::Object(ends) => {
+            Tree::Object(ends.iter().map(|(key, end)| (key.clone(), unquoted(end))).collect())
         }
-        _ => bound.clone(),
+        other => other.clone(),
     }
 }
 

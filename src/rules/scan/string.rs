@@ -1,6 +1,6 @@
 //! Texts inside a message: where they end, and what their escapes mean.
 
-use super::{Refused, Scanner};
+use super::{Refused, Scanner, peek};
 use crate::bad_message::BadMessage;
 use wide::u8x16;
 
@@ -18,99 +18,94 @@ fn look(chunk: [u8; LANES]) -> (u32, u32) {
 }
 
 impl Scanner<'_> {
-    /// Steps over the text that opens here; whether there is an escape in it.
+    /// Steps over the text that opens here; where it ends, and whether there is an escape in it.
     #[inline(always)]
-    pub(super) fn string(&mut self) -> Result<bool, Refused> {
-        self.at += 1;
+    pub(super) fn string(&mut self, bytes: &[u8], start: usize) -> Result<(usize, bool), Refused> {
+        let mut at = start + 1;
         // Most texts are shorter than a chunk and plain: for them this is all.
-        if let Some(chunk) = self.bytes.get(self.at..self.at + LANES) {
+        if let Some(chunk) = bytes.get(at..at + LANES) {
             let (special, beyond) = look(chunk.try_into().expect("as many bytes"));
-            // Perhaps of a byte behind the quote: then what is checked needs no check.
-            self.beyond_ascii |= beyond;
-            if special != 0 {
-                self.at += special.trailing_zeros() as usize;
-                if self.peek() == Some(b'"') {
-                    self.at += 1;
-                    return Ok(false);
-                }
+            if beyond != 0 {
+                // Perhaps of a byte behind the quote: then what is checked needs no check.
+                self.is_beyond_ascii = true;
+            }
+            if special == 0 {
+                at += LANES;
             } else {
-                self.at += LANES;
+                at += special.trailing_zeros() as usize;
+                if peek(bytes, at) == Some(b'"') {
+                    return Ok((at + 1, false));
+                }
             }
         }
-        self.rest_of_string()
+        self.rest_of_string(bytes, at)
     }
 
     #[inline(never)]
-    fn rest_of_string(&mut self) -> Result<bool, Refused> {
+    fn rest_of_string(&mut self, bytes: &[u8], mut at: usize) -> Result<(usize, bool), Refused> {
         let mut has_escape = false;
         loop {
-            while let Some(chunk) = self.bytes.get(self.at..self.at + LANES) {
+            while let Some(chunk) = bytes.get(at..at + LANES) {
                 let (special, beyond) = look(chunk.try_into().expect("as many bytes"));
-                self.beyond_ascii |= beyond;
+                self.is_beyond_ascii |= beyond != 0;
                 if special != 0 {
-                    self.at += special.trailing_zeros() as usize;
+                    at += special.trailing_zeros() as usize;
                     break;
                 }
-                self.at += LANES;
+                at += LANES;
             }
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(has_escape);
-                }
+            match peek(bytes, at) {
+                Some(b'"') => return Ok((at + 1, has_escape)),
                 Some(b'\\') => {
                     has_escape = true;
-                    self.escape()?;
+                    at = self.escape(bytes, at)?;
                 }
-                Some(0..b' ') => return self.unexpected("text without control characters"),
+                Some(0..b' ') => {
+                    return self.unexpected(bytes, at, "text without control characters");
+                }
                 Some(byte) => {
-                    self.beyond_ascii |= u32::from(!byte.is_ascii());
-                    self.at += 1;
+                    self.is_beyond_ascii |= !byte.is_ascii();
+                    at += 1;
                 }
-                None => return self.unexpected("the closing quote"),
+                None => return self.unexpected(bytes, at, "the closing quote"),
             }
         }
     }
 
-    fn escape(&mut self) -> Result<(), Refused> {
-        let start = self.at;
-        match self.bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+    /// Steps over the escape that begins here.
+    fn escape(&mut self, bytes: &[u8], start: usize) -> Result<usize, Refused> {
+        match peek(bytes, start + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(start + 2),
             Some(b'u') => {
-                let first = self.unit()?;
-                match first {
-                    0xd800..0xdc00 => {
-                        let is_pair = self.bytes[self.at..].starts_with(b"\\u")
-                            && (0xdc00..0xe000).contains(&self.unit()?);
-                        if !is_pair {
-                            return self.refuse(BadMessage::LoneSurrogate { offset: start });
-                        }
+                let (mut at, first) = self.unit(bytes, start)?;
+                let is_whole = match first {
+                    0xd800..0xdc00 if bytes[at..].starts_with(b"\\u") => {
+                        let (after, second) = self.unit(bytes, at)?;
+                        at = after;
+                        (0xdc00..0xe000).contains(&second)
                     }
-                    0xdc00..0xe000 => {
-                        return self.refuse(BadMessage::LoneSurrogate { offset: start });
-                    }
-                    _ => {}
+                    0xd800..0xe000 => false,
+                    _ => true,
+                };
+                if is_whole {
+                    Ok(at)
+                } else {
+                    self.refuse(BadMessage::LoneSurrogate { offset: start })
                 }
             }
-            _ => {
-                self.at += 1;
-                return self.unexpected("one of `\"\\/bfnrtu` after a backslash");
-            }
+            _ => self.unexpected(bytes, start + 1, "one of `\"\\/bfnrtu` after a backslash"),
         }
-        Ok(())
     }
 
-    /// The four hex digits after `\u`.
-    fn unit(&mut self) -> Result<u16, Refused> {
-        self.at += 2;
+    /// The four hex digits after `\u`, and where they end.
+    fn unit(&mut self, bytes: &[u8], start: usize) -> Result<(usize, u16), Refused> {
         let mut unit = 0;
-        for _ in 0..4 {
-            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
-            let Some(digit) = digit else { return self.unexpected("a hex digit") };
+        for at in start + 2..start + 6 {
+            let digit = peek(bytes, at).and_then(|byte| char::from(byte).to_digit(16));
+            let Some(digit) = digit else { return self.unexpected(bytes, at, "a hex digit") };
             unit = unit << 4 | u16::try_from(digit).expect("below 16");
-            self.at += 1;
         }
-        Ok(unit)
+        Ok((start + 6, unit))
     }
 }
 
