@@ -1,47 +1,55 @@
-//! Matching one message, from raw bytes, strict: 256 bytes against 0, 100 and 10,000 rules that it
-//! does not match. Beside it, in the same run, serde_json's reading of the same bytes.
+//! Matching one message, from raw bytes, strict, over the workloads of `benches/workloads/rules.rs`.
+//! Beside it, in the same run, serde_json's reading of the same bytes; and what compiling costs.
+//!
+//! The table against other matchers, and instructions per event, come from `perf/rivals`.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use std::fmt::Write;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
+use workloads::Workload;
 
-const MESSAGE: &[u8] = br#"{"event_type":"payment_received","amount":15000,"currency":"EUR","country":"DE","user":{"id":"user_12345","name":"Ada Lovelace","tags":["vip","eu","2024"]},"device":"iPhone 15","ip":"203.0.113.7","session":"5f1c9a7e-31d0-4a53-9c1b-7a3b9b0f7c55","ok":true}"#;
-
-fn catalogue(count: usize) -> rules::Catalogue {
-    let mut text = String::from("rules:\n");
-    for n in 0..count {
-        writeln!(
-            text,
-            "  - {{ id: r{n}, version: 1, conditions: [{{ field: event_type, op: equals, value: never_{n} }}, {{ field: amount, op: in_range, value: [{n}, {}] }}, {{ field: country, op: in, value: [DE, FR, IT] }}], actions: [{{ workflow: w }}] }}",
-            n + 500
-        )
-        .expect("writing to a string");
-    }
-    if count == 0 {
-        text = "rules: []".into();
-    }
-    let parsed = rules::parse(document::Source { name: "bench", text: &text });
-    rules::Catalogue::compile(parsed.expect("the bench's rules are right"))
-}
+#[path = "workloads/rules.rs"]
+mod workloads;
 
 fn matching(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("match");
     group.throughput(Throughput::Elements(1));
-    for count in [0, 100, 10_000] {
-        let catalogue = catalogue(count);
+    let mut all: Vec<Workload> = [0, 10, 1_000, 10_000].map(workloads::payments).into();
+    all.push(workloads::exact(10_000));
+    all.extend(workloads::parcels());
+    all.push(workloads::mixed(3_000));
+    for workload in &all {
+        let catalogue = rules::Catalogue::compile(workload.rules());
         let (mut matcher, mut woken) = (rules::Matcher::new(), rules::Matches::new());
-        group.bench_function(format!("{count} rules"), |bencher| {
+        let mut messages = workload.messages.iter().cycle();
+        group.bench_function(&workload.name, |bencher| {
             bencher.iter(|| {
-                matcher.matches(&catalogue, black_box(MESSAGE), &mut woken).expect("a message");
+                let message = messages.next().expect("there is always another");
+                let read = matcher.matches(&catalogue, black_box(message.as_bytes()), &mut woken);
+                read.expect("the workload's messages are JSON");
                 woken.len()
             });
         });
     }
-    group.bench_function("serde_json value alone", |bencher| {
-        bencher.iter(|| serde_json::from_slice::<serde_json::Value>(black_box(MESSAGE)).is_ok());
+    group.bench_function("serde_json value of a payment alone", |bencher| {
+        let message = &all[0].messages[0];
+        bencher.iter(|| serde_json::from_str::<serde_json::Value>(black_box(message)).is_ok());
     });
     group.finish();
 }
 
-criterion_group!(benches, matching);
+fn changing(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("change");
+    let rules = workloads::payments(10_000).rules();
+    group.sample_size(10);
+    group.bench_function("10,000 rules compiled", |bencher| {
+        bencher.iter_batched(|| rules.clone(), rules::Catalogue::compile, BatchSize::LargeInput);
+    });
+    let catalogue = rules::Catalogue::compile(rules.clone());
+    group.bench_function("one of 10,000 rules changed", |bencher| {
+        bencher.iter(|| catalogue.with_change(black_box(&rules[5_000..5_001]), &[]));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, matching, changing);
 criterion_main!(benches);

@@ -22,7 +22,8 @@ impl Workload {
         let mut rules = Vec::with_capacity(self.conditions.len());
         for (part, conditions) in self.conditions.chunks(10_000).enumerate() {
             let rule = |(at, when): (usize, &Value)| json!({"id": format!("r{part}-{at}"), "conditions": when, "actions": [{"workflow": "w"}]});
-            let file = Value::from_iter(conditions.iter().enumerate().map(rule)).to_string();
+            let file: Value = conditions.iter().enumerate().map(rule).collect();
+            let file = file.to_string();
             let source = document::Source { name: "workload.json", text: &file };
             rules.extend(rules::parse(source).expect("the workload's rules are right"));
         }
@@ -72,11 +73,11 @@ fn payment_messages() -> Vec<String> {
         let cents = prng.below(100);
         let kind = prng.below(TYPES);
         let country = pick(&mut prng, &COUNTRIES);
-        let (event, payer, payee) =
-            (prng.below(1 << 40), prng.below(1_000_000), prng.below(1_000_000));
+        let event = prng.below(1 << 40);
+        let (user, shop) = (prng.below(1_000_000), prng.below(1_000_000));
         let verified = prng.chance(1, 2);
         format!(
-            r#"{{"event_id":"evt_{event:016x}","event_type":"payment_{kind}","occurred_at":"2026-11-20T12:34:56.789Z","amount":{amount}.{cents:02},"currency":"EUR","country":"{country}","payer":{{"id":"user_{payer:06}","name":"Ada Lovelace","email":"ada.lovelace@example.com","verified":{verified},"since":2014}},"payee":{{"id":"shop_{payee:06}","name":"Analytical Engines Ltd","category":5732}},"device":{{"type":"phone","os":"iOS 19.1","ip":"203.0.113.77"}},"reference":"order 2026-0117/4711","attempt":1,"risk":0.125,"test":false}}"#
+            r#"{{"event_id":"evt_{event:016x}","event_type":"payment_{kind}","occurred_at":"2026-11-20T12:34:56.789Z","amount":{amount}.{cents:02},"currency":"EUR","country":"{country}","payer":{{"id":"user_{user:06}","name":"Ada Lovelace","email":"ada.lovelace@example.com","verified":{verified},"since":2014}},"payee":{{"id":"shop_{shop:06}","name":"Analytical Engines Ltd","category":5732}},"device":{{"type":"phone","os":"iOS 19.1","ip":"203.0.113.77"}},"reference":"order 2026-0117/4711","attempt":1,"risk":0.125,"test":false}}"#
         )
     };
     (0..1_000).map(|_| message()).collect()

@@ -22,7 +22,8 @@ impl Ours {
         let rules = workload.rules();
         let start = clock();
         let catalogue = Catalogue::compile(rules);
-        let facts = Facts { compile: clock() - start, table_bytes: catalogue.table_bytes() };
+        let facts =
+            Facts { compile: clock().saturating_sub(start), table_bytes: catalogue.table_bytes() };
         (Self { catalogue, matcher: Matcher::new(), matches: Matches::new() }, facts)
     }
 }

@@ -203,8 +203,10 @@ fn keys_of(atom: &Atom) -> Option<SmallVec<[Key; 1]>> {
     let one = |key: Key| Some(SmallVec::from_iter([key]));
     match &atom.operator {
         Operator::NotExists => None,
-        Operator::Exists | Operator::NotEquals(_) | Operator::NotIn(_) => one(Key::Present),
-        Operator::Equals(value) => one(equal(value)),
+        Operator::Exists
+        | Operator::NotEquals(_)
+        | Operator::NotIn(_)
+        | Operator::EqualsIgnoreCase(Folded::Unicode(_)) => one(Key::Present),
         Operator::In(values) => Some(values.iter().map(equal).collect()),
         Operator::Greater(bound) | Operator::GreaterOrEqual(bound) => one(range(Some(bound), None)),
         Operator::Less(bound) | Operator::LessOrEqual(bound) => one(range(None, Some(bound))),
@@ -214,7 +216,7 @@ fn keys_of(atom: &Atom) -> Option<SmallVec<[Key; 1]>> {
         }
         // An element that is equal is a text that has the part.
         Operator::Contains(Value::Text(text)) => one(part(text)),
-        Operator::Contains(value) => one(equal(value)),
+        Operator::Equals(value) | Operator::Contains(value) => one(equal(value)),
         Operator::StartsWith(text) => one(prefix(text)),
         Operator::EndsWith(text) => one(suffix(text)),
         Operator::Wildcard(wildcard) => one(wildcard_key(wildcard)),
@@ -229,7 +231,6 @@ fn keys_of(atom: &Atom) -> Option<SmallVec<[Key; 1]>> {
         Operator::EqualsIgnoreCase(Folded::Ascii(text)) => {
             one(folded_hash(text.as_bytes()).map_or(Key::Present, |hash| Key::Folded { hash }))
         }
-        Operator::EqualsIgnoreCase(Folded::Unicode(_)) => one(Key::Present),
     }
 }
 
@@ -408,7 +409,7 @@ impl<'p> Clauses<'p> {
                 self.members(at, end).for_each(|member| self.holds(member, out));
             }
             Step::Group { group: Group::Any, end } => {
-                out.extend(self.either(self.members(at, end), |member, out| {
+                out.extend(Self::either(self.members(at, end), |member, out| {
                     self.holds(member, out);
                 }));
             }
@@ -430,7 +431,7 @@ impl<'p> Clauses<'p> {
             // That they do not hold together says nothing of any of them.
             Step::Shared(_) => {}
             Step::Group { group: Group::All, end } => {
-                out.extend(self.either(self.members(at, end), |member, out| {
+                out.extend(Self::either(self.members(at, end), |member, out| {
                     self.fails(member, out);
                 }));
             }
@@ -438,7 +439,7 @@ impl<'p> Clauses<'p> {
                 self.members(at, end).for_each(|member| self.fails(member, out));
             }
             Step::Group { group: Group::None, end } => {
-                out.extend(self.either(self.members(at, end), |member, out| {
+                out.extend(Self::either(self.members(at, end), |member, out| {
                     self.holds(member, out);
                 }));
             }
@@ -448,7 +449,6 @@ impl<'p> Clauses<'p> {
     /// One of the members is necessary: the best clause of each, all in one. `None` if one of them
     /// has none.
     fn either(
-        &self,
         members: impl Iterator<Item = usize>,
         follows: impl Fn(usize, &mut Vec<Clause>),
     ) -> Option<Clause> {

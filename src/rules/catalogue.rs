@@ -113,7 +113,7 @@ impl Catalogue {
     /// of `removed` are gone. A disabled rule is gone, too. Takes time in the number of rules that
     /// have changed since the last merge, not in that of all.
     #[must_use]
-    pub fn with_change(&self, put: Vec<Rule>, removed: &[&str]) -> Self {
+    pub fn with_change(&self, put: &[Rule], removed: &[&str]) -> Self {
         let mut changed: Vec<&str> = put.iter().map(|rule| &*rule.id).collect();
         changed.extend(removed);
         let (mut dead, mut dead_count) = (self.dead.clone(), self.dead_count);

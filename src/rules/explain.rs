@@ -8,6 +8,7 @@ use crate::catalogue::{Catalogue, Matches, RuleIndex};
 use crate::matcher::Matcher;
 use crate::operator::{End, Operator};
 use crate::paths::Paths;
+use crate::pattern::Folded;
 use crate::rule::{Condition, Predicate, Quantifier, Rule};
 use crate::scan::{CellKind, Tape};
 use crate::value::{Bound, Value};
@@ -175,14 +176,17 @@ fn operand(operator: &Operator) -> String {
             let ends = [end(low, ">=", ">"), end(high, "<=", "<")];
             ends.into_iter().flatten().collect::<Vec<_>>().join(" and ")
         }
-        Operator::StartsWith(text) | Operator::EndsWith(text) => format!("{text:?}"),
-        Operator::Wildcard(_) => String::new(),
-        Operator::Regex(pattern) => format!("{:?}", pattern.as_str()),
+        Operator::StartsWith(text)
+        | Operator::EndsWith(text)
+        | Operator::EqualsIgnoreCase(Folded::Ascii(text)) => format!("{text:?}"),
+        Operator::Wildcard(wildcard) => format!("{:?}", wildcard.to_string()),
+        Operator::Regex(pattern) | Operator::EqualsIgnoreCase(Folded::Unicode(pattern)) => {
+            format!("{:?}", pattern.as_str())
+        }
         Operator::Cidr(networks) => {
             let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
             networks.join(", ")
         }
-        Operator::EqualsIgnoreCase(_) => String::new(),
     }
 }
 

@@ -58,8 +58,8 @@ mod guide {
 
 #[cfg(test)]
 mod oracle {
-    mod naive;
+    pub(crate) mod naive;
     mod random;
     mod tests;
-    mod tree;
+    pub(crate) mod tree;
 }

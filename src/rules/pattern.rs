@@ -151,6 +151,24 @@ impl Wildcard {
     }
 }
 
+/// As it could have been written; one with single characters as an expression.
+impl std::fmt::Display for Wildcard {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(text) => out.write_str(text),
+            Self::Prefix(text) => write!(out, "{text}*"),
+            Self::Suffix(text) => write!(out, "*{text}"),
+            Self::Part(text) => write!(out, "*{text}*"),
+            Self::Pieces { first, middle, last } => {
+                write!(out, "{first}*")?;
+                middle.iter().try_for_each(|part| write!(out, "{part}*"))?;
+                out.write_str(last)
+            }
+            Self::Any { pattern, .. } => out.write_str(pattern.as_str()),
+        }
+    }
+}
+
 fn pieces(text: &str) -> Result<Vec<Piece>, WildcardError> {
     let mut pieces = Vec::new();
     let mut characters = text.chars();

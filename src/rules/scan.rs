@@ -12,6 +12,12 @@
 //! - Cells stand in the order of the text; a cell's `end` is the first cell after everything
 //!   inside it.
 
+#![allow(
+    clippy::inline_always,
+    reason = "the loop over tokens is one function: what it calls would otherwise take its place in the \
+              text through memory"
+)]
+
 use crate::bad_message::{BadMessage, Found};
 use crate::number::Double;
 use crate::paths::{PathIndex, Paths};

@@ -29,7 +29,7 @@ fn a_changed_catalogue_matches_as_one_that_was_compiled_at_once() {
         let id = format!("r{}", prng.below(200));
         if prng.chance(1, 4) {
             rules.remove(&id);
-            changed = changed.with_change(Vec::new(), &[&id]);
+            changed = changed.with_change(&[], &[&id]);
         } else {
             let field = format!("f{}", prng.below(6));
             let priority = prng.below(3);
@@ -40,7 +40,7 @@ fn a_changed_catalogue_matches_as_one_that_was_compiled_at_once() {
             };
             let rule = rule(&id, &field, prng.below(3), &more);
             rules.insert(id, rule.clone());
-            changed = changed.with_change(vec![rule], &[]);
+            changed = changed.with_change(&[rule], &[]);
         }
         if changed.needs_merge() {
             changed = changed.merge();
@@ -68,7 +68,7 @@ fn a_changed_catalogue_matches_as_one_that_was_compiled_at_once() {
 fn a_change_replaces_adds_and_removes_and_leaves_the_old_catalogue_as_it_was() {
     let old = Catalogue::compile(vec![rule("a", "x", 1, ""), rule("b", "x", 1, "")]);
     let replaced = rule("a", "x", 2, "");
-    let new = old.with_change(vec![replaced, rule("c", "x", 1, "priority: 1,")], &["b", "unknown"]);
+    let new = old.with_change(&[replaced, rule("c", "x", 1, "priority: 1,")], &["b", "unknown"]);
     let mut matcher = Matcher::new();
     assert_eq!(matched(&old, &mut matcher, "{\"x\":1}"), ["a", "b"]);
     assert_eq!(matched(&new, &mut matcher, "{\"x\":1}"), ["c"]);
@@ -76,10 +76,10 @@ fn a_change_replaces_adds_and_removes_and_leaves_the_old_catalogue_as_it_was() {
     assert_eq!((old.len(), new.len()), (2, 2));
     assert!(new.find("b").is_none() && old.find("b").is_some());
     assert_eq!(new.rule(new.find("a").unwrap()).id, "a");
-    let off = new.with_change(vec![rule("a", "x", 2, "enabled: false,")], &["c"]);
+    let off = new.with_change(&[rule("a", "x", 2, "enabled: false,")], &["c"]);
     assert!(off.is_empty() && off.find("a").is_none());
     // Of two rules with one id the last counts.
-    let twice = old.with_change(vec![rule("a", "x", 3, ""), rule("a", "x", 4, "")], &[]);
+    let twice = old.with_change(&[rule("a", "x", 3, ""), rule("a", "x", 4, "")], &[]);
     assert_eq!(matched(&twice, &mut matcher, "{\"x\":3}"), [""; 0]);
     assert_eq!(matched(&twice, &mut matcher, "{\"x\":4}"), ["a"]);
 }
@@ -90,10 +90,10 @@ fn a_merge_is_due_after_many_changes_and_not_after_few() {
     let base = Catalogue::compile(all);
     let mut changed = base.clone();
     for n in 0..u64::try_from(DELTA_RULES_MAX).unwrap() {
-        changed = changed.with_change(vec![rule(&format!("r{n}"), "y", n, "")], &[]);
+        changed = changed.with_change(&[rule(&format!("r{n}"), "y", n, "")], &[]);
     }
     assert!(!changed.needs_merge());
-    changed = changed.with_change(vec![rule("more", "y", 0, "")], &[]);
+    changed = changed.with_change(&[rule("more", "y", 0, "")], &[]);
     assert!(changed.needs_merge());
     assert_eq!(changed.merge().len(), 1_001);
 }

@@ -81,13 +81,17 @@ struct Hashed {
     ends: u64,
 }
 
+/// The lowest and the highest key, and the rule.
+type Ranged = (u64, u64, u32);
+
 /// The keys of a layer, sorted out.
 #[derive(Default)]
 struct Filed {
     hashed: Vec<(Hashed, u32)>,
     present: BTreeMap<PathIndex, Vec<u32>>,
     parts: BTreeMap<PathIndex, BTreeMap<Arc<str>, Vec<u32>>>,
-    ranges: BTreeMap<(PathIndex, bool), Vec<(u64, u64, u32)>>,
+    /// Whether they are of texts; low, high and rule.
+    ranges: BTreeMap<(PathIndex, bool), Vec<Ranged>>,
     always: Vec<u32>,
 }
 

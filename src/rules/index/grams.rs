@@ -138,7 +138,7 @@ impl Grams {
         found: &mut impl FnMut(usize),
     ) {
         let last_slot = self.slots.len() - 1;
-        let mut slot = hash / 64 & last_slot;
+        let mut slot = (hash / 64) & last_slot;
         while self.slots[slot].part != 0 {
             let Slot { gram: own, offset, part } = self.slots[slot];
             if own == gram {

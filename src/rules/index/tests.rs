@@ -41,7 +41,7 @@ proptest! {
         parts in prop::collection::btree_set("[ab]{4,15}", 1..12),
         text in "[abc]{0,40}",
     ) {
-        let all: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+        let all: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
         let mut frequencies = Frequencies::default();
         all.iter().skip(1).for_each(|part| frequencies.count(part));
         let shortest = all.iter().map(|part| part.len()).min().unwrap();

@@ -1,15 +1,12 @@
-//! What matches: tables for every operator and for arrays, and a naive evaluator as the judge of
-//! everything that can be composed of them.
+//! What matches: tables for every operator and for arrays. What can be composed of them is held
+//! against a judge in `crate::oracle`.
 
 use super::Matcher;
+use crate::oracle::naive::Condition;
+use crate::oracle::tree::Tree;
 use crate::{BadMessage, Catalogue, Matches, Rule, parse};
-use base::Prng;
 use document::Source;
-use proptest::prelude::*;
-use serde_json::{Value, json};
 use std::fmt::Write as _;
-
-mod naive;
 
 fn rules(text: &str) -> Vec<Rule> {
     parse(Source { name: "rules", text }).unwrap_or_else(|faults| panic!("{faults}\n{text}"))
@@ -245,9 +242,8 @@ fn conditions_of_one_group_hold_for_the_same_element() {
     ];
     for (conditions, message, expected) in rows {
         assert_eq!(fires(&conditions, message), expected, "{conditions}\n{message}");
-        let as_json: Value =
-            serde_json::from_str(&document_json(&conditions)).expect("canonical JSON");
-        let naive = naive::holds(&as_json, &serde_json::from_str(message).unwrap());
+        let judge = Condition::of(&Tree::parse(&document_json(&conditions)));
+        let naive = judge.holds(&Tree::parse(message));
         assert_eq!(naive, expected, "the judge: {conditions}\n{message}");
     }
 }
@@ -352,204 +348,4 @@ fn rules_are_filed_under_what_they_need() {
     let always: Vec<&str> =
         catalogue.always_checked().map(|index| catalogue.rule(index).id.as_str()).collect();
     assert_eq!(always, ["absent", "either", "negated"]);
-}
-
-// ---- the judge ------------------------------------------------------------------------------
-
-fn number() -> impl Strategy<Value = Value> {
-    prop_oneof![
-        4 => (-3_i64..4).prop_map(Value::from),
-        2 => (-3_i32..4).prop_map(|n| json!(f64::from(n) + 0.5)),
-        1 => prop::sample::select(vec![
-            json!(9_007_199_254_740_992_i64),
-            json!(9_007_199_254_740_993_i64),
-            json!(i64::MAX),
-            json!(i64::MIN),
-            json!(u64::MAX),
-            json!(1e15),
-        ]),
-    ]
-}
-
-fn text() -> impl Strategy<Value = String> {
-    prop_oneof![
-        4 => "[abAé]{0,3}",
-        1 => prop::sample::select(
-            ["10.0.0.1", "10.1.2.3", "192.168.7.7", "2001:db8::1", "::1", "1", "é\n\"", "😀", "longer than eight"]
-                .map(str::to_owned)
-                .to_vec()
-        ),
-    ]
-}
-
-fn scalar() -> impl Strategy<Value = Value> {
-    prop_oneof![
-        3 => number(),
-        3 => text().prop_map(Value::from),
-        1 => any::<bool>().prop_map(Value::from),
-        1 => Just(Value::Null),
-    ]
-}
-
-fn key() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["a", "b", "c", "a.b", "é"]).prop_map(str::to_owned)
-}
-
-fn message() -> impl Strategy<Value = Value> {
-    let value = scalar().prop_recursive(4, 24, 4, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map(key(), inner, 0..4)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
-        ]
-    });
-    prop::collection::btree_map(key(), value, 0..5)
-        .prop_map(|map| Value::Object(map.into_iter().collect()))
-}
-
-fn operation() -> impl Strategy<Value = (&'static str, Option<Value>)> {
-    let of = |names: &'static [&'static str]| prop::sample::select(names.to_vec());
-    let pattern =
-        prop::sample::select(vec!["a*", "*a", "*a*", "a?*", "?", "*", "a*b", "\\*a", "é*"]);
-    let expression = prop::sample::select(vec!["a", "^a", "b$", "^[ab]+$", "^$", "é", "(?i)A"]);
-    let network = prop::sample::select(vec!["10.0.0.0/8", "10.1.0.0/16", "::/0", "2001:db8::/32"]);
-    prop_oneof![
-        6 => (of(&["equals", "not_equals"]), scalar()).prop_map(|(op, v)| (op, Some(v))),
-        3 => (of(&["greater_than", "greater_or_equal", "less_than", "less_or_equal"]), number())
-            .prop_map(|(op, v)| (op, Some(v))),
-        1 => (of(&["greater_than", "less_or_equal"]), "[abAé]{0,2}")
-            .prop_map(|(op, v)| (op, Some(v.into()))),
-        3 => (of(&["in", "not_in"]), prop::collection::vec(scalar(), 0..4))
-            .prop_map(|(op, v)| (op, Some(v.into()))),
-        2 => (-3_i64..3, 1_i64..3, any::<bool>()).prop_map(|(low, width, open)| {
-            let high = low + width;
-            ("in_range", Some(if open { json!({"gt": low, "lt": high}) } else { json!([low, high]) }))
-        }),
-        2 => scalar().prop_map(|v| ("contains", Some(v))),
-        2 => (of(&["starts_with", "ends_with", "equals_ignore_case", "contains"]), text())
-            .prop_map(|(op, v)| (op, Some(v.into()))),
-        1 => pattern.prop_map(|v| ("wildcard", Some(v.into()))),
-        1 => expression.prop_map(|v| ("regex", Some(v.into()))),
-        1 => network.prop_map(|v| ("cidr", Some(v.into()))),
-        3 => of(&["exists", "not_exists"]).prop_map(|op| (op, None)),
-    ]
-}
-
-fn condition() -> impl Strategy<Value = Value> {
-    let field = prop::sample::select(vec![
-        "a", "b", "c", "a.a", "a.b", "a.c", "b.a", "b.c", "a.b.c", "a.b.a", r"a\.b", "é", r"a.a\.b",
-    ]);
-    let quantifier = prop::sample::select(vec!["", "", "", "", "any", "all", "none"]);
-    let predicate =
-        (field, operation(), quantifier).prop_map(|(field, (op, value), quantifier)| {
-            let mut condition = json!({"field": field, "op": op});
-            if let Some(value) = value {
-                condition["value"] = value;
-                if !quantifier.is_empty() {
-                    condition["quantifier"] = quantifier.into();
-                }
-            }
-            condition
-        });
-    predicate.prop_recursive(3, 16, 4, |inner| {
-        (
-            prop::sample::select(vec!["all", "all", "any", "none"]),
-            prop::collection::vec(inner, 1..5),
-        )
-            .prop_map(|(group, members)| json!({ group: members }))
-    })
-}
-
-fn pick<'a>(prng: &mut Prng, from: &[&'a str]) -> &'a str {
-    let index = prng.below(from.len() as u64);
-    from[usize::try_from(index).unwrap()]
-}
-
-/// Writes JSON as no library would: with white space, escapes where none are needed, and numbers
-/// in other spellings.
-fn spell(value: &Value, prng: &mut Prng, out: &mut String) {
-    let space = |prng: &mut Prng| pick(prng, &[" ", "", "", "\n\t", ""]);
-    out.push_str(space(prng));
-    match value {
-        Value::String(text) => spell_text(text, prng, out),
-        Value::Array(elements) => {
-            out.push('[');
-            for (index, element) in elements.iter().enumerate() {
-                out.push_str(if index > 0 { "," } else { "" });
-                spell(element, prng, out);
-            }
-            out.push_str(space(prng));
-            out.push(']');
-        }
-        Value::Object(entries) => {
-            out.push('{');
-            for (index, (key, value)) in entries.iter().enumerate() {
-                out.push_str(if index > 0 { "," } else { "" });
-                out.push_str(space(prng));
-                spell_text(key, prng, out);
-                out.push_str(space(prng));
-                out.push(':');
-                spell(value, prng, out);
-            }
-            out.push_str(space(prng));
-            out.push('}');
-        }
-        Value::Number(number) => {
-            let text = number.to_string();
-            let is_whole = text.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit());
-            out.push_str(&text);
-            if is_whole {
-                out.push_str(pick(prng, &["", "", ".0", "e0", ".00E+0"]));
-            }
-        }
-        other => write!(out, "{other}").unwrap(),
-    }
-    out.push_str(space(prng));
-}
-
-fn spell_text(text: &str, prng: &mut Prng, out: &mut String) {
-    out.push('"');
-    for character in text.chars() {
-        let must = character < ' ' || matches!(character, '"' | '\\');
-        if must || prng.chance(1, 6) {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                write!(out, "\\u{unit:04X}").unwrap();
-            }
-        } else {
-            out.push(character);
-        }
-    }
-    out.push('"');
-}
-
-proptest! {
-    // No file of past failures: proptest would put it among the crates, where a folder is a crate.
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_matcher_and_the_naive_evaluator_agree(
-        conditions in prop::collection::vec(condition(), 1..6),
-        messages in prop::collection::vec(message(), 1..4),
-        seed in any::<u64>(),
-    ) {
-        let rules_json: Vec<Value> = conditions
-            .iter()
-            .enumerate()
-            .map(|(n, when)| json!({"id": format!("r{n}"), "conditions": when, "actions": [{"workflow": "w"}]}))
-            .collect();
-        let catalogue = Catalogue::compile(rules(&Value::from(rules_json).to_string()));
-        let mut matcher = Matcher::new();
-        let mut prng = Prng::new(seed);
-        for message in &messages {
-            let mut text = String::new();
-            spell(message, &mut prng, &mut text);
-            let expected: Vec<String> = conditions
-                .iter()
-                .enumerate()
-                .filter(|(_, when)| naive::holds(when, message))
-                .map(|(n, _)| format!("r{n}"))
-                .collect();
-            prop_assert_eq!(matched(&catalogue, &mut matcher, &text), expected, "{}", text);
-        }
-    }
 }

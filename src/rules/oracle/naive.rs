@@ -239,21 +239,19 @@ fn operator_holds(predicate: &Predicate, seen: &Tree, is_element: bool) -> bool 
         "greater_or_equal" => order(value).is_some_and(Ordering::is_ge),
         "less_than" => order(value).is_some_and(Ordering::is_lt),
         "less_or_equal" => order(value).is_some_and(Ordering::is_le),
-        "in_range" => match value.elements() {
-            Some(ends) => {
-                order(&ends[0]).is_some_and(Ordering::is_ge)
-                    && order(&ends[1]).is_some_and(Ordering::is_le)
+        "in_range" => {
+            if let Some([low, high]) = value.elements() {
+                return order(low).is_some_and(Ordering::is_ge)
+                    && order(high).is_some_and(Ordering::is_le);
             }
-            None => {
-                let end = |key: &str, holds: fn(Ordering) -> bool| {
-                    value.get(key).is_none_or(|end| order(end).is_some_and(holds))
-                };
-                end("gt", Ordering::is_gt)
-                    && end("gte", Ordering::is_ge)
-                    && end("lt", Ordering::is_lt)
-                    && end("lte", Ordering::is_le)
-            }
-        },
+            let end = |key: &str, holds: fn(Ordering) -> bool| {
+                value.get(key).is_none_or(|end| order(end).is_some_and(holds))
+            };
+            end("gt", Ordering::is_gt)
+                && end("gte", Ordering::is_ge)
+                && end("lt", Ordering::is_lt)
+                && end("lte", Ordering::is_le)
+        }
         "in" => list().iter().any(|value| equal(seen, value)),
         "not_in" => !list().iter().any(|value| equal(seen, value)),
         "contains" if is_element => equal(seen, value),

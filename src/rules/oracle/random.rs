@@ -196,7 +196,7 @@ fn operation(prng: &mut Prng) -> String {
         18..20 => of(pick(prng, &["starts_with", "ends_with"]), &quoted(&text(prng))),
         20 => of("equals_ignore_case", &quoted(&text(prng))),
         21..23 => {
-            let pieces = (0..1 + prng.below(5))
+            let pieces = (0..=prng.below(5))
                 .map(|_| pick(prng, &["*", "?", "a", "b", "ab", "abcd", "\\*", "é"]));
             of("wildcard", &quoted(&pieces.collect::<String>()))
         }
@@ -258,7 +258,7 @@ fn condition(prng: &mut Prng, depth: u64, fields: &[&str]) -> String {
         return predicate(prng, fields);
     }
     let members: Vec<String> =
-        (0..1 + prng.below(4)).map(|_| condition(prng, depth - 1, fields)).collect();
+        (0..=prng.below(4)).map(|_| condition(prng, depth - 1, fields)).collect();
     let members = members.join(",");
     match prng.below(8) {
         0..3 => format!("{{\"all\":[{members}]}}"),
@@ -275,7 +275,7 @@ pub(crate) fn conditions(prng: &mut Prng) -> String {
         // Few fields and plain conditions: many rules share their keys.
         0 => {
             let members: Vec<String> =
-                (0..1 + prng.below(4)).map(|_| predicate(prng, &["a", "b", "c"])).collect();
+                (0..=prng.below(4)).map(|_| predicate(prng, &["a", "b", "c"])).collect();
             format!("[{}]", members.join(","))
         }
         1 => format!("[{}]", predicate(prng, FIELDS)),

@@ -1,5 +1,7 @@
 //! Matching allocates nothing once the buffers have grown to what messages need.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use document::Source;
 use rules::{Catalogue, Matcher, Matches, parse};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -40,7 +42,7 @@ fn catalogue() -> Catalogue {
     let rules = parse(Source { name: "rules", text: &text }).unwrap();
     // Changed once, so that there is a delta, too.
     let again = rules[..20].to_vec();
-    Catalogue::compile(rules).with_change(again, &["r50"])
+    Catalogue::compile(rules).with_change(&again, &["r50"])
 }
 
 fn messages() -> Vec<String> {
@@ -64,16 +66,16 @@ fn messages() -> Vec<String> {
 #[test]
 fn matching_allocates_nothing_once_warm() {
     let (catalogue, messages) = (catalogue(), messages());
-    let (mut matcher, mut matches) = (Matcher::new(), Matches::new());
+    let (mut matcher, mut found) = (Matcher::new(), Matches::new());
     let mut total = 0;
     for message in &messages {
-        matcher.matches(&catalogue, message.as_bytes(), &mut matches).unwrap();
-        total += matches.len();
+        matcher.matches(&catalogue, message.as_bytes(), &mut found).unwrap();
+        total += found.len();
     }
     assert!(total > 100, "the rules match");
     let region = Region::new(ALLOCATOR);
     for message in &messages {
-        matcher.matches(&catalogue, message.as_bytes(), &mut matches).unwrap();
+        matcher.matches(&catalogue, message.as_bytes(), &mut found).unwrap();
     }
     let change = region.change();
     assert_eq!((change.allocations, change.reallocations), (0, 0));
