@@ -92,8 +92,16 @@ fn run(engine: &mut dyn Engine, workload: &Workload, time: Duration) -> Result<O
 
 fn head() {
     println!(
-        "{:32} {:>5} {:>12} {:>10} {:>8} {:>9} {:>9} {:>9}  others: events/s and matches",
-        "workload", "bytes", "events/s", "ns/event", "matches", "looked at", "compile", "tables"
+        "{:32} {:>5} {:>12} {:>10} {:>8} {:>9} {:>9} {:>9} {:>9}  others: events/s and matches",
+        "workload",
+        "bytes",
+        "events/s",
+        "ns/event",
+        "matches",
+        "looked at",
+        "compile",
+        "tables",
+        "change"
     );
 }
 
@@ -134,7 +142,7 @@ fn main() -> Result<()> {
         let bytes =
             workload.messages.iter().map(String::len).sum::<usize>() / workload.messages.len();
         print!(
-            "{:32} {bytes:5} {:12.0} {:10.0} {:8} {:9.2} {:6.1} ms {:6} kB ",
+            "{:32} {bytes:5} {:12.0} {:10.0} {:8} {:9.2} {:6.1} ms {:6} kB {:6.0} us ",
             workload.name,
             own.events_per_second,
             1e9 / own.events_per_second,
@@ -142,6 +150,7 @@ fn main() -> Result<()> {
             own.looked_at,
             facts.compile.as_secs_f64() * 1e3,
             facts.table_bytes / 1_000,
+            facts.change.as_secs_f64() * 1e6,
         );
         for (engine, _) in ENGINES.iter().filter(|_| !arguments.ours) {
             print!(" {engine}: {};", other(engine, &workload, time)?);

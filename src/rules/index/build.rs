@@ -379,7 +379,14 @@ impl<'c> Builder<'c> {
                 return Target::Layer(layer);
             }
         }
-        Target::Rules(self.span(rules))
+        let span = self.span(rules);
+        if rules.len() <= RULES_TOGETHER {
+            return Target::Rules(span);
+        }
+        // A layer without fields: it is visited once, however often the message has the key.
+        let layer = narrow(self.index.layers.len());
+        self.index.layers.push(Layer { always: span, all: span, fields: Vec::new() });
+        Target::Layer(layer)
     }
 }
 

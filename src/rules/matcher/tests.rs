@@ -349,3 +349,31 @@ fn rules_are_filed_under_what_they_need() {
         catalogue.always_checked().map(|index| catalogue.rule(index).id.as_str()).collect();
     assert_eq!(always, ["absent", "either", "negated"]);
 }
+
+#[test]
+fn what_tells_rules_apart_decides_how_many_are_looked_at() {
+    let rule = |n: u32| {
+        let (kind, country, low) = (n % 7, n % 11, n * 10);
+        format!(
+            "- {{id: r{n}, conditions: [{{field: kind, op: equals, value: k{kind}}}, {{field: country, op: in, value: [c{country}, d{country}]}}, {{field: amount, op: in_range, value: [{low}, {}]}}], actions: [{{workflow: w}}]}}\n",
+            low + 15
+        )
+    };
+    let catalogue = Catalogue::compile(rules(&(0..3_000).map(rule).collect::<String>()));
+    assert_eq!(catalogue.always_checked().count(), 0);
+    let mut matcher = Matcher::new();
+    let mut matched_any = 0;
+    for n in (0..3_000).step_by(7) {
+        let message = format!(
+            "{{\"kind\":\"k{}\",\"country\":\"d{}\",\"amount\":{}}}",
+            n % 7,
+            n % 11,
+            n * 10 + 3
+        );
+        matched_any += usize::from(matched(&catalogue, &mut matcher, &message).len() == 1);
+        assert!(matcher.looked_at() <= 3, "{message}: {}", matcher.looked_at());
+    }
+    assert!(matched_any > 400);
+    matched(&catalogue, &mut matcher, "{\"kind\":\"other\",\"country\":\"c1\",\"amount\":3}");
+    assert!(matcher.looked_at() <= 1);
+}
