@@ -22,6 +22,7 @@ use candidates::Candidates;
 use grams::Grams;
 use hashbrown::HashTable;
 use ranges::Ranges;
+use smallvec::SmallVec;
 
 pub(crate) mod build;
 pub(crate) mod candidates;
@@ -80,7 +81,8 @@ struct Layer {
     always: Span,
     /// All rules of the layer.
     all: Span,
-    fields: Vec<Field>,
+    /// One of most layers: beside it, not behind it.
+    fields: SmallVec<[Field; 1]>,
 }
 
 /// What some rules of a layer ask of a field.

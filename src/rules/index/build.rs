@@ -385,7 +385,7 @@ impl<'c> Builder<'c> {
         }
         // A layer without fields: it is visited once, however often the message has the key.
         let layer = narrow(self.index.layers.len());
-        self.index.layers.push(Layer { always: span, all: span, fields: Vec::new() });
+        self.index.layers.push(Layer { always: span, all: span, fields: SmallVec::new() });
         Target::Layer(layer)
     }
 }
