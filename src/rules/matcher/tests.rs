@@ -377,3 +377,28 @@ fn what_tells_rules_apart_decides_how_many_are_looked_at() {
     matched(&catalogue, &mut matcher, "{\"kind\":\"other\",\"country\":\"c1\",\"amount\":3}");
     assert!(matcher.looked_at() <= 1);
 }
+
+#[test]
+fn rules_that_share_a_key_are_found_where_another_field_has_many_values() {
+    let rule = |n: u32| {
+        format!(
+            "- {{id: r{n}, conditions: [{{field: a, op: equals, value: 1}}, {{field: b, op: equals, value: {n}}}], actions: [{{workflow: w}}]}}\n"
+        )
+    };
+    // They make `a` the field that tells most rules apart.
+    let other = |n: u32| {
+        format!(
+            "- {{id: o{n}, conditions: [{{field: a, op: equals, value: {n}}}], actions: [{{workflow: w}}]}}\n"
+        )
+    };
+    let text: String = (10..40).map(rule).chain((100..200).map(other)).collect();
+    let catalogue = Catalogue::compile(rules(&text));
+    let mut matcher = Matcher::new();
+    let few = matched(&catalogue, &mut matcher, "{\"a\":1,\"b\":[12,39]}");
+    assert_eq!(few, ["r12", "r39"]);
+    assert_eq!(matcher.looked_at(), 2);
+    let values: Vec<String> = (0..3_000).map(|n| (n * 13).to_string()).collect();
+    let message = format!("{{\"a\":[1,1,1],\"b\":[{}]}}", values.join(","));
+    assert_eq!(matched(&catalogue, &mut matcher, &message), ["r13", "r26", "r39"]);
+    assert_eq!(matcher.looked_at(), 30, "many values: the rules of the key are taken whole");
+}

@@ -218,6 +218,8 @@ fn operation(prng: &mut Prng) -> String {
                     "^.*text.*$",
                     "\\d+",
                     "a{2}",
+                    "a(bcd)*",
+                    "^x?(abcd)?$",
                     "(?s).",
                 ],
             )),
