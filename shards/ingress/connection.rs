@@ -146,6 +146,7 @@ async fn routed<B: Backend>(
         query: head.query,
         content_type,
         idempotency_key: head.headers.get(IDEMPOTENCY_KEY).map(HeaderValue::as_bytes),
+        trace: None,
         body: &body,
     };
     backend.request(route, &request).await.map_err(|_| {

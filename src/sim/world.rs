@@ -374,6 +374,7 @@ impl World {
             query: "",
             content_type: None,
             idempotency_key: text.as_deref().map(str::as_bytes),
+            trace: None,
             body: body.as_bytes(),
         };
         // Before it is asked: it may be refused at once.
@@ -393,6 +394,7 @@ impl World {
             query: "",
             content_type: Some("application/json"),
             idempotency_key: None,
+            trace: None,
             body: body.as_bytes(),
         };
         self.ask(&request)

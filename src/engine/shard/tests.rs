@@ -142,6 +142,7 @@ impl Case {
             query: "",
             content_type: None,
             idempotency_key: key.map(str::as_bytes),
+            trace: None,
             body: body.as_bytes(),
         };
         let route = api::route(request.method, request.path, request.query).unwrap();
