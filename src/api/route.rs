@@ -352,10 +352,11 @@ fn event_number(text: &str) -> Result<u64, ApiError> {
 
 /// `30s` or `500ms`.
 fn wait(text: &str) -> Result<Duration, ApiError> {
-    let units: [(&str, fn(u64) -> Duration); 2] =
-        [("ms", Duration::from_millis), ("s", Duration::from_secs)];
-    let found = units.into_iter().find_map(|(unit, of)| text.strip_suffix(unit).map(|n| (n, of)));
-    let wait = found.and_then(|(number, of)| number.parse().ok().map(of));
+    let found = [("ms", 1), ("s", 1_000)]
+        .into_iter()
+        .find_map(|(unit, ms)| text.strip_suffix(unit).map(|number| (number, ms)));
+    let wait = found.and_then(|(number, ms)| number.parse::<u64>().ok()?.checked_mul(ms));
+    let wait = wait.map(Duration::from_millis);
     wait.filter(|wait| *wait <= WAIT_MAX).ok_or_else(|| {
         let detail =
             format!("wait=`{}` is not a time up to {} s", quoted(text), WAIT_MAX.as_secs());
