@@ -5,6 +5,8 @@
 //!   [`Snapshot`] of each core, [`merge`]s them and writes [`prometheus`] text.
 //! - A core keeps a [`LogBuffer`]; lines are written into it by [`write_event`] or [`Line`], and
 //!   taken out in one piece for the thread that writes.
+//! - A core keeps a [`SpanBuffer`] and a [`Sampler`]; what carries a [`TraceContext`] is recorded as a
+//!   [`Span`].
 //! - [`Health`] knows which parts of the node work.
 //!
 //! Invariants:
@@ -31,4 +33,7 @@ pub use metric::{
 pub use prometheus::prometheus;
 pub use registry::{LABELS_MAX, Registry, SERIES_MAX, Sample, Snapshot, Value, merge};
 pub use time::write_time;
-pub use trace::TraceContext;
+pub use trace::{
+    ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Attribute, RatioError, SPANS_MAX, Sampler, Span,
+    SpanBuffer, SpanKind, TRACEPARENT_BYTES, TraceContext, Traceparent,
+};
