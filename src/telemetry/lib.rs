@@ -18,6 +18,7 @@ mod health;
 pub mod json;
 mod log;
 mod metric;
+mod otlp;
 mod prometheus;
 mod registry;
 mod time;
@@ -30,6 +31,7 @@ pub use log::{
 pub use metric::{
     Counter, CounterFamily, Gauge, GaugeFamily, Histogram, HistogramFamily, Merge, Unit,
 };
+pub use otlp::{OTLP_REQUEST_BYTES_MIN, OTLP_SPAN_BYTES_MAX, Resource, write_traces};
 pub use prometheus::prometheus;
 pub use registry::{LABELS_MAX, Registry, SERIES_MAX, Sample, Snapshot, Value, merge};
 pub use time::write_time;

@@ -15,6 +15,7 @@ mod traceparent;
 pub use buffer::{SPANS_MAX, SpanBuffer};
 pub use sampler::{RatioError, Sampler};
 pub use span::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Attribute, Span, SpanKind};
+pub(crate) use traceparent::write_hex;
 pub use traceparent::{TRACEPARENT_BYTES, Traceparent};
 
 /// The name of a trace and of the span that caused what carries it: W3C Trace Context, level 2,
