@@ -67,6 +67,12 @@ impl Server {
         self.answer(called)
     }
 
+    /// `PUT` with a JSON body.
+    pub(crate) fn put(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        let called = self.agent.put(format!("{}{path}", self.url)).send_json(body);
+        self.answer(called)
+    }
+
     fn answer(
         &self,
         called: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
