@@ -1,7 +1,6 @@
 //! Which lines are written: `info,ingress=debug,hyper=off`.
 
 use super::Level;
-use std::fmt;
 
 /// Directives of a filter at most: it is looked through for every new place that logs.
 const DIRECTIVES_MAX: usize = 64;
@@ -13,8 +12,8 @@ pub struct FilterError {
     pub directive: String,
 }
 
-impl fmt::Display for FilterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Display for FilterError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
             "`{}` is no part of a log filter: expected off, error, warn, info or debug, alone or as \
@@ -30,7 +29,7 @@ impl std::error::Error for FilterError {}
 /// The least bad level that is written; nothing when none is.
 type Threshold = Option<Level>;
 
-/// Which lines are written, per component. Its text is what [`Filter::parse`] reads as the same.
+/// Which lines are written, per component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     otherwise: Threshold,
@@ -102,26 +101,6 @@ impl std::fmt::Display for Filter {
             write!(f, ",{component}={}", name(*threshold))?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Filter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name(self.otherwise))?;
-        self.components
-            .iter()
-            .try_for_each(|(component, threshold)| write!(f, ",{component}={}", name(*threshold)))
-    }
-}
-
-/// A threshold as a directive has it.
-fn name(threshold: Threshold) -> &'static str {
-    match threshold {
-        None => "off",
-        Some(Level::Error) => "error",
-        Some(Level::Warn) => "warn",
-        Some(Level::Info) => "info",
-        Some(Level::Debug) => "debug",
     }
 }
 

@@ -60,17 +60,3 @@ fn a_filter_is_written_as_it_is_read() {
         assert_eq!(Filter::parse(expected), Ok(filter), "{text}");
     }
 }
-
-#[test]
-fn a_filters_text_is_read_as_the_same_filter() {
-    for (text, shown) in [
-        ("", "info"),
-        ("off", "off"),
-        ("WARN, a=debug", "warn,a=debug"),
-        ("a=info,ingress::http=error,b=off,debug", "debug,ingress::http=error,a=info,b=off"),
-    ] {
-        let filter = Filter::parse(text).unwrap();
-        assert_eq!(filter.to_string(), shown);
-        assert_eq!(Filter::parse(shown), Ok(filter));
-    }
-}
