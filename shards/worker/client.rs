@@ -2,7 +2,6 @@
 
 use crate::pool::{Connection, Pool};
 use crate::request::{CallError, CallErrorCode, HttpRequest, HttpResponse, Prepared};
-use crate::resolver::{Lookup, ResolveError, Resolver, system_lookup};
 use crate::target::Origin;
 use crate::transport::Transport;
 use crate::trust::{Trust, TrustError};
@@ -11,7 +10,7 @@ use futures_rustls::TlsConnector;
 use http_body_util::BodyExt as _;
 use hyper::Response;
 use hyper::body::{Body as _, Incoming};
-use runtime::{Stream, Task, spawn_local};
+use runtime::{ResolveError, Resolver, Stream, Task, spawn_local};
 use rustls::pki_types::ServerName;
 use std::cell::RefCell;
 use std::io;
@@ -67,7 +66,7 @@ pub struct HttpClient {
 struct Inner {
     options: HttpOptions,
     pool: Rc<Pool>,
-    resolver: Resolver,
+    resolver: Rc<Resolver>,
     connector: RefCell<Option<TlsConnector>>,
     _reaper: Task<()>,
 }
@@ -83,13 +82,12 @@ struct Failure {
 impl HttpClient {
     /// A client of the core that this is called on.
     pub fn new(options: HttpOptions) -> Self {
-        Self::with_lookup(options, system_lookup())
+        Self::with_resolver(options, Resolver::of_this_core())
     }
 
-    pub(crate) fn with_lookup(options: HttpOptions, lookup: Lookup) -> Self {
+    pub(crate) fn with_resolver(options: HttpOptions, resolver: Rc<Resolver>) -> Self {
         let pool = Rc::new(Pool::new(&options));
         let reaper = spawn_local(Rc::clone(&pool).reap());
-        let resolver = Resolver::new(lookup);
         let connector = RefCell::new(None);
         Self { inner: Rc::new(Inner { options, pool, resolver, connector, _reaper: reaper }) }
     }

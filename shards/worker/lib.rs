@@ -18,7 +18,6 @@
 mod client;
 mod pool;
 mod request;
-mod resolver;
 mod target;
 mod transport;
 mod trust;

@@ -5,7 +5,7 @@ use crate::{CallErrorCode, HttpRequest, HttpResponse, Trust};
 use bytes::Bytes;
 use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use futures_rustls::TlsAcceptor;
-use runtime::{Listener, Stream, Task, TaskSet, block_on, spawn_local};
+use runtime::{Listener, Resolver, Stream, Task, TaskSet, block_on, spawn_local};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::cell::{Cell, RefCell};
@@ -375,10 +375,8 @@ fn time_runs_out_whatever_the_server_withholds_and_its_connection_is_closed() {
 #[test]
 fn each_way_to_fail_has_its_code() {
     block_on(async {
-        let client = HttpClient::with_lookup(
-            HttpOptions::default(),
-            Arc::new(|_, _| Err(std::io::Error::other("no such name"))),
-        );
+        let nothing = Resolver::new(Arc::new(|_, _| Err(std::io::Error::other("no such name"))));
+        let client = HttpClient::with_resolver(HttpOptions::default(), Rc::new(nothing));
         let closed = runtime::probe_port(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let (code, retryable, message) =
             failure(&client, get(&format!("http://{}/", closed.address()))).await;
@@ -404,10 +402,8 @@ fn the_next_address_of_a_name_is_tried_when_one_refuses() {
     block_on(async {
         let server = Server::start(Vec::new());
         let (good, bad) = (server.address, SocketAddr::from(([127, 0, 0, 2], 1)));
-        let client = HttpClient::with_lookup(
-            HttpOptions::default(),
-            Arc::new(move |_, _| Ok(vec![bad, good])),
-        );
+        let both = Resolver::new(Arc::new(move |_, _| Ok(vec![bad, good])));
+        let client = HttpClient::with_resolver(HttpOptions::default(), Rc::new(both));
         assert_eq!(client.call(get("http://two.local/")).await.unwrap().status, 200);
         assert!(server.requests.borrow()[0].contains("host: two.local\r\n"));
     });
@@ -431,7 +427,8 @@ fn certificate() -> (TlsAcceptor, Vec<u8>) {
 
 fn tls_client(trust: Trust, address: SocketAddr) -> HttpClient {
     let options = HttpOptions { trust, ..HttpOptions::default() };
-    HttpClient::with_lookup(options, Arc::new(move |_, _| Ok(vec![address])))
+    let resolver = Resolver::new(Arc::new(move |_, _| Ok(vec![address])));
+    HttpClient::with_resolver(options, Rc::new(resolver))
 }
 
 #[test]
