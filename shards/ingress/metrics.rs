@@ -1,4 +1,4 @@
-//! What the door counts.
+//! What the doors count.
 
 use std::cell::RefCell;
 use std::io;
@@ -30,13 +30,13 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn opened(&self, open: usize) {
+    pub(crate) fn accepted(&self) {
         self.connections.increment();
-        self.active.set_count(open as u64);
     }
 
-    pub(crate) fn closed(&self, open: usize) {
-        self.active.set_count(open as u64);
+    /// So many connections are open.
+    pub(crate) fn open(&self, count: usize) {
+        self.active.set_count(count as u64);
     }
 
     pub(crate) fn accept_failed(&self, error: &io::Error) {

@@ -12,7 +12,9 @@
 
 mod call;
 mod core;
+mod door;
 mod examples;
+mod health;
 mod identity;
 mod log;
 mod process;
@@ -26,7 +28,8 @@ use engine::message::Packet;
 use engine::record::Born;
 use engine::{Birth, ShardConfig};
 use runtime::{
-    DataDirectory, Mesh, Placement, Shutdown, launch, probe_port, raise_open_files, stop_on_signals,
+    DataDirectory, Mesh, Placement, Port, Shutdown, launch, probe_port, raise_open_files,
+    stop_on_signals,
 };
 use std::io::Write;
 use std::process::ExitCode;
@@ -73,7 +76,12 @@ fn chain(error: &anyhow::Error) -> String {
 
 fn run(options: &Options) -> Result<()> {
     let settings = Settings::read(options, |name| std::env::var(name).ok())?;
-    let logging = log::init(&settings.log, settings.log_format.parse()?)?;
+    let logging = log::init(&log::Options {
+        filter: &settings.log,
+        format: settings.log_format.parse()?,
+        mode: log::Mode::default(),
+        file: settings.log_file.as_deref(),
+    })?;
     let ended = serve(settings);
     logging.close();
     ended
@@ -81,9 +89,10 @@ fn run(options: &Options) -> Result<()> {
 
 fn serve(settings: Settings) -> Result<()> {
     let files = raise_open_files().context("cannot raise the limit of open files")?;
-    check_address(&settings)?;
+    check_addresses(&settings)?;
     let directory = DataDirectory::open(&settings.data)?;
-    let port = probe_port(settings.http)?;
+    let ports =
+        Ports { http: probe_port(settings.http)?, tcp: settings.tcp.map(probe_port).transpose()? };
     let placement = match &settings.cores {
         Some(spec) => spec.place(),
         None => Placement::everywhere(),
@@ -111,7 +120,9 @@ fn serve(settings: Settings) -> Result<()> {
         birth: Birth { born: born(&settings, identity.cluster), catalogue },
     };
     let shared = core::Shared {
-        address: port.address(),
+        http: ports.http.address(),
+        tcp: ports.tcp.as_ref().map(Port::address),
+        board: health::Board::new(placement.len(), runtime::now().wall),
         shard: template,
         seed: identity::random()?,
         busy: Arc::new(AtomicUsize::new(placement.len())),
@@ -131,21 +142,28 @@ fn serve(settings: Settings) -> Result<()> {
     announce(&shared, &placement, files);
     let _limit = limit_stop(&shutdown, shared.settings.stop_timeout + STOP_GRACE);
     running.join()?;
-    drop((port, directory));
+    drop((ports, directory));
     farewell(&shared, &shutdown);
     Ok(())
 }
 
-fn check_address(settings: &Settings) -> Result<()> {
-    if settings.http.ip().is_loopback() || settings.allow_remote {
-        return Ok(());
+/// Held until every core has ended.
+struct Ports {
+    http: Port,
+    tcp: Option<Port>,
+}
+
+fn check_addresses(settings: &Settings) -> Result<()> {
+    let addresses = [Some(settings.http), settings.tcp];
+    let open = addresses.into_iter().flatten().find(|address| !address.ip().is_loopback());
+    match open {
+        Some(address) if !settings.allow_remote => bail!(
+            "{address} can be reached from other machines, and there is no authentication yet: \
+             bind a loopback address, or say --allow-remote when something in front of the node \
+             keeps strangers out"
+        ),
+        _ => Ok(()),
     }
-    bail!(
-        "{} can be reached from other machines, and there is no authentication yet: bind a \
-         loopback address, or say --allow-remote when something in front of the node keeps \
-         strangers out",
-        settings.http
-    )
 }
 
 fn born(settings: &Settings, cluster_id: u64) -> Born {
@@ -160,9 +178,12 @@ fn born(settings: &Settings, cluster_id: u64) -> Born {
 
 /// In plain words: where the API is, and which core does what.
 fn announce(shared: &core::Shared, placement: &Placement, files: u64) {
-    let address = shared.address;
+    let address = shared.http;
     say!("distric-shard {} is ready.", shared.shard.program_version);
     say!("  API      http://{address}/api/v1/   health http://{address}/health/ready");
+    if let Some(tcp) = shared.tcp {
+        say!("  binary   {tcp}");
+    }
     say!(
         "  data     {}   (node {}, start {})",
         shared.settings.data.display(),
@@ -178,7 +199,7 @@ fn announce(shared: &core::Shared, placement: &Placement, files: u64) {
         say!("  note     {notice}");
     }
     say!("  limits   {files} open files; stop with Ctrl-C");
-    tracing::info!(%address, data = %shared.settings.data.display(), boot = shared.shard.boot.0, cores = placement.len(), "ready");
+    tracing::info!(%address, tcp = shared.tcp.map(tracing::field::display), data = %shared.settings.data.display(), boot = shared.shard.boot.0, cores = placement.len(), "ready");
 }
 
 /// Ends the cores where they stand when the orderly stop takes too long.

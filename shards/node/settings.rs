@@ -12,7 +12,7 @@ use std::time::Duration;
 /// DistriC: messages in, rules matched, workflows run durably.
 ///
 /// Starts a node. Without any option it uses every core, keeps its data in ./data and serves
-/// http://127.0.0.1:8080. Every option is a key of the config file, too, and an environment
+/// http://127.0.0.1:8080, and the binary protocol on 127.0.0.1:8081. Every option is a key of the config file, too, and an environment
 /// variable: `--http`, `http:` and DISTRIC_HTTP are the same. The command line wins over the
 /// environment, the environment over the file. config/distric.yaml explains every key.
 #[derive(Parser, Debug)]
@@ -30,6 +30,9 @@ pub struct Options {
     /// Where clients reach the HTTP API [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
+    /// Where clients reach the binary protocol, or `off` [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    tcp: Option<String>,
     /// Serve on an address other machines can reach, though there is no authentication yet
     #[arg(long)]
     allow_remote: bool,
@@ -41,6 +44,9 @@ pub struct Options {
     /// [default: auto]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// Where lines go: `stdout`, or a file, which is appended to [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<String>,
     /// Any other key of the config file, as in `--set retention=1GiB`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -55,16 +61,30 @@ pub struct Settings {
     pub data: PathBuf,
     /// The HTTP address.
     pub http: SocketAddr,
+    /// The address of the binary protocol; `None`: it is not served.
+    pub tcp: Option<SocketAddr>,
     /// Whether an address that is not loopback is all right.
     pub allow_remote: bool,
     /// The log filter.
     pub log: String,
     /// The log format.
     pub log_format: String,
+    /// The file that the log is appended to; `None`: standard output.
+    pub log_file: Option<PathBuf>,
+    /// Where traces are sent; `None`: nothing is traced.
+    pub trace_endpoint: Option<String>,
+    /// The share of requests to trace whose sender has not decided that. From 0 to 1.
+    pub trace_ratio: f64,
     /// The longest orderly stop.
     pub stop_timeout: Duration,
     /// See `ingress::Limits`.
     pub http_limits: ingress::Limits,
+    /// Connections of the binary protocol, open on one core.
+    pub tcp_connections_max: usize,
+    /// How long one of them is kept with nothing under way.
+    pub tcp_idle: Duration,
+    /// How long an answer on one of them may make no progress.
+    pub tcp_write_stall: Duration,
     /// A snapshot is taken when the journal is larger. Unit: bytes.
     pub snapshot_journal: u64,
     /// The journal's segments. Unit: bytes.
@@ -96,15 +116,22 @@ const KEYS: &[(&str, &str)] = &[
     ("cores", "all"),
     ("data", "./data"),
     ("http", "127.0.0.1:8080"),
+    ("tcp", "127.0.0.1:8081"),
     ("allow_remote", "false"),
     ("log", "info"),
     ("log_format", "auto"),
+    ("log_file", "stdout"),
+    ("trace_endpoint", "off"),
+    ("trace_ratio", "0"),
     ("stop_timeout", "10s"),
     ("http_connections_max", "16384"),
     ("http_header_timeout", "10s"),
     ("http_body_timeout", "10s"),
     ("http_write_stall", "10s"),
     ("http_header_bytes_max", "16KiB"),
+    ("tcp_connections_max", "16384"),
+    ("tcp_idle", "5m"),
+    ("tcp_write_stall", "10s"),
     ("snapshot_journal", "1GiB"),
     ("segment", "64MiB"),
     ("examples", "true"),
@@ -150,6 +177,8 @@ fn read_file(name: &str, text: &str, given: &mut BTreeMap<String, Given>) -> Res
         let text = match &entry.value.kind {
             Kind::Bool(value) => value.to_string(),
             Kind::Int(value) => value.to_string(),
+            Kind::Float(value) => value.to_string(),
+            Kind::Number(value) => value.clone(),
             Kind::Text { value, .. } => value.clone(),
             _ => bail!(
                 "{place}: `{}` takes a plain value, not {}",
@@ -175,8 +204,10 @@ fn read_options(options: &Options, given: &mut BTreeMap<String, Given>) -> Resul
         ("cores", &options.cores),
         ("data", &options.data),
         ("http", &options.http),
+        ("tcp", &options.tcp),
         ("log", &options.log),
         ("log_format", &options.log_format),
+        ("log_file", &options.log_file),
     ];
     for (key, value) in named {
         if let Some(text) = value {
@@ -217,14 +248,20 @@ impl Reader {
                 _ => Some(self.parsed("cores", |text| text.parse().map_err(anyhow::Error::from))?),
             },
             data: PathBuf::from(self.text("data").text),
-            http: self.parsed("http", |text| {
-                text.parse().map_err(|_| {
-                    anyhow::anyhow!("expected an address and a port, as in 127.0.0.1:8080")
-                })
+            http: self.parsed("http", |text| address(text, "127.0.0.1:8080"))?,
+            tcp: self.parsed("tcp", |text| match text {
+                "off" => Ok(None),
+                text => address(text, "127.0.0.1:8081, or `off`").map(Some),
             })?,
             allow_remote: self.parsed("allow_remote", truth)?,
             log: self.text("log").text,
             log_format: self.text("log_format").text,
+            log_file: match self.text("log_file").text.as_str() {
+                "stdout" => None,
+                file => Some(PathBuf::from(file)),
+            },
+            trace_endpoint: self.parsed("trace_endpoint", endpoint)?,
+            trace_ratio: self.parsed("trace_ratio", ratio)?,
             stop_timeout: self.parsed("stop_timeout", duration)?,
             http_limits: ingress::Limits {
                 connections_max: self.number("http_connections_max", 1, 1_000_000)?,
@@ -233,6 +270,9 @@ impl Reader {
                 write_stall_max: self.parsed("http_write_stall", duration)?,
                 header_bytes_max: self.size("http_header_bytes_max", 8 << 10, 1 << 20)?,
             },
+            tcp_connections_max: self.number("tcp_connections_max", 1, 1_000_000)?,
+            tcp_idle: self.parsed("tcp_idle", duration)?,
+            tcp_write_stall: self.parsed("tcp_write_stall", duration)?,
             snapshot_journal: self.size("snapshot_journal", 1 << 20, 1 << 40)?,
             segment: self.size("segment", 16 << 20, 1 << 30)?,
             examples: self.parsed("examples", truth)?,
@@ -303,6 +343,26 @@ fn truth(text: &str) -> Result<bool> {
         "true" => Ok(true),
         "false" => Ok(false),
         _ => bail!("expected true or false"),
+    }
+}
+
+fn address(text: &str, example: &str) -> Result<SocketAddr> {
+    text.parse().map_err(|_| anyhow::anyhow!("expected an address and a port, as in {example}"))
+}
+
+/// Its details are the exporter's to read.
+fn endpoint(text: &str) -> Result<Option<String>> {
+    match text {
+        "off" => Ok(None),
+        text if text.starts_with("http://") => Ok(Some(text.to_owned())),
+        _ => bail!("expected an http:// URL, as in http://127.0.0.1:4318/v1/traces, or `off`"),
+    }
+}
+
+fn ratio(text: &str) -> Result<f64> {
+    match text.parse() {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        _ => bail!("expected a share from 0 to 1, as in 0.01"),
     }
 }
 

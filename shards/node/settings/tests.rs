@@ -16,6 +16,11 @@ fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings> {
 fn without_any_setting_the_defaults_hold() {
     let settings = read(&[], &[]).unwrap();
     assert_eq!(settings.http.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.tcp.map(|tcp| tcp.to_string()).as_deref(), Some("127.0.0.1:8081"));
+    assert_eq!(
+        (settings.log_file, settings.trace_endpoint, settings.trace_ratio),
+        (None, None, 0.0)
+    );
     assert_eq!(settings.data, PathBuf::from("./data"));
     assert_eq!(settings.retention, 256 << 20);
     assert_eq!(settings.key_ttl, Duration::from_mins(2));
@@ -26,7 +31,11 @@ fn without_any_setting_the_defaults_hold() {
 fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("c.yaml");
-    std::fs::write(&file, "http: 127.0.0.1:1\ndata: from-file\nlog: warn\n").unwrap();
+    std::fs::write(
+        &file,
+        "http: 127.0.0.1:1\ntcp: off\ntrace_ratio: 0.1\ndata: from-file\nlog: warn\n",
+    )
+    .unwrap();
     let file = file.to_str().unwrap();
     let variables =
         [("DISTRIC_CONFIG", file), ("DISTRIC_HTTP", "127.0.0.1:2"), ("DISTRIC_DATA", "from-env")];
@@ -34,6 +43,27 @@ fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
     assert_eq!(settings.http.port(), 3);
     assert_eq!(settings.data, PathBuf::from("from-env"));
     assert_eq!(settings.log, "warn");
+    assert_eq!((settings.tcp, settings.trace_ratio.to_string().as_str()), (None, "0.1"));
+}
+
+#[test]
+fn what_can_be_switched_off_is_by_its_word() {
+    let on = [
+        "--tcp",
+        "[::1]:1",
+        "--log-file",
+        "x.log",
+        "--set",
+        "trace_endpoint=http://h:4318/v1/traces",
+    ];
+    let settings = read(&on, &[("DISTRIC_TRACE_RATIO", "0.25")]).unwrap();
+    assert_eq!(settings.tcp.map(|tcp| tcp.port()), Some(1));
+    assert_eq!(settings.log_file, Some(PathBuf::from("x.log")));
+    assert_eq!(settings.trace_endpoint.as_deref(), Some("http://h:4318/v1/traces"));
+    assert_eq!(settings.trace_ratio.to_bits(), 0.25_f64.to_bits());
+    let off = ["--tcp", "off", "--log-file", "stdout", "--set", "trace_endpoint=off"];
+    let settings = read(&off, &[]).unwrap();
+    assert_eq!((settings.tcp, settings.log_file, settings.trace_endpoint), (None, None, None));
 }
 
 #[test]
@@ -48,6 +78,21 @@ fn a_wrong_setting_says_where_it_came_from_and_what_was_expected() {
             &["--http", "8080"],
             &[],
             "--http: `8080` is not usable: expected an address and a port, as in 127.0.0.1:8080",
+        ),
+        (
+            &["--tcp", "8081"],
+            &[],
+            "--tcp: `8081` is not usable: expected an address and a port, as in 127.0.0.1:8081, or `off`",
+        ),
+        (
+            &["--set", "trace_ratio=1.5"],
+            &[],
+            "--set trace_ratio: `1.5` is not usable: expected a share from 0 to 1, as in 0.01",
+        ),
+        (
+            &["--set", "trace_endpoint=localhost:4318"],
+            &[],
+            "--set trace_endpoint: `localhost:4318` is not usable: expected an http:// URL, as in http://127.0.0.1:4318/v1/traces, or `off`",
         ),
         (
             &[],
