@@ -36,6 +36,7 @@ pub use prometheus::prometheus;
 pub use registry::{LABELS_MAX, Registry, SERIES_MAX, Sample, Snapshot, Value, merge};
 pub use time::write_time;
 pub use trace::{
-    ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Attribute, RatioError, SPANS_MAX, Sampler, Span,
-    SpanBuffer, SpanKind, TRACEPARENT_BYTES, TraceContext, Traceparent,
+    ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Answer, Attribute, BATCH_SPANS_MAX, DropReason,
+    EXPORT_INTERVAL, ExportEffect, ExportError, QUEUE_SPANS_MAX, RatioError, SPANS_MAX, Sampler,
+    Span, SpanBuffer, SpanExporter, SpanKind, TRACEPARENT_BYTES, TraceContext, Traceparent,
 };

@@ -8,11 +8,16 @@
 //! - no span's id is 0.
 
 mod buffer;
+mod exporter;
 mod sampler;
 mod span;
 mod traceparent;
 
 pub use buffer::{SPANS_MAX, SpanBuffer};
+pub use exporter::{
+    Answer, BATCH_SPANS_MAX, DropReason, EXPORT_INTERVAL, ExportEffect, ExportError,
+    QUEUE_SPANS_MAX, SpanExporter,
+};
 pub use sampler::{RatioError, Sampler};
 pub use span::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Attribute, Span, SpanKind};
 pub(crate) use traceparent::write_hex;

@@ -101,9 +101,11 @@ impl SpanBuffer {
         self.inner.dropped.get()
     }
 
-    /// Moves all spans that wait to the end of `to`, oldest first.
-    pub fn drain_into(&self, to: &mut Vec<Span>) {
-        to.append(&mut self.inner.spans.borrow_mut());
+    /// Moves spans that wait to the end of `to`, oldest first, at most `spans_max` of them.
+    pub fn drain_into(&self, to: &mut Vec<Span>, spans_max: usize) {
+        let mut spans = self.inner.spans.borrow_mut();
+        let count = spans.len().min(spans_max);
+        to.extend(spans.drain(..count));
     }
 }
 

@@ -12,7 +12,9 @@ fn a_full_buffer_drops_and_counts_and_has_room_again_when_drained() {
     assert!(!buffer.push(buffer.span(ROOT, "late")));
     assert_eq!((buffer.len(), buffer.dropped_total()), (SPANS_MAX, 1));
     let mut drained = Vec::new();
-    buffer.drain_into(&mut drained);
+    buffer.drain_into(&mut drained, 1);
+    assert_eq!((drained.len(), buffer.len()), (1, SPANS_MAX - 1));
+    buffer.drain_into(&mut drained, SPANS_MAX);
     assert!(drained.iter().all(|span| span.name == "early"));
     assert!(buffer.is_empty());
     assert!(buffer.push(buffer.span(ROOT, "again")));
