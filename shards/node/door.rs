@@ -55,9 +55,9 @@ fn set_filter(request: &Request<'_>) -> Result<Response, ApiError> {
     api::check_json(request.content_type)?;
     let body: Value = serde_json::from_slice(request.body)
         .map_err(|error| ApiError::new(Code::BadJson, format!("the body is not JSON: {error}")))?;
-    let filter = match body.as_object().map(|object| (object.len(), object.get("filter"))) {
-        Some((1, Some(Value::String(filter)))) => filter,
-        _ => return Err(bad("the body is no object with `filter`, a text, alone".to_owned())),
+    let fields = body.as_object().filter(|fields| fields.len() == 1);
+    let Some(Value::String(filter)) = fields.and_then(|fields| fields.get("filter")) else {
+        return Err(bad("the body is no object with `filter`, a text, alone".to_owned()));
     };
     log::set_filter(filter).map_err(|error| bad(error.to_string()))?;
     tracing::info!(filter, "the log's filter was changed");

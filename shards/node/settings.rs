@@ -69,6 +69,8 @@ pub struct Settings {
     pub log: String,
     /// The log format.
     pub log_format: String,
+    /// When a line is written: `async` or `sync`.
+    pub log_mode: String,
     /// The file that the log is appended to; `None`: standard output.
     pub log_file: Option<PathBuf>,
     /// Where traces are sent; `None`: nothing is traced.
@@ -120,6 +122,7 @@ const KEYS: &[(&str, &str)] = &[
     ("allow_remote", "false"),
     ("log", "info"),
     ("log_format", "auto"),
+    ("log_mode", "async"),
     ("log_file", "stdout"),
     ("trace_endpoint", "off"),
     ("trace_ratio", "0"),
@@ -178,8 +181,7 @@ fn read_file(name: &str, text: &str, given: &mut BTreeMap<String, Given>) -> Res
             Kind::Bool(value) => value.to_string(),
             Kind::Int(value) => value.to_string(),
             Kind::Float(value) => value.to_string(),
-            Kind::Number(value) => value.clone(),
-            Kind::Text { value, .. } => value.clone(),
+            Kind::Number(value) | Kind::Text { value, .. } => value.clone(),
             _ => bail!(
                 "{place}: `{}` takes a plain value, not {}",
                 entry.key,
@@ -256,6 +258,7 @@ impl Reader {
             allow_remote: self.parsed("allow_remote", truth)?,
             log: self.text("log").text,
             log_format: self.text("log_format").text,
+            log_mode: self.text("log_mode").text,
             log_file: match self.text("log_file").text.as_str() {
                 "stdout" => None,
                 file => Some(PathBuf::from(file)),
