@@ -1,6 +1,5 @@
 //! A door: accepts connections up to its limit, and counts them.
 
-use crate::metrics::Metrics;
 use crate::{Backend, Doors};
 use runtime::{
     Listener, LocalEvent, LocalNotify, Stream, TaskSet, is_out_of_files, sleep, spawn_local,
@@ -9,6 +8,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
+use telemetry::{Registry, families};
 
 /// The pause after the process ran out of file descriptors: some connection must close first.
 const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(100);
@@ -16,24 +16,27 @@ const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(100);
 /// One door of a core. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Gate<B> {
+    /// For what is counted: the protocol that is spoken here.
+    protocol: &'static str,
     connections_max: usize,
     /// Connections that are open here.
     open: Rc<Cell<usize>>,
     freed: Rc<LocalNotify>,
     /// And at all doors.
     all: Rc<Cell<usize>>,
-    metrics: Rc<Metrics>,
+    registry: Registry,
     backend: B,
 }
 
 impl<B: Backend> Gate<B> {
-    pub(crate) fn new(doors: &Doors<B>, connections_max: usize) -> Self {
+    pub(crate) fn new(doors: &Doors<B>, protocol: &'static str, connections_max: usize) -> Self {
         Self {
+            protocol,
             connections_max,
             open: Rc::default(),
             freed: Rc::default(),
             all: Rc::clone(&doors.open),
-            metrics: Rc::clone(&doors.metrics),
+            registry: doors.registry.clone(),
             backend: doors.backend.clone(),
         }
     }
@@ -74,13 +77,13 @@ impl<B: Backend> Gate<B> {
             self.freed.notified().await;
         }
         match listener.accept().await {
-            Ok(stream) => {
-                self.metrics.accepted();
-                Some(stream)
-            }
+            Ok(stream) => Some(stream),
             Err(error) => {
-                self.metrics.accept_failed(&error);
-                if is_out_of_files(&error) {
+                let out_of_files = is_out_of_files(&error);
+                let why = if out_of_files { "out_of_files" } else { "accept" };
+                let labels = [("error_type", why), ("protocol", self.protocol)];
+                self.registry.counter(&families::TCP_ERRORS, &labels).increment();
+                if out_of_files {
                     sleep(OUT_OF_FILES_PAUSE).await;
                 }
                 None
@@ -94,7 +97,6 @@ impl<B: Backend> Gate<B> {
             let changed = count.get().checked_add_signed(change);
             count.set(changed.expect("a connection closes once"));
         }
-        self.metrics.open(self.all.get());
         self.backend.set_connections(self.all.get() as u64);
     }
 }

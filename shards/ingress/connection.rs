@@ -40,6 +40,7 @@ pub(crate) async fn run<B: Backend>(
     limits: Limits,
     stop: &LocalEvent,
 ) {
+    let _open = doors.metrics.opened();
     let counted = Counted::new(stream, Rc::clone(&doors.metrics));
     let io = HttpIo::new(counted, limits.write_stall_max);
     let service = service_fn(|request| async move {

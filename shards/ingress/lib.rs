@@ -53,6 +53,7 @@ const BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Doors<B> {
     backend: B,
+    registry: Registry,
     metrics: Rc<Metrics>,
     sampler: Rc<RefCell<Sampler>>,
     /// Connections that are open at all of them.
@@ -66,6 +67,7 @@ impl<B: Backend> Doors<B> {
     pub fn new(backend: B, sampler: Sampler, registry: &Registry) -> Self {
         Self {
             backend,
+            registry: registry.clone(),
             metrics: Rc::new(Metrics::new(registry)),
             sampler: Rc::new(RefCell::new(sampler)),
             open: Rc::default(),
@@ -75,7 +77,7 @@ impl<B: Backend> Doors<B> {
 
     /// Serves HTTP until `stop` happens and every connection has ended.
     pub async fn serve_http(&self, listener: Listener, limits: Limits, stop: &LocalEvent) {
-        let gate = Gate::new(self, limits.connections_max);
+        let gate = Gate::new(self, "http", limits.connections_max);
         let (doors, stopping) = (self.clone(), stop.clone());
         let serve = move |stream| {
             let (doors, stop) = (doors.clone(), stopping.clone());

@@ -88,10 +88,10 @@ families! {
         JOURNAL_WRITTEN = "distric_journal_written_bytes_total" in One, "Bytes written to the journal, padding included.";
         JOURNAL_SYNCS = "distric_journal_syncs_total" in One, "Times the journal was made durable.";
         HTTP_REQUESTS = "distric_http_requests_total" in One, "Requests answered, by route and status (labels route, status).";
-        TCP_CONNECTIONS = "tcp_connections_total" in One, "Connections accepted.";
-        TCP_BYTES_SENT = "tcp_bytes_sent_total" in One, "Bytes sent on connections.";
-        TCP_BYTES_RECEIVED = "tcp_bytes_received_total" in One, "Bytes received on connections.";
-        TCP_ERRORS = "tcp_errors_total" in One, "Connections that ended badly, by reason (label error_type).";
+        TCP_CONNECTIONS = "tcp_connections_total" in One, "Connections accepted, by protocol (label protocol).";
+        TCP_BYTES_SENT = "tcp_bytes_sent_total" in One, "Bytes sent on connections (label protocol).";
+        TCP_BYTES_RECEIVED = "tcp_bytes_received_total" in One, "Bytes received on connections (label protocol).";
+        TCP_ERRORS = "tcp_errors_total" in One, "Connections that ended badly, by reason and protocol (labels error_type, protocol).";
         CORE_BUSY = "distric_core_busy_seconds_total" in Nanoseconds, "Time that a core was at work (label core).";
         LOG_LINES = "distric_log_lines_total" in One, "Log lines written (label level).";
         LOG_LINES_DROPPED = "distric_log_lines_dropped_total" in One, "Log lines dropped, as their buffer was full.";
@@ -106,7 +106,7 @@ families! {
         RAFT_COMMIT_INDEX = "distric_raft_commit_index" by Max, "The last entry committed.";
         RAFT_APPLIED_INDEX = "distric_raft_applied_index" by Max, "The last entry applied by every core.";
         JOURNAL_BYTES = "distric_journal_bytes" by Sum, "Size of the journal on disk.";
-        TCP_CONNECTIONS_ACTIVE = "tcp_connections_active" by Sum, "Connections open.";
+        TCP_CONNECTIONS_ACTIVE = "tcp_connections_active" by Sum, "Connections open (label protocol).";
         CORE_BUSY_RATIO = "distric_core_busy_ratio" by Max, "Share of the last second that a core was at work, 0 to 1 (label core).";
         QUEUE_DEPTH = "distric_queue_depth" by Sum, "Elements waiting in a queue (labels core, queue).";
         CATALOGUE_VERSION = "distric_catalogue_version" by Max, "Version of the rules and definitions in use.";
