@@ -332,4 +332,6 @@ impl AsyncWrite for Stream {
 }
 
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod tests;
