@@ -92,6 +92,7 @@ families! {
         TCP_BYTES_SENT = "tcp_bytes_sent_total" in One, "Bytes sent on connections (label protocol).";
         TCP_BYTES_RECEIVED = "tcp_bytes_received_total" in One, "Bytes received on connections (label protocol).";
         TCP_ERRORS = "tcp_errors_total" in One, "Connections that ended badly, by reason and protocol (labels error_type, protocol).";
+        TCP_POOL_CONNECTION_REUSE = "tcp_pool_connection_reuse_total" in One, "Times a kept connection was used again (label protocol).";
         CORE_BUSY = "distric_core_busy_seconds_total" in Nanoseconds, "Time that a core was at work (label core).";
         LOG_LINES = "distric_log_lines_total" in One, "Log lines written (label level).";
         LOG_LINES_DROPPED = "distric_log_lines_dropped_total" in One, "Log lines dropped, as their buffer was full.";
@@ -107,6 +108,7 @@ families! {
         RAFT_APPLIED_INDEX = "distric_raft_applied_index" by Max, "The last entry applied by every core.";
         JOURNAL_BYTES = "distric_journal_bytes" by Sum, "Size of the journal on disk.";
         TCP_CONNECTIONS_ACTIVE = "tcp_connections_active" by Sum, "Connections open (label protocol).";
+        TCP_POOL_SIZE = "tcp_pool_size" by Sum, "Outgoing connections, in use or kept (label protocol).";
         CORE_BUSY_RATIO = "distric_core_busy_ratio" by Max, "Share of the last second that a core was at work, 0 to 1 (label core).";
         QUEUE_DEPTH = "distric_queue_depth" by Sum, "Elements waiting in a queue (labels core, queue).";
         CATALOGUE_VERSION = "distric_catalogue_version" by Max, "Version of the rules and definitions in use.";
@@ -122,6 +124,7 @@ families! {
         JOURNAL_SYNC_DURATION = "distric_journal_sync_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time of one fdatasync of the journal.";
         JOURNAL_BATCH_RECORDS = "distric_journal_batch_records" in One over COUNT_BOUNDS, "Records of one entry of the log.";
         HTTP_REQUEST_DURATION = "distric_http_request_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time from a request's head to its answer.";
+        TCP_POOL_ACQUIRE_DURATION = "tcp_pool_acquire_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time until a call had a connection, kept or new (label protocol).";
     }
 }
 
