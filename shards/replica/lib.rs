@@ -13,7 +13,7 @@ use api::{Request, Response, Route};
 use base::{CoreId, Instant, Outbox};
 use engine::message::{Packet, ToShard};
 use engine::record::Ended;
-use engine::{OrderId, RequestId, ShardCore, ShardEffect};
+use engine::{OrderId, RequestId, ShardCore, ShardEffect, Submission, SubmitResults};
 use runtime::{
     LocalEvent, LocalNotify, LocalOneshot, LocalReceiver, LocalSender, Task, spawn_local, yield_now,
 };
@@ -40,6 +40,15 @@ pub struct Replica {
     inner: Rc<Inner>,
 }
 
+/// Told what became of a submission, once.
+pub type Done = Box<dyn FnOnce(SubmitResults)>;
+
+/// Who waits for an answer.
+enum Waiting {
+    Response(LocalSender<Response>),
+    Results(Done),
+}
+
 struct Inner {
     consensus: CoreId,
     mind: RefCell<ShardCore>,
@@ -47,7 +56,7 @@ struct Inner {
     outgoing: Outgoing,
     /// Rings when there is something to flush or to send.
     wake: Rc<LocalNotify>,
-    waiting: RefCell<HashMap<RequestId, LocalSender<Response>>>,
+    waiting: RefCell<HashMap<RequestId, Waiting>>,
     next_request: Cell<u64>,
     calls: RefCell<BTreeMap<OrderId, Task<()>>>,
     caller: Caller,
@@ -90,10 +99,8 @@ impl Replica {
     /// A client's request. The answer comes through the receiver, whenever it comes.
     pub fn request(&self, route: &Route, request: &Request<'_>) -> LocalReceiver<Response> {
         let inner = &self.inner;
-        let id = RequestId(inner.next_request.get());
-        inner.next_request.set(id.0 + 1);
         let (sender, receiver) = LocalOneshot::new();
-        inner.waiting.borrow_mut().insert(id, sender);
+        let id = inner.wait(Waiting::Response(sender));
         let now = runtime::now();
         inner.with(|mind, out| {
             mind.on_request(now, id, route, request, out);
@@ -105,6 +112,25 @@ impl Replica {
         self.carry_out();
         inner.wake.notify();
         receiver
+    }
+
+    /// A client's messages. `done` is told what became of them: before this returns when nothing of
+    /// it is taken, else when it is durable and applied.
+    pub fn submit(&self, submission: &Submission<'_>, done: Done) {
+        let inner = &self.inner;
+        let id = inner.wait(Waiting::Results(done));
+        let began = runtime::instant();
+        inner.with(|mind, out| {
+            mind.on_submit(id, submission, out);
+            let count = submission.messages.len() as u64;
+            let took =
+                u64::try_from(runtime::instant().since(began).as_nanos()).unwrap_or(u64::MAX);
+            if let Some(each) = took.checked_div(count) {
+                mind.metrics().rule_evaluation.observe_many(each, count);
+            }
+        });
+        self.carry_out();
+        inner.wake.notify();
     }
 
     /// A packet of another core, or of this one's consensus.
@@ -187,9 +213,17 @@ impl Replica {
                 inner.outgoing.push(to, Packet::Shard(message));
             }
             ShardEffect::Reply { request, response } => {
-                let sender = inner.waiting.borrow_mut().remove(&request);
+                let Some(Waiting::Response(sender)) = inner.answered(request) else {
+                    unreachable!("a request of the REST API is answered once, by a response")
+                };
                 // A client that has gone needs no answer; its message is accepted all the same.
-                let _gone = sender.map(|sender| sender.send(response));
+                let _gone = sender.send(response);
+            }
+            ShardEffect::Submitted { request, results } => {
+                let Some(Waiting::Results(done)) = inner.answered(request) else {
+                    unreachable!("a submission is answered once, by its results")
+                };
+                done(results);
             }
             ShardEffect::Call(order) => self.start_call(order),
             ShardEffect::Abort(id) => {
@@ -222,6 +256,17 @@ impl Replica {
 }
 
 impl Inner {
+    fn wait(&self, waiting: Waiting) -> RequestId {
+        let id = RequestId(self.next_request.get());
+        self.next_request.set(id.0 + 1);
+        self.waiting.borrow_mut().insert(id, waiting);
+        id
+    }
+
+    fn answered(&self, request: RequestId) -> Option<Waiting> {
+        self.waiting.borrow_mut().remove(&request)
+    }
+
     fn with(&self, call: impl FnOnce(&mut ShardCore, &mut Outbox<ShardEffect>)) {
         call(&mut self.mind.borrow_mut(), &mut self.out.borrow_mut());
     }

@@ -13,10 +13,12 @@ mod keys;
 pub mod message;
 mod metrics;
 mod partition;
+mod producers;
 pub mod record;
 mod shard;
 mod shelf;
 pub mod snapshot;
+mod submission;
 
 pub use clock::StampClock;
 pub use consensus::{
@@ -24,5 +26,6 @@ pub use consensus::{
 };
 pub use globals::{Admission, Changed, Globals, Refusal};
 pub use metrics::{ConsensusMetrics, ShardMetrics};
-pub use partition::{CancelOutcome, InstanceRow, Outcome, Partition, PartitionEffect};
+pub use partition::{CancelOutcome, InstanceRow, Outcome, Partition, PartitionEffect, Workflows};
 pub use shard::{Birth, OrderId, RequestId, ShardConfig, ShardCore, ShardEffect, limits};
+pub use submission::{LineResult, Origin, Submission, SubmitResults};

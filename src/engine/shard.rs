@@ -22,12 +22,12 @@ mod tests;
 
 pub use orders::OrderId;
 
-use crate::batch::Section;
 use crate::globals::Globals;
 use crate::message::{ToConsensus, ToShard};
 use crate::metrics::ShardMetrics;
 use crate::partition::{Partition, PartitionEffect};
 use crate::record::{Born, Change};
+use crate::submission::SubmitResults;
 use api::Response;
 use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, StoreId, UnixMicros};
 use orders::Orders;
@@ -117,6 +117,13 @@ pub enum ShardEffect {
         /// The answer.
         response: Response,
     },
+    /// Tell a client what became of its messages: [`ShardCore::on_submit`].
+    Submitted {
+        /// Whose request.
+        request: RequestId,
+        /// What became of them.
+        results: SubmitResults,
+    },
     /// Carry out a call; then tell [`ShardCore::on_call_ended`].
     Call(Box<flow::Order>),
     /// Stop a call; then tell [`ShardCore::on_call_stopped`].
@@ -153,8 +160,6 @@ pub struct ShardCore {
     wake: Option<UnixMicros>,
     connections: u64,
     partition_out: Outbox<PartitionEffect>,
-    /// Reused by every request that gathers records.
-    scratch: Section,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -186,7 +191,6 @@ impl ShardCore {
             wake: None,
             connections: 0,
             partition_out: Outbox::new(),
-            scratch: Section::new(4096),
             config,
         }
     }

@@ -5,14 +5,16 @@
 //! - at most [`QUERIES_MAX`] gatherings are open.
 
 use super::limits::QUERIES_MAX;
-use super::session::Waiter;
+use super::session::{Form, Waiter};
 use super::{RequestId, ShardCore, ShardEffect};
 use crate::globals::{Changed, Refusal};
 use crate::message::{Answer, ConsensusStatus, Question, ShardStatus, ToConsensus, ToShard};
 use crate::partition::{CancelOutcome, InstanceRow, Outcome, Workflows, view};
+use crate::submission::{LineResult, SubmitResults};
 use api::{ApiError, BatchAnswer, BatchLine, Code, ContentType, InstancesQuery, Response, Route};
 use base::{CoreId, FixedState, MessageId, NodeId, Now, Outbox, PartitionId, StoreId, hash64};
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 use telemetry::json;
 
 /// The status of an accepted message.
@@ -41,6 +43,7 @@ struct Named {
 
 #[derive(Debug)]
 struct BatchResults {
+    form: Form,
     left: u32,
     results: Vec<Option<LineResult>>,
 }
@@ -51,19 +54,54 @@ impl BatchResults {
         let mut first = None;
         for result in self.results.iter().flatten() {
             match result {
-                LineResult::Answered(..) => return None,
-                LineResult::Refused(error) => first = first.or(Some(error)),
+                LineResult::Refused(error) => first = first.or(Some(&**error)),
+                _ => return None,
             }
         }
         first
     }
+
+    /// The answer, once every line has its result.
+    fn response(self) -> Response {
+        if let Some(error) = self.refused_whole() {
+            return error.to_response();
+        }
+        let mut body = Vec::with_capacity(96 * self.results.len());
+        let mut answer = BatchAnswer::new(&mut body);
+        for result in self.results.into_iter().flatten() {
+            match result {
+                LineResult::Accepted { id, workflows } => {
+                    answer.push(id, api::Outcome::Accepted, workflows.iter());
+                }
+                LineResult::Duplicate { id, workflows } => {
+                    answer.push(id, api::Outcome::Duplicate, workflows.iter());
+                }
+                LineResult::Conflict { id } => {
+                    answer.push(id, api::Outcome::Conflict, Workflows::default().iter());
+                }
+                LineResult::Refused(error) => answer.push_refused(&error),
+            }
+        }
+        answer.finish();
+        Response::json(ACCEPTED, body)
+    }
 }
 
-#[derive(Debug)]
-enum LineResult {
-    Answered(api::Outcome, MessageId, Workflows),
-    /// The line was not accepted: the whole request is answered with this.
-    Refused(ApiError),
+/// The answer to a message that came alone.
+fn message_response(result: LineResult) -> Response {
+    let (outcome, id, workflows) = match result {
+        LineResult::Accepted { id, workflows } => (api::Outcome::Accepted, id, workflows),
+        LineResult::Duplicate { id, workflows } => (api::Outcome::Duplicate, id, workflows),
+        LineResult::Conflict { id } => {
+            let detail =
+                format!("the Idempotency-Key came before, with another body, as message {id}");
+            return ApiError::new(Code::KeyConflict, detail).to_response();
+        }
+        LineResult::Refused(error) => return error.to_response(),
+    };
+    let mut body = Vec::with_capacity(128);
+    api::write_answer(&mut body, id, outcome, workflows.iter());
+    Response::json(ACCEPTED, body)
 }
 
 /// A request that asked other cores.
@@ -95,14 +133,27 @@ pub(super) fn reply(request: RequestId, response: Response, out: &mut Outbox<Sha
     out.push(ShardEffect::Reply { request, response });
 }
 
+/// Tells a client what became of its messages.
+pub(super) fn submitted(request: RequestId, results: SubmitResults, out: &mut Outbox<ShardEffect>) {
+    out.push(ShardEffect::Submitted { request, results });
+}
+
+/// Tells a client that none of its messages was taken.
+fn refused(request: RequestId, form: Form, error: &ApiError, out: &mut Outbox<ShardEffect>) {
+    match form {
+        Form::Json => reply(request, error.to_response(), out),
+        Form::Results => submitted(request, SubmitResults::Refused(error.clone()), out),
+    }
+}
+
 impl Queries {
     pub(super) fn len(&self) -> usize {
         self.gathering.len()
     }
 
-    pub(super) fn begin_batch(&mut self, id: RequestId, count: u32) {
+    pub(super) fn begin_batch(&mut self, id: RequestId, count: u32, form: Form) {
         let results = (0..count).map(|_| None).collect();
-        self.batches.insert(id, BatchResults { left: count, results });
+        self.batches.insert(id, BatchResults { form, left: count, results });
     }
 
     pub(super) fn begin_change(&mut self, id: RequestId, ids: Vec<String>, deleted: bool) {
@@ -472,24 +523,13 @@ impl ShardCore {
         let Some(waiter) = self.session.take(number, slot) else { return };
         match waiter {
             Waiter::Own => {}
-            Waiter::Message(request) => {
-                let response = match self.line_result(outcome) {
-                    LineResult::Answered(outcome, id, workflows)
-                        if outcome != api::Outcome::Conflict =>
-                    {
-                        let mut body = Vec::with_capacity(128);
-                        api::write_answer(&mut body, id, outcome, workflows.iter());
-                        Response::json(ACCEPTED, body)
-                    }
-                    LineResult::Answered(_, id, _) => {
-                        let detail = format!(
-                            "the Idempotency-Key came before, with another body, as message {id}"
-                        );
-                        ApiError::new(Code::KeyConflict, detail).to_response()
-                    }
-                    LineResult::Refused(error) => error.to_response(),
-                };
+            Waiter::Message(request, Form::Json) => {
+                let response = message_response(self.line_result(outcome));
                 reply(request, response, out);
+            }
+            Waiter::Message(request, Form::Results) => {
+                let lines = SmallVec::from_buf([self.line_result(outcome)]);
+                submitted(request, SubmitResults::Lines(lines), out);
             }
             Waiter::Line(request, line) => {
                 let result = self.line_result(outcome);
@@ -531,32 +571,41 @@ impl ShardCore {
     }
 
     fn line_result(&self, outcome: Outcome) -> LineResult {
-        match outcome {
+        let metrics = &self.metrics;
+        let error = match outcome {
             Outcome::Accepted { id, workflows } => {
-                self.metrics.accepted.increment();
-                self.metrics.started.add(workflows.len() as u64);
-                LineResult::Answered(api::Outcome::Accepted, id, workflows)
+                metrics.accepted.increment();
+                metrics.started.add(workflows.len() as u64);
+                return LineResult::Accepted { id, workflows };
             }
             Outcome::Duplicate { id, workflows } => {
-                self.metrics.duplicate.increment();
-                LineResult::Answered(api::Outcome::Duplicate, id, workflows)
+                metrics.duplicate.increment();
+                return LineResult::Duplicate { id, workflows };
             }
             Outcome::Conflict { id } => {
-                self.metrics.conflict.increment();
-                LineResult::Answered(api::Outcome::Conflict, id, Workflows::default())
+                metrics.conflict.increment();
+                return LineResult::Conflict { id };
             }
             Outcome::KeysFull => {
-                self.metrics.refused.increment();
-                let detail = "the table of idempotency keys is full";
-                LineResult::Refused(ApiError::new(Code::KeysFull, detail).with_retry_after(5))
+                let detail = "the table of idempotency keys and producers is full";
+                ApiError::new(Code::KeysFull, detail).with_retry_after(5)
             }
             Outcome::LiveFull => {
-                self.metrics.refused.increment();
                 let detail = "too many workflow instances are unfinished to start another";
-                LineResult::Refused(ApiError::overloaded(detail, 5))
+                ApiError::overloaded(detail, 5)
+            }
+            Outcome::SequenceTooOld { lowest } => {
+                let detail = format!("of this producer the sequences from {lowest} on are known");
+                ApiError::new(Code::SequenceTooOld, detail)
+            }
+            Outcome::UnknownProducer => {
+                let detail = "nothing is known of the producer, and this is not its sequence 1";
+                ApiError::new(Code::UnknownProducer, detail)
             }
             outcome => unreachable!("{outcome:?} is no message's outcome"),
-        }
+        };
+        metrics.refused.increment();
+        LineResult::Refused(Box::new(error))
     }
 
     /// One line of a batch has its result; the last one answers the request.
@@ -574,22 +623,13 @@ impl ShardCore {
             return;
         }
         let batch = self.queries.batches.remove(&request).expect("it was just there");
-        if let Some(error) = batch.refused_whole() {
-            reply(request, error.to_response(), out);
-            return;
-        }
-        let mut body = Vec::with_capacity(96 * batch.results.len());
-        let mut answer = BatchAnswer::new(&mut body);
-        for result in batch.results.into_iter().flatten() {
-            match result {
-                LineResult::Answered(outcome, id, workflows) => {
-                    answer.push(id, outcome, workflows.iter());
-                }
-                LineResult::Refused(error) => answer.push_refused(&error),
+        match batch.form {
+            Form::Json => reply(request, batch.response(), out),
+            Form::Results => {
+                let lines = batch.results.into_iter().flatten().collect();
+                submitted(request, SubmitResults::Lines(lines), out);
             }
         }
-        answer.finish();
-        reply(request, Response::json(ACCEPTED, body), out);
     }
 
     fn catalogue_changed(
@@ -654,13 +694,12 @@ impl ShardCore {
     ) {
         match waiter {
             Waiter::Own => unreachable!("own records are held back, not refused"),
-            Waiter::Message(request) | Waiter::Cancel(request, _) => {
-                reply(*request, error.to_response(), out);
-            }
+            Waiter::Message(request, form) => refused(*request, *form, error, out),
+            Waiter::Cancel(request, _) => reply(*request, error.to_response(), out),
             // All lines of a batch are in one section: the first one answers for all.
             Waiter::Line(request, _) => {
-                if self.queries.batches.remove(request).is_some() {
-                    reply(*request, error.to_response(), out);
+                if let Some(batch) = self.queries.batches.remove(request) {
+                    refused(*request, batch.form, error, out);
                 }
             }
             Waiter::Catalogue(request) => {
