@@ -344,4 +344,4 @@ impl Subscriber for Front {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -96,6 +96,8 @@ families! {
         CORE_BUSY = "distric_core_busy_seconds_total" in Nanoseconds, "Time that a core was at work (label core).";
         LOG_LINES = "distric_log_lines_total" in One, "Log lines written (label level).";
         LOG_LINES_DROPPED = "distric_log_lines_dropped_total" in One, "Log lines dropped, as their buffer was full.";
+        TRACE_SPANS_EXPORTED = "distric_trace_spans_exported_total" in One, "Spans that the collector has taken.";
+        TRACE_SPANS_DROPPED = "distric_trace_spans_dropped_total" in One, "Spans that are lost (label reason: full, unreachable, rejected, stopped).";
         METRIC_SERIES_REFUSED = "distric_metric_series_refused_total" in One, "Cells that were asked for and not kept, as the core's registry was full.";
         PROCESS_CPU = "process_cpu_seconds_total" in Nanoseconds, "User and system CPU time of the process.";
     }

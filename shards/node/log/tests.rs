@@ -7,10 +7,10 @@ use telemetry::{Filter, Registry};
 
 /// An output that can be looked at.
 #[derive(Clone, Default)]
-pub(super) struct Shown(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Shown(Arc<Mutex<Vec<u8>>>);
 
 impl Shown {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
@@ -26,17 +26,17 @@ impl Write for Shown {
     }
 }
 
-pub(super) fn log_of(filter: &str) -> Arc<Log> {
+pub(crate) fn log_of(filter: &str) -> Arc<Log> {
     Arc::new(Log::new(Filter::parse(filter).unwrap(), Mode::Async))
 }
 
 /// Runs `body` with its events in `log`.
-pub(super) fn logging<T>(log: &Arc<Log>, body: impl FnOnce() -> T) -> T {
+pub(crate) fn logging<T>(log: &Arc<Log>, body: impl FnOnce() -> T) -> T {
     tracing::subscriber::with_default(Front { log: Arc::clone(log) }, body)
 }
 
 /// All that waits in `log`, written on this thread.
-pub(super) fn written(log: &Log) -> String {
+pub(crate) fn written(log: &Log) -> String {
     let shown = Shown::default();
     log.queue.close(Duration::ZERO);
     log.queue.write_until_closed(Sink::new(Box::new(shown.clone()), false));
