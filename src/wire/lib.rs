@@ -21,6 +21,7 @@ mod kind;
 mod list;
 mod message;
 mod messages;
+pub mod rpc;
 pub mod tlv;
 
 pub use decoder::{Decoder, READ_BYTES_MAX, READ_BYTES_MIN};
