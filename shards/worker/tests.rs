@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use telemetry::{Registry, Value};
 
 const SOON: Duration = Duration::from_secs(5);
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -269,6 +270,77 @@ fn idle_connections_are_bounded_and_closed_in_their_time() {
 }
 
 #[test]
+fn calls_beyond_the_bound_wait_for_a_connection_and_are_told_when_none_comes() {
+    block_on(async {
+        // The first two are not answered; whoever comes later is.
+        let server = Server::start(vec![Act::Silence, Act::Silence]);
+        let options = HttpOptions { connections_per_origin_max: 2, ..HttpOptions::default() };
+        let client = HttpClient::new(options);
+        let brief = |milliseconds| {
+            let mut request = server.request("/");
+            request.timeout = Duration::from_millis(milliseconds);
+            request
+        };
+        let stuck: Vec<_> = (0..2)
+            .map(|_| {
+                let (client, request) = (client.clone(), brief(50));
+                spawn_local(async move { failure(&client, request).await.0 })
+            })
+            .collect();
+        let waiting = {
+            let (client, request) = (client.clone(), server.request("/waits"));
+            spawn_local(async move { client.call(request).await })
+        };
+        let (code, retryable, message) = failure(&client, brief(5)).await;
+        assert_eq!((code, retryable), (CallErrorCode::Exhausted, true), "{message}");
+        let words = format!(
+            "all 2 connections to {} are in use, and none became free within 5ms; nothing was sent",
+            server.address
+        );
+        assert_eq!(message, words);
+        assert_eq!(server.connections.get(), 2);
+        for stuck in stuck {
+            assert_eq!(stuck.await, CallErrorCode::Timeout);
+        }
+        assert_eq!(waiting.await.unwrap().status, 200);
+        assert_eq!(server.requests.borrow().len(), 3, "what waited in vain was not sent");
+    });
+}
+
+/// Connections open, connections given to calls, and those of them that had been kept.
+fn counts(registry: &Registry) -> (f64, u64, u64) {
+    let snapshot = registry.snapshot();
+    let value = |name| {
+        let sample = snapshot.samples().iter().find(|sample| sample.name() == name);
+        sample.expect("the pool counts from its beginning").value()
+    };
+    let (Value::Level(open), Value::Buckets { buckets: given, .. }, Value::Count(reused)) = (
+        value("tcp_pool_size"),
+        value("tcp_pool_acquire_duration_seconds"),
+        value("tcp_pool_connection_reuse_total"),
+    ) else {
+        panic!("each is of its kind")
+    };
+    (*open, given.iter().sum(), *reused)
+}
+
+#[test]
+fn connections_are_counted_while_they_are_open() {
+    block_on(async {
+        let registry = Registry::new();
+        let server = Server::start(Vec::new());
+        let client = HttpClient::counted(HttpOptions::default(), &registry);
+        assert_eq!(counts(&registry), (0.0, 0, 0));
+        for after in [(1.0, 1, 0), (1.0, 2, 1), (1.0, 3, 2)] {
+            assert_eq!(client.call(server.request("/")).await.unwrap().status, 200);
+            assert_eq!(counts(&registry), after);
+        }
+        client.close_idle();
+        assert_eq!(counts(&registry), (0.0, 3, 2));
+    });
+}
+
+#[test]
 fn a_kept_connection_that_the_server_drops_unread_is_replaced_when_the_call_has_a_key() {
     block_on(async {
         for (key, status) in [(Some("k"), Some(200)), (None, None)] {
@@ -376,7 +448,8 @@ fn time_runs_out_whatever_the_server_withholds_and_its_connection_is_closed() {
 fn each_way_to_fail_has_its_code() {
     block_on(async {
         let nothing = Resolver::new(Arc::new(|_, _| Err(std::io::Error::other("no such name"))));
-        let client = HttpClient::with_resolver(HttpOptions::default(), Rc::new(nothing));
+        let client =
+            HttpClient::with_resolver(HttpOptions::default(), &Registry::new(), Rc::new(nothing));
         let closed = runtime::probe_port(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let (code, retryable, message) =
             failure(&client, get(&format!("http://{}/", closed.address()))).await;
@@ -403,7 +476,8 @@ fn the_next_address_of_a_name_is_tried_when_one_refuses() {
         let server = Server::start(Vec::new());
         let (good, bad) = (server.address, SocketAddr::from(([127, 0, 0, 2], 1)));
         let both = Resolver::new(Arc::new(move |_, _| Ok(vec![bad, good])));
-        let client = HttpClient::with_resolver(HttpOptions::default(), Rc::new(both));
+        let client =
+            HttpClient::with_resolver(HttpOptions::default(), &Registry::new(), Rc::new(both));
         assert_eq!(client.call(get("http://two.local/")).await.unwrap().status, 200);
         assert!(server.requests.borrow()[0].contains("host: two.local\r\n"));
     });
@@ -428,7 +502,7 @@ fn certificate() -> (TlsAcceptor, Vec<u8>) {
 fn tls_client(trust: Trust, address: SocketAddr) -> HttpClient {
     let options = HttpOptions { trust, ..HttpOptions::default() };
     let resolver = Resolver::new(Arc::new(move |_, _| Ok(vec![address])));
-    HttpClient::with_resolver(options, Rc::new(resolver))
+    HttpClient::with_resolver(options, &Registry::new(), Rc::new(resolver))
 }
 
 #[test]
