@@ -8,23 +8,29 @@
 //!   closed at once.
 
 mod accept;
+mod binary;
 mod connection;
 mod counted;
 mod metrics;
 
 use accept::Gate;
 use api::{Request, Response, Route};
+use engine::{Submission, SubmitResults};
 use metrics::Metrics;
+use rpc::{Identity, RpcMetrics, ServeOptions, Side, serve_connection};
 use runtime::{Listener, LocalEvent, LocalReceiver};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 use telemetry::{Registry, Sampler, TraceContext, Traceparent};
+use wire::Kind;
 
 /// Where requests go.
 pub trait Backend: Clone + 'static {
     /// Answers a request, at once or later.
     fn request(&self, route: &Route, request: &Request<'_>) -> LocalReceiver<Response>;
+    /// Takes messages; `done` is told what became of them, at once or when they are durable.
+    fn submit(&self, submission: &Submission<'_>, done: Box<dyn FnOnce(SubmitResults)>);
     /// How many connections are open now, at all doors.
     fn set_connections(&self, count: u64);
 }
@@ -43,6 +49,17 @@ pub struct Limits {
     pub write_stall_max: Duration,
     /// A request's line and headers together. Unit: bytes.
     pub header_bytes_max: usize,
+}
+
+/// What a client of the binary door may take; see also [`ServeOptions`].
+#[derive(Clone, Debug)]
+pub struct BinaryLimits {
+    /// Connections open on one core.
+    pub connections_max: usize,
+    /// How long a connection is kept with no call under way.
+    pub idle_max: Duration,
+    /// How long answers may make no progress because the client does not read.
+    pub write_stall_max: Duration,
 }
 
 /// Bodies that one core gathers at once. Unit: bytes. Beyond it clients are asked to wait: many slow
@@ -82,6 +99,36 @@ impl<B: Backend> Doors<B> {
         let serve = move |stream| {
             let (doors, stop) = (doors.clone(), stopping.clone());
             async move { connection::run(stream, &doors, limits, &stop).await }
+        };
+        gate.serve(listener, stop, serve).await;
+    }
+
+    /// Serves the binary protocol, in the name of `identity`, until `stop` happens and every
+    /// connection has ended.
+    pub async fn serve_binary(
+        &self,
+        listener: Listener,
+        limits: BinaryLimits,
+        identity: Identity,
+        stop: &LocalEvent,
+    ) {
+        let gate = Gate::new(self, "binary", limits.connections_max);
+        let options = Rc::new(ServeOptions {
+            identity,
+            idle_max: limits.idle_max,
+            write_stall_max: limits.write_stall_max,
+            ..ServeOptions::default()
+        });
+        let metrics = RpcMetrics::new(&self.registry, Side::Server, &[Kind::SUBMIT, Kind::QUERY]);
+        let (doors, stopping) = (self.clone(), stop.clone());
+        let serve = move |stream| {
+            let service = binary::Connection::new(&doors);
+            let (options, metrics) = (Rc::clone(&options), metrics.clone());
+            let stop = stopping.clone();
+            async move {
+                // How it ended is counted there.
+                let _ended = serve_connection(stream, &service, &options, &metrics, &stop).await;
+            }
         };
         gate.serve(listener, stop, serve).await;
     }

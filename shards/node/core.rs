@@ -8,12 +8,14 @@ use crate::door::Door;
 use crate::health::{Board, Facts, LogFacts, Reporter};
 use crate::process;
 use crate::settings::Settings;
+use crate::trace::{self, Traces};
 use base::{CoreId, Instant, Prng};
 use consensus::Consensus;
 use engine::message::{Answer, ConsensusStatus, Packet, Question, ToConsensus, ToShard};
 use engine::{ShardConfig, ShardCore};
 use ingress::Doors;
 use replica::{Outgoing, Replica};
+use rpc::Identity;
 use runtime::{
     CoreContext, CoreFailure, Listener, LocalEvent, LocalNotify, MeshEnd, MeshReceiver, sleep,
     sleep_until, spawn_local, yield_if_needed,
@@ -28,6 +30,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use telemetry::Sampler;
+use wire::Hello;
 
 /// The core that keeps the log.
 pub(crate) const CONSENSUS: CoreId = CoreId(0);
@@ -36,6 +39,8 @@ pub(crate) const CONSENSUS: CoreId = CoreId(0);
 const PACKETS_PER_ROUND: usize = 256;
 /// How often a core that has nothing left looks whether the others have, when the node stops.
 const DRAIN_POLL: Duration = Duration::from_millis(1);
+/// How long a stop waits for a collector to take the last spans.
+const TRACES_STOP_MAX: Duration = Duration::from_secs(1);
 /// How long a full mesh is left alone.
 const FULL_PAUSE: Duration = Duration::from_micros(50);
 
@@ -47,6 +52,7 @@ pub(crate) struct Shared {
     /// None: the binary protocol is not served.
     pub(crate) tcp: Option<SocketAddr>,
     pub(crate) board: Board,
+    pub(crate) traces: Traces,
     pub(crate) shard: ShardConfig,
     pub(crate) seed: u64,
     /// Cores on which somebody still waits for an answer.
@@ -66,6 +72,7 @@ pub(crate) async fn run(
     let wake = Rc::new(LocalNotify::new());
     let outgoing = Outgoing::new(sender);
     let config = ShardConfig { core, ..shared.shard.clone() };
+    let spans = shared.traces.buffer(core);
     let replica = Replica::new(
         ShardCore::new(config),
         CONSENSUS,
@@ -76,8 +83,10 @@ pub(crate) async fn run(
     );
     let registry = replica.look(|mind| mind.metrics().registry().clone());
     let _logging = crate::log::on_core(core, &registry);
+    let tracing = trace::start(&shared.traces, core, &spans, &registry);
     let _watching = process::watch(core, context.cpu(), &registry);
     let listener = Listener::bind(shared.http)?;
+    let binary = shared.tcp.map(Listener::bind).transpose()?;
 
     let log = Rc::new(Log::default());
     let core_loop = Loop {
@@ -91,10 +100,8 @@ pub(crate) async fn run(
     let pumping = spawn_local(async move { core_loop.run(inbox).await });
     let door = Door::new(replica.clone(), shared.board.clone());
     let doors = Doors::new(door, sampler(&shared, core)?, &registry);
-    let serving = {
-        let (limits, stop) = (shared.settings.http_limits, context.stop().clone());
-        spawn_local(async move { doors.serve_http(listener, limits, &stop).await })
-    };
+    let serving =
+        spawn_local(serve(doors, listener, binary, shared.clone(), context.stop().clone()));
     if core == CONSENSUS
         && let Some(opened) = open_log(&context, &shared, &outgoing, &wake, &log).await?
     {
@@ -114,7 +121,35 @@ pub(crate) async fn run(
     pumping.cancel().await;
     // What apply may have started since: a call holds the replica that holds the call.
     replica.stop();
+    tracing.stop(runtime::instant() + TRACES_STOP_MAX).await;
     Ok(())
+}
+
+/// Serves this core's clients until the node stops and all of them have their answers.
+async fn serve(
+    doors: Doors<Door>,
+    http: Listener,
+    binary: Option<Listener>,
+    shared: Shared,
+    stop: LocalEvent,
+) {
+    let Shared { settings, shard, .. } = shared;
+    let binary = binary.map(|listener| {
+        let identity = Identity {
+            node: shard.node.0,
+            role: Hello::BOTH,
+            features: 0,
+            program: format!("distric-shard {}", shard.program_version).into(),
+        };
+        let (doors, stop) = (doors.clone(), stop.clone());
+        spawn_local(async move {
+            doors.serve_binary(listener, settings.tcp_limits, identity, &stop).await;
+        })
+    });
+    doors.serve_http(http, settings.http_limits, &stop).await;
+    if let Some(binary) = binary {
+        binary.await;
+    }
 }
 
 /// Which requests that come in on this core are traced.

@@ -4,6 +4,7 @@
 use crate::health::Board;
 use crate::log;
 use api::{ApiError, Code, Request, Response, Route, json};
+use engine::{Submission, SubmitResults};
 use ingress::Backend;
 use replica::Replica;
 use runtime::{LocalOneshot, LocalReceiver};
@@ -33,6 +34,10 @@ impl Backend for Door {
         let (sender, receiver) = LocalOneshot::new();
         sender.send(response).expect("its receiver is here");
         receiver
+    }
+
+    fn submit(&self, submission: &Submission<'_>, done: Box<dyn FnOnce(SubmitResults)>) {
+        self.replica.submit(submission, done);
     }
 
     fn set_connections(&self, count: u64) {

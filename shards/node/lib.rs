@@ -19,6 +19,7 @@ mod identity;
 mod log;
 mod process;
 mod settings;
+mod trace;
 
 pub use settings::{Options, Settings};
 
@@ -36,6 +37,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use telemetry::Resource;
+use trace::Traces;
 
 /// A line to whoever started the node. Nobody may be reading any more: that ends no node.
 macro_rules! say {
@@ -119,12 +122,27 @@ fn serve(settings: Settings) -> Result<()> {
         started_at: runtime::instant(),
         birth: Birth { born: born(&settings, identity.cluster), catalogue },
     };
+    let seed = identity::random()?;
+    let traces = Traces::new(&trace::Options {
+        endpoint: settings.trace_endpoint.as_deref(),
+        resource: &Resource {
+            service: "distric-shard".to_owned(),
+            instance: format!(
+                "{}-{:016x}",
+                identity.node,
+                base::hash64(&identity.store.0.to_le_bytes())
+            ),
+            version: template.program_version.to_owned(),
+        },
+        seed,
+    });
     let shared = core::Shared {
         http: ports.http.address(),
         tcp: ports.tcp.as_ref().map(Port::address),
         board: health::Board::new(placement.len(), runtime::now().wall),
         shard: template,
-        seed: identity::random()?,
+        traces,
+        seed,
         busy: Arc::new(AtomicUsize::new(placement.len())),
         unanswered: Arc::new(AtomicUsize::new(0)),
         settings,

@@ -81,12 +81,8 @@ pub struct Settings {
     pub stop_timeout: Duration,
     /// See `ingress::Limits`.
     pub http_limits: ingress::Limits,
-    /// Connections of the binary protocol, open on one core.
-    pub tcp_connections_max: usize,
-    /// How long one of them is kept with nothing under way.
-    pub tcp_idle: Duration,
-    /// How long an answer on one of them may make no progress.
-    pub tcp_write_stall: Duration,
+    /// See `ingress::BinaryLimits`.
+    pub tcp_limits: ingress::BinaryLimits,
     /// A snapshot is taken when the journal is larger. Unit: bytes.
     pub snapshot_journal: u64,
     /// The journal's segments. Unit: bytes.
@@ -273,9 +269,11 @@ impl Reader {
                 write_stall_max: self.parsed("http_write_stall", duration)?,
                 header_bytes_max: self.size("http_header_bytes_max", 8 << 10, 1 << 20)?,
             },
-            tcp_connections_max: self.number("tcp_connections_max", 1, 1_000_000)?,
-            tcp_idle: self.parsed("tcp_idle", duration)?,
-            tcp_write_stall: self.parsed("tcp_write_stall", duration)?,
+            tcp_limits: ingress::BinaryLimits {
+                connections_max: self.number("tcp_connections_max", 1, 1_000_000)?,
+                idle_max: self.parsed("tcp_idle", duration)?,
+                write_stall_max: self.parsed("tcp_write_stall", duration)?,
+            },
             snapshot_journal: self.size("snapshot_journal", 1 << 20, 1 << 40)?,
             segment: self.size("segment", 16 << 20, 1 << 30)?,
             examples: self.parsed("examples", truth)?,
