@@ -21,8 +21,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
-use telemetry::families::{TRACE_SPANS_DROPPED, TRACE_SPANS_EXPORTED};
-use telemetry::{BATCH_SPANS_MAX, Counter, DropReason, Registry, Resource, Span, SpanBuffer};
+use telemetry::families::{TRACE_EXPORT_DURATION, TRACE_SPANS_DROPPED, TRACE_SPANS_EXPORTED};
+use telemetry::{
+    BATCH_SPANS_MAX, Counter, DropReason, Registry, Resource, Span, SpanBuffer, Summary,
+};
 
 /// How often cores bring their spans and the exporter looks for them. At 40,000 spans a second a
 /// core's buffer would overflow in between.
@@ -157,6 +159,7 @@ struct Counters {
     unreachable: Counter,
     rejected: Counter,
     stopped: Counter,
+    call: Summary,
 }
 
 impl Counters {
@@ -168,6 +171,7 @@ impl Counters {
             unreachable: dropped(DropReason::Unreachable.as_str()),
             rejected: dropped(DropReason::Rejected.as_str()),
             stopped: dropped(DropReason::Stopped.as_str()),
+            call: registry.summary(&TRACE_EXPORT_DURATION, &[]),
         }
     }
 

@@ -21,6 +21,7 @@ mod metric;
 mod otlp;
 mod prometheus;
 mod registry;
+mod summary;
 mod time;
 mod trace;
 
@@ -33,7 +34,10 @@ pub use metric::{
 };
 pub use otlp::{OTLP_REQUEST_BYTES_MIN, OTLP_SPAN_BYTES_MAX, Resource, write_traces};
 pub use prometheus::prometheus;
-pub use registry::{LABELS_MAX, Registry, SERIES_MAX, Sample, Snapshot, Value, merge};
+pub use registry::{
+    LABEL_BYTES_MAX, LABELS_MAX, Registry, SERIES_MAX, Sample, Snapshot, Value, merge,
+};
+pub use summary::{Summary, SummaryFamily};
 pub use time::write_time;
 pub use trace::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Answer, Attribute, BATCH_SPANS_MAX, DropReason,

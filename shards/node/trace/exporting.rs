@@ -25,6 +25,7 @@ pub(super) struct Exporting {
     out: Outbox<ExportEffect>,
     client: HttpClient,
     call: Option<Pin<Box<dyn Future<Output = Answer>>>>,
+    called: Instant,
     counters: Counters,
 }
 
@@ -39,6 +40,7 @@ impl Exporting {
             out: Outbox::new(),
             client: HttpClient::new(HttpOptions::default()),
             call: None,
+            called: Instant(0),
             counters,
         }
     }
@@ -93,6 +95,7 @@ impl Exporting {
         let now = instant();
         if let Some(answer) = answer {
             self.call = None;
+            self.counters.call.observe_duration(now.since(self.called));
             self.exporter.on_answer(now, answer, &mut self.out);
         }
         self.gather(now);
@@ -114,6 +117,7 @@ impl Exporting {
             match effect {
                 ExportEffect::Post { body } => {
                     let (client, url) = (self.client.clone(), self.shared.endpoint.clone());
+                    self.called = instant();
                     self.call = Some(Box::pin(post(client, url, body.into())));
                 }
                 ExportEffect::Exported { spans } => self.counters.exported.add(spans),
