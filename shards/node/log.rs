@@ -195,7 +195,7 @@ pub(crate) fn on_core(core: CoreId, registry: &Registry) -> runtime::Task<()> {
 }
 
 /// Which lines are written, and where they wait.
-struct Log {
+pub(crate) struct Log {
     /// Asked once for each place that logs through `tracing`, and once for each line through the
     /// `log` crate: a lock that is written to when an operator changes the filter is cheap enough.
     filter: RwLock<Filter>,

@@ -33,7 +33,8 @@ impl Collector {
             let mut answer = *answers.next().unwrap();
             for stream in listener.incoming() {
                 serve(stream.unwrap(), &sender, || {
-                    std::mem::replace(&mut answer, answers.next().copied().unwrap_or(answer))
+                    let next = answers.next().copied().unwrap_or(answer);
+                    std::mem::replace(&mut answer, next)
                 });
             }
         });
