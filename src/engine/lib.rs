@@ -8,6 +8,7 @@
 pub mod batch;
 mod clock;
 pub mod consensus;
+mod events;
 mod globals;
 mod keys;
 pub mod message;
@@ -24,7 +25,8 @@ pub use clock::StampClock;
 pub use consensus::{
     ConsensusConfig, ConsensusCore, ConsensusEffect, Left, Replay, SnapshotEffect, Start,
 };
-pub use globals::{Admission, Changed, Globals, Refusal};
+pub use events::EventKind;
+pub use globals::{Admission, CatalogueEdits, Changed, Edits, Globals, Refusal};
 pub use metrics::{ConsensusMetrics, ShardMetrics};
 pub use partition::{CancelOutcome, InstanceRow, Outcome, Partition, PartitionEffect, Workflows};
 pub use shard::{Birth, OrderId, RequestId, ShardConfig, ShardCore, ShardEffect, limits};

@@ -49,6 +49,19 @@ const LIVE_BYTES_MAX: usize = 512 * 1024 * 1024;
 pub enum PartitionEffect {
     /// What an instance wants done.
     Flow(flow::Effect),
+    /// A task of an instance has failed for good.
+    TaskFailed {
+        /// The instance.
+        instance: InstanceId,
+        /// What it is a run of.
+        definition: Arc<flow::Definition>,
+        /// The task.
+        task: TaskIndex,
+        /// How many attempts it had.
+        attempts: u32,
+        /// The last one's error.
+        error: flow::TaskError,
+    },
     /// An instance has ended.
     Ended {
         /// How.
@@ -353,8 +366,11 @@ impl Partition {
     /// again.
     pub fn outstanding(&self) -> Vec<flow::Order> {
         let mut orders: Vec<flow::Order> = (self.live.values())
-            .flat_map(|live| &live.runs)
-            .flat_map(|run| run.instance.orders(&run.definition))
+            .flat_map(|live| {
+                let runs = live.runs.iter();
+                let orders = runs.flat_map(|run| run.instance.orders(&run.definition));
+                orders.map(|order| flow::Order { trace: live.trace, ..order })
+            })
             .collect();
         orders.sort_by_key(|order| (order.instance, order.task, order.attempt));
         orders
@@ -429,6 +445,15 @@ fn hand_out(flow_out: &mut Outbox<flow::Effect>, live: &Live, out: &mut Outbox<P
                 let ended = run.instance.ended().unwrap_or(run.instance.started());
                 PartitionEffect::Ended { status, took: ended.since(run.instance.started()) }
             }
+            flow::Effect::TaskFailed { instance, task, attempts, error } => {
+                let run = live.run(instance.ordinal).expect("an instance that goes on is there");
+                let definition = Arc::clone(&run.definition);
+                PartitionEffect::TaskFailed { instance, definition, task, attempts, error }
+            }
+            flow::Effect::Order(order) => PartitionEffect::Flow(flow::Effect::Order(flow::Order {
+                trace: live.trace,
+                ..order
+            })),
             effect => PartitionEffect::Flow(effect),
         });
     }

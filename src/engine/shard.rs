@@ -12,6 +12,7 @@
 //! - everything held is bounded: see [`limits`].
 
 mod apply;
+mod events;
 mod orders;
 mod queries;
 mod session;
@@ -30,6 +31,7 @@ use crate::record::{Born, Change};
 use crate::submission::SubmitResults;
 use api::Response;
 use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, StoreId, UnixMicros};
+use events::Events;
 use orders::Orders;
 use queries::Queries;
 use session::Session;
@@ -152,6 +154,7 @@ pub struct ShardCore {
     session: Session,
     orders: Orders,
     queries: Queries,
+    events: Events,
     metrics: ShardMetrics,
     role: Role,
     stopping: bool,
@@ -184,6 +187,7 @@ impl ShardCore {
             matches: rules::Matches::new(),
             orders: Orders::default(),
             queries: Queries::default(),
+            events: Events::default(),
             metrics: ShardMetrics::new(config.core.0),
             role: Role::default(),
             stopping: false,
@@ -207,7 +211,9 @@ impl ShardCore {
             ToShard::Restore { globals, partitions } => self.restore(&globals, &partitions, out),
             ToShard::Committed(entries) => self.on_committed(&entries, out),
             ToShard::Role { leading, term } => {
-                self.role = Role { leading, term, in_office: false };
+                let before =
+                    std::mem::replace(&mut self.role, Role { leading, term, in_office: false });
+                self.on_role(now, before, out);
             }
             ToShard::Refused { number, round, why } => {
                 self.on_refused(now, number, round, why, out);
@@ -218,7 +224,10 @@ impl ShardCore {
                     self.resolve(number, slot, outcome, out);
                 }
             }
-            ToShard::Ask { ticket, question } => self.on_question(from, ticket, &question, out),
+            ToShard::Event { at, kind } => self.on_event(at, *kind, out),
+            ToShard::Ask { ticket, question } => {
+                self.on_question(now, from, ticket, &question, out);
+            }
             ToShard::Answer { ticket, from, answer } => self.on_answer(ticket, from, answer, out),
         }
     }
@@ -230,7 +239,8 @@ impl ShardCore {
 
     /// When to call [`Self::on_deadline`].
     pub fn deadline(&self) -> Option<Instant> {
-        self.session.retry_at()
+        let due = [self.session.retry_at(), self.events.deadline(self.stopping)];
+        due.into_iter().flatten().min()
     }
 
     /// The deadline has come.
@@ -239,6 +249,7 @@ impl ShardCore {
             self.session.retry(self.globals.catalogue_version, out);
             self.on_flush(out);
         }
+        self.answer_events(Some(now.instant), out);
     }
 
     /// The node stops: nothing new is taken.

@@ -130,6 +130,7 @@ families! {
     histograms {
         RULE_EVALUATION = "distric_rule_evaluation_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time to match one message and gather its record.";
         WORKFLOW_DURATION = "distric_workflow_duration_seconds" in Nanoseconds over LONG_DURATION_BOUNDS, "Time from an instance's start to its end (label status).";
+        TASK_DURATION = "distric_task_duration_seconds" in Nanoseconds over LONG_DURATION_BOUNDS, "Time of one attempt at a task that is carried out outside, such as a call (label status: completed, failed).";
         RAFT_COMMIT_DURATION = "distric_raft_commit_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time from proposing an entry to its commit.";
         JOURNAL_SYNC_DURATION = "distric_journal_sync_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time of one fdatasync of the journal.";
         JOURNAL_BATCH_RECORDS = "distric_journal_batch_records" in One over COUNT_BOUNDS, "Records of one entry of the log.";

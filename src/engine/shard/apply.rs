@@ -6,6 +6,7 @@ use super::session::Waiter;
 use super::submit::{not_taken, push_matched};
 use super::{ShardCore, ShardEffect};
 use crate::batch::{BatchView, GLOBAL, RecordView, Section, SectionHeader, SectionView};
+use crate::events::EventKind;
 use crate::globals::{Admission, Globals};
 use crate::message::{Committed, NotTaken, Part, ToConsensus, ToShard};
 use crate::partition::{Outcome, Partition, PartitionEffect};
@@ -170,7 +171,19 @@ impl ShardCore {
                 PartitionEffect::Ended { status, took } if self.role.in_office => {
                     self.metrics.ended(status, took);
                 }
-                PartitionEffect::Ended { .. } => {}
+                PartitionEffect::TaskFailed { instance, definition, task, attempts, error }
+                    if self.role.in_office =>
+                {
+                    let kind = EventKind::TaskFailed {
+                        instance,
+                        workflow: definition.id.clone(),
+                        task: definition.tasks[task.index()].id.clone(),
+                        attempts,
+                        error,
+                    };
+                    self.on_event(self.globals.stamp, kind, out);
+                }
+                PartitionEffect::Ended { .. } | PartitionEffect::TaskFailed { .. } => {}
             }
         }
     }
@@ -263,7 +276,8 @@ impl ShardCore {
                 let change =
                     CatalogueChanged::read(record.body).map_err(|error| error.to_string())?;
                 let before = self.globals.catalogue_version;
-                let changed = self.globals.apply_catalogue(&change, self.globals.stamp);
+                let (changed, edits) = self.globals.apply_catalogue(&change, self.globals.stamp);
+                self.on_edits(edits, out);
                 if self.globals.catalogue_version != before {
                     self.match_open_again(out);
                 }

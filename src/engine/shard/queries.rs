@@ -113,7 +113,7 @@ struct Gathering {
 }
 
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Kind {
     Read,
     List { query: InstancesQuery, rows: Vec<InstanceRow>, more: bool },
     Applied { response: Response },
@@ -171,9 +171,11 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) -> Result<(), ApiError> {
         // Until the log's end is applied an answer could deny what was acknowledged before.
-        let of_the_state =
-            !matches!(route, Route::Metrics | Route::ClusterStatus | Route::Ready | Route::Live);
-        if of_the_state && !self.serving {
+        let of_the_node = matches!(
+            route,
+            Route::Metrics | Route::ClusterStatus | Route::Ready | Route::Live | Route::Events(_)
+        );
+        if !of_the_node && !self.serving {
             return Err(starting());
         }
         match route {
@@ -198,6 +200,11 @@ impl ShardCore {
             Route::Ready => {
                 let kind = Kind::Ready { consensus: ConsensusStatus::default() };
                 self.ask_consensus(id, kind, Question::Status, out)
+            }
+            Route::Events(query) => self.ask_events(now, id, *query, out),
+            // Answered by whoever keeps the filter, before it comes here.
+            Route::LogFilter | Route::PutLogFilter => {
+                Err(ApiError::new(Code::NotSupported, "this program keeps no filter of a log"))
             }
             Route::Live => {
                 let body = br#"{"status":"UP"}"#.to_vec();
@@ -261,7 +268,12 @@ impl ShardCore {
         answer.unwrap_or_else(|error| error.to_response())
     }
 
-    fn gather(&mut self, request: RequestId, kind: Kind, left: usize) -> Result<u64, ApiError> {
+    pub(super) fn gather(
+        &mut self,
+        request: RequestId,
+        kind: Kind,
+        left: usize,
+    ) -> Result<u64, ApiError> {
         if self.queries.gathering.len() >= QUERIES_MAX {
             let detail = format!("{QUERIES_MAX} reads are under way on this core already");
             return Err(ApiError::overloaded(detail, 1));
@@ -312,6 +324,7 @@ impl ShardCore {
     /// Another shard asks.
     pub(super) fn on_question(
         &mut self,
+        now: Now,
         from: CoreId,
         ticket: u64,
         question: &Question,
@@ -321,6 +334,10 @@ impl ShardCore {
             && *index > self.globals.applied
         {
             self.queries.awaiting.push((*index, from, ticket));
+            return;
+        }
+        if let Question::Events(query) = question {
+            self.on_events_asked(now, from, ticket, *query, out);
             return;
         }
         if !self.serving && matches!(question, Question::Read(_) | Question::List(_)) {
@@ -334,11 +351,18 @@ impl ShardCore {
     /// The state is whole: what was asked before is answered.
     pub(super) fn answer_early(&mut self, out: &mut Outbox<ShardEffect>) {
         for (from, ticket, question) in std::mem::take(&mut self.queries.early) {
-            self.on_question(from, ticket, &question, out);
+            let answer = self.answer_to(&question).expect("only reads and lists came early");
+            self.answer(from, ticket, answer, out);
         }
     }
 
-    fn answer(&self, to: CoreId, ticket: u64, answer: Answer, out: &mut Outbox<ShardEffect>) {
+    pub(super) fn answer(
+        &self,
+        to: CoreId,
+        ticket: u64,
+        answer: Answer,
+        out: &mut Outbox<ShardEffect>,
+    ) {
         let message = ToShard::Answer { ticket, from: Some(self.config.core), answer };
         out.push(ShardEffect::ToShard { to, message });
     }
@@ -356,7 +380,7 @@ impl ShardCore {
                 Answer::Metrics(Box::new(self.metrics.registry().snapshot()))
             }
             Question::Status => Answer::Shard(self.status()),
-            Question::AppliedThrough(_) => return None,
+            Question::AppliedThrough(_) | Question::Events(_) => return None,
         })
     }
 
@@ -373,6 +397,8 @@ impl ShardCore {
         let status = self.status();
         self.metrics.running.set_count(status.running);
         self.metrics.calls.set_count(self.orders.running() as u64);
+        self.metrics.orders.set_count(self.orders.waiting() as u64);
+        self.metrics.queries.set_count(self.queries.len() as u64);
         self.metrics.catalogue.set_count(self.globals.catalogue_version);
         self.metrics.unanswered.set_count(self.session.unanswered_bytes() as u64);
         let held: usize = self.partitions().map(crate::partition::Partition::held_bytes).sum();

@@ -494,3 +494,88 @@ fn a_producers_messages_keep_their_numbers_when_they_are_matched_again() {
     assert_eq!((case.told(3), case.messages()), (again, 2));
     assert!(case.told(2)[1].ends_with(" 1"), "{:?}", case.told(2));
 }
+
+#[test]
+fn events_are_told_once_they_happen_and_who_waits_is_answered_in_time() {
+    let mut case = Case::serving();
+    let ask = |case: &mut Case, id, query: &str| {
+        let request = Request {
+            method: Method::Get,
+            path: "/api/v1/events",
+            query,
+            content_type: None,
+            idempotency_key: None,
+            body: b"",
+            trace: None,
+        };
+        let route = api::route(request.method, request.path, request.query).unwrap();
+        case.shard.on_request(case.now, RequestId(id), &route, &request, &mut case.out);
+        case.drain();
+    };
+    ask(&mut case, 1, "");
+    let first = &case.replies[0].2;
+    let places = ["leader_elected", "definitions_changed", "rules_changed", r#""next":3,"lost":0"#]
+        .map(|part| first.find(part).unwrap_or_else(|| panic!("no {part} in {first}")));
+    assert!(places.is_sorted(), "{first}");
+
+    ask(&mut case, 2, "after=3&wait=30s");
+    ask(&mut case, 3, "after=3&wait=10s");
+    assert_eq!(case.replies.len(), 1, "nothing has happened yet");
+    assert_eq!(case.shard.deadline(), Some(Instant(0) + Duration::from_secs(10)));
+    case.now.instant = Instant(0) + Duration::from_secs(10);
+    case.shard.on_deadline(case.now, &mut case.out);
+    case.drain();
+    assert_eq!(case.replies.len(), 2);
+    assert!(case.replies[1].2.contains(r#""events":[],"next":3"#), "{}", case.replies[1].2);
+    case.post(4, "/api/v1/rules", None, &rule(2, "c", "call"));
+    case.commit_all();
+    let told = case.replies.iter().find(|(id, ..)| *id == 2).expect("it was answered");
+    assert!(told.2.contains(r#""kind":"rules_changed","version":2,"stored":["r"]"#), "{}", told.2);
+
+    ask(&mut case, 5, "after=4&wait=60s");
+    case.message(6, r#"{"kind":"c"}"#);
+    case.commit_all();
+    let failed =
+        crate::record::Failed { code: "http_400".into(), message: "no".into(), retryable: false };
+    case.shard.on_call_ended(case.calls[0], crate::record::Ended::Failed(failed), &mut case.out);
+    case.commit_all();
+    let told = case.replies.iter().find(|(id, ..)| *id == 5).expect("it was answered");
+    let fields = r#""workflow":"call","task":"a","attempts":1,"code":"http_400","message":"no""#;
+    assert!(told.2.contains(fields), "{}", told.2);
+
+    ask(&mut case, 7, "after=5&wait=60s");
+    case.shard.on_stop();
+    assert!(!case.shard.is_drained());
+    assert_eq!(case.shard.deadline(), Some(Instant(0)));
+    case.shard.on_deadline(case.now, &mut case.out);
+    case.drain();
+    assert!(case.shard.is_drained(), "a stop waits for nobody who waits for events");
+}
+
+#[test]
+fn an_order_carries_its_messages_trace_also_when_it_goes_out_again() {
+    let mut case = Case::serving();
+    case.post(1, "/api/v1/rules", None, &rule(2, "c", "call"));
+    case.commit_all();
+    let trace = Some(telemetry::TraceContext { trace: 1 << 100, span: 9 });
+    let messages: [&[u8]; 1] = [br#"{"kind":"c"}"#];
+    let submission = Submission { origin: Origin::None, messages: &messages, trace };
+    case.shard.on_submit(RequestId(2), &submission, &mut case.out);
+    case.shard.on_flush(&mut case.out);
+    let ShardEffect::ToConsensus(ToConsensus::Submit { section, .. }) = &case.out.take()[0] else {
+        panic!("a batch goes out")
+    };
+    let entry = Committed {
+        index: case.index + 1,
+        term: 1,
+        data: join(UnixMicros(9_000), std::slice::from_ref(section)),
+    };
+    case.shard.on_packet(case.now, CoreId(0), ToShard::Committed(vec![entry]), &mut case.out);
+    let ordered = case.out.take().into_iter().find_map(|effect| match effect {
+        ShardEffect::Call(order) => Some(order.trace),
+        _ => None,
+    });
+    assert_eq!(ordered, Some(trace));
+    let again: Vec<_> = case.shard.partitions().flat_map(Partition::outstanding).collect();
+    assert_eq!(again.iter().map(|order| order.trace).collect::<Vec<_>>(), [trace]);
+}
