@@ -71,17 +71,18 @@ pub(crate) async fn run(
     let (sender, inbox) = end.split();
     let wake = Rc::new(LocalNotify::new());
     let outgoing = Outgoing::new(sender);
-    let config = ShardConfig { core, ..shared.shard.clone() };
+    let mind = ShardCore::new(ShardConfig { core, ..shared.shard.clone() });
+    let registry = mind.metrics().registry().clone();
     let spans = shared.traces.buffer(core);
     let replica = Replica::new(
-        ShardCore::new(config),
+        mind,
         CONSENSUS,
         outgoing.clone(),
         Rc::clone(&wake),
-        crate::call::caller(),
+        crate::call::caller(&registry),
         Box::new(process::Host::new(core)),
     );
-    let registry = replica.look(|mind| mind.metrics().registry().clone());
+    let replica = replica.with_spans(spans.clone());
     let _logging = crate::log::on_core(core, &registry);
     let tracing = trace::start(&shared.traces, core, &spans, &registry);
     let _watching = process::watch(core, context.cpu(), &registry);
