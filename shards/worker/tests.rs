@@ -276,34 +276,33 @@ fn calls_beyond_the_bound_wait_for_a_connection_and_are_told_when_none_comes() {
         let server = Server::start(vec![Act::Silence, Act::Silence]);
         let options = HttpOptions { connections_per_origin_max: 2, ..HttpOptions::default() };
         let client = HttpClient::new(options);
-        let brief = |milliseconds| {
-            let mut request = server.request("/");
-            request.timeout = Duration::from_millis(milliseconds);
-            request
-        };
         let stuck: Vec<_> = (0..2)
             .map(|_| {
-                let (client, request) = (client.clone(), brief(50));
-                spawn_local(async move { failure(&client, request).await.0 })
+                let (client, request) = (client.clone(), server.request("/stuck"));
+                spawn_local(async move { client.call(request).await.map(drop) })
             })
             .collect();
         let waiting = {
             let (client, request) = (client.clone(), server.request("/waits"));
             spawn_local(async move { client.call(request).await })
         };
-        let (code, retryable, message) = failure(&client, brief(5)).await;
+        let mut brief = server.request("/in-vain");
+        brief.timeout = Duration::from_millis(5);
+        let (code, retryable, message) = failure(&client, brief).await;
         assert_eq!((code, retryable), (CallErrorCode::Exhausted, true), "{message}");
         let words = format!(
             "all 2 connections to {} are in use, and none became free within 5ms; nothing was sent",
             server.address
         );
         assert_eq!(message, words);
-        assert_eq!(server.connections.get(), 2);
+        assert!(server.connections.get() <= 2, "none was opened for it");
+        // A call that is given up makes room for the next.
         for stuck in stuck {
-            assert_eq!(stuck.await, CallErrorCode::Timeout);
+            assert!(stuck.cancel().await.is_none());
         }
         assert_eq!(waiting.await.unwrap().status, 200);
-        assert_eq!(server.requests.borrow().len(), 3, "what waited in vain was not sent");
+        let in_vain = |request: &String| request.contains("/in-vain");
+        assert!(!server.requests.borrow().iter().any(in_vain), "what waited in vain was not sent");
     });
 }
 
