@@ -1,5 +1,6 @@
 //! One frame: header, trace context where there is one, payload.
 
+use crate::checksum;
 use crate::header::{CRC_AT, Flags, HEADER_BYTES, Header, PAYLOAD_BYTES_AT, VERSION};
 use crate::kind::Kind;
 use base::UnixMicros;
@@ -69,6 +70,7 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// It is no frame, is longer than `payload_bytes_max` allows, was damaged, or does not end where
     /// the datagram does.
+    #[inline]
     pub fn decode(datagram: &'a [u8], payload_bytes_max: usize) -> Result<Self, FrameError> {
         let Some(first) = datagram.first_chunk::<HEADER_BYTES>() else {
             Header::check_start(datagram)?;
@@ -82,12 +84,8 @@ impl<'a> Frame<'a> {
         if datagram.len() > frame_bytes {
             return Err(FrameError::Trailing { bytes: datagram.len() - frame_bytes });
         }
-        let payload = &datagram[HEADER_BYTES..];
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&Header { crc: 0, ..header }.encode());
-        hasher.update(payload);
-        check_crc(&header, hasher.finalize())?;
-        Self::from_checked(header, payload)
+        check_crc(&header, datagram)?;
+        Self::from_checked(header, &datagram[HEADER_BYTES..])
     }
 
     /// The frame whose header and checked payload these are.
@@ -123,7 +121,8 @@ pub(crate) fn frame_bytes(header: &Header, payload_bytes_max: usize) -> Result<u
 }
 
 #[inline]
-pub(crate) fn check_crc(header: &Header, computed: u32) -> Result<(), FrameError> {
+pub(crate) fn check_crc(header: &Header, frame: &[u8]) -> Result<(), FrameError> {
+    let computed = checksum::of_frame(frame, header.crc);
     if computed == header.crc {
         return Ok(());
     }

@@ -14,6 +14,7 @@
 //! - what is decoded borrows the bytes that it was decoded from: nothing is copied;
 //! - a message has one encoding.
 
+mod checksum;
 mod decoder;
 mod frame;
 mod header;

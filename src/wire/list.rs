@@ -20,8 +20,14 @@ enum Inner<'a, T> {
 }
 
 /// What a list's elements are read as, once they are known to be right.
-const ELEMENT: FieldInfo =
-    FieldInfo { record: "list", tag: 0, name: "element", value: Type::Array, default: None };
+const ELEMENT: FieldInfo = FieldInfo {
+    record: "list",
+    tag: 0,
+    name: "element",
+    value: Type::Array,
+    of: "",
+    default: None,
+};
 
 impl<T> List<'_, T> {
     /// No value.
@@ -51,7 +57,7 @@ impl<'a, T: FieldType<'a>> List<'a, T> {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&length(self.len()));
+        out.extend_from_slice(&length(self.len()).to_be_bytes());
         for value in self {
             value.write_element(out);
         }
@@ -108,6 +114,7 @@ impl<'a, T: FieldType<'a> + fmt::Debug> fmt::Debug for List<'a, T> {
 
 impl<'a, T: FieldType<'a>> FieldType<'a> for List<'a, T> {
     const TYPE: Type = Type::Array;
+    const OF: &'static str = T::NAME;
 
     #[inline]
     fn write_field(&self, tag: u16, out: &mut Vec<u8>) {

@@ -6,9 +6,7 @@
 //! - the tags of a record rise in the order of its fields: that is checked when it is compiled.
 
 use crate::kind::Kind;
-use crate::tlv::writer::{
-    begin_element, begin_field, end, put_bytes, put_element, put_u8, put_u16, put_u32, put_u64,
-};
+use crate::tlv::writer::{begin_element, begin_field, end, put_bytes, put_element, put_fixed};
 use crate::tlv::{self, Fault, TlvReader, Type};
 
 /// One field of a record, as docs/WIRE.md draws it.
@@ -22,6 +20,8 @@ pub struct FieldInfo {
     pub name: &'static str,
     /// Its type.
     pub value: Type,
+    /// Of an array, what its elements are; of a map, which record it is; else nothing.
+    pub of: &'static str,
     /// What stands there when it is left out; nothing when it must not be.
     pub default: Option<&'static str>,
 }
@@ -96,6 +96,12 @@ pub trait FieldType<'a>: Copy + PartialEq {
     /// How it travels.
     const TYPE: Type;
 
+    /// What it is called where it is an element: its type, or its record.
+    const NAME: &'static str = Self::TYPE.name();
+
+    /// What it consists of, when it is an array or a map.
+    const OF: &'static str = "";
+
     /// Appends it as a field.
     fn write_field(&self, tag: u16, out: &mut Vec<u8>);
 
@@ -112,7 +118,8 @@ pub trait FieldType<'a>: Copy + PartialEq {
     ///
     /// # Errors
     /// It is not what it should be, or something up to it is broken.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "the field is a constant")]
+    #[inline(always)]
     fn find(reader: &mut TlvReader<'a>, field: &FieldInfo) -> Result<Option<Self>, MessageError> {
         match reader.find(field.tag, Self::TYPE) {
             Ok(Some(bytes)) => Self::read(bytes, reader.depth() + 1, field).map(Some),
@@ -123,52 +130,52 @@ pub trait FieldType<'a>: Copy + PartialEq {
 }
 
 macro_rules! fixed_types {
-    ($($name:ty: $kind:ident, |$tag:ident, $value:ident, $out:ident| $write:expr, |$bytes:ident| $read:expr;)*) => {$(
+    ($($name:ty: $kind:ident $width:literal, $write:expr, $read:expr;)*) => {$(
         impl<'a> FieldType<'a> for $name {
             const TYPE: Type = Type::$kind;
 
             #[inline]
-            fn write_field(&self, $tag: u16, $out: &mut Vec<u8>) {
-                let $value = *self;
-                $write;
-            }
-
-            fn write_element(&self, out: &mut Vec<u8>) {
-                let at = out.len();
-                self.write_field(0, out);
-                // An element is a field without its tag.
-                out.drain(at..at + 2);
-            }
-
-            fn read(bytes: &'a [u8], _: u8, field: &FieldInfo) -> Result<Self, MessageError> {
-                let read = |$bytes| $read;
-                tlv::fixed(bytes).and_then(read).map_err(|fault| field.error(fault))
+            fn write_field(&self, tag: u16, out: &mut Vec<u8>) {
+                put_fixed(out, tag, Type::$kind, $write(*self));
             }
 
             #[inline]
+            fn write_element(&self, out: &mut Vec<u8>) {
+                put_element(out, Type::$kind, &$write(*self));
+            }
+
+            #[inline]
+            fn read(bytes: &'a [u8], _: u8, field: &FieldInfo) -> Result<Self, MessageError> {
+                let read: fn(&[u8; $width]) -> Result<Self, Fault> = $read;
+                tlv::fixed(bytes).and_then(read).map_err(|fault| field.error(fault))
+            }
+
+            #[allow(clippy::inline_always, reason = "the field is a constant")]
+            #[inline(always)]
             fn find(
                 reader: &mut TlvReader<'a>,
                 field: &FieldInfo,
             ) -> Result<Option<Self>, MessageError> {
+                let read: fn(&[u8; $width]) -> Result<Self, Fault> = $read;
                 let found = match reader.find_fixed(field.tag, Self::TYPE) {
-                    Ok(Some($bytes)) => $read.map(Some),
+                    Ok(Some(bytes)) => read(bytes),
                     Ok(None) => return Ok(None),
                     Err(fault) => Err(fault),
                 };
-                found.map_err(|fault| field.error(fault))
+                found.map(Some).map_err(|fault| field.error(fault))
             }
         }
     )*};
 }
 
 fixed_types! {
-    u8: U8, |tag, value, out| put_u8(out, tag, Type::U8, value), |bytes| Ok(u8::from_be_bytes(bytes));
-    u16: U16, |tag, value, out| put_u16(out, tag, value), |bytes| Ok(u16::from_be_bytes(bytes));
-    u32: U32, |tag, value, out| put_u32(out, tag, value), |bytes| Ok(u32::from_be_bytes(bytes));
-    u64: U64, |tag, value, out| put_u64(out, tag, Type::U64, value), |bytes| Ok(u64::from_be_bytes(bytes));
-    i64: I64, |tag, value, out| put_u64(out, tag, Type::I64, value.cast_unsigned()), |bytes| Ok(i64::from_be_bytes(bytes));
-    f64: F64, |tag, value, out| put_u64(out, tag, Type::F64, value.to_bits()), |bytes| Ok(f64::from_be_bytes(bytes));
-    bool: Bool, |tag, value, out| put_u8(out, tag, Type::Bool, u8::from(value)), |bytes| tlv::read_bool(bytes);
+    u8: U8 1, u8::to_be_bytes, |bytes| Ok(u8::from_be_bytes(*bytes));
+    u16: U16 2, u16::to_be_bytes, |bytes| Ok(u16::from_be_bytes(*bytes));
+    u32: U32 4, u32::to_be_bytes, |bytes| Ok(u32::from_be_bytes(*bytes));
+    u64: U64 8, u64::to_be_bytes, |bytes| Ok(u64::from_be_bytes(*bytes));
+    i64: I64 8, i64::to_be_bytes, |bytes| Ok(i64::from_be_bytes(*bytes));
+    f64: F64 8, f64::to_be_bytes, |bytes| Ok(f64::from_be_bytes(*bytes));
+    bool: Bool 1, |value| [u8::from(value)], |bytes| tlv::read_bool(*bytes);
 }
 
 impl<'a> FieldType<'a> for &'a [u8] {
@@ -312,6 +319,7 @@ macro_rules! record {
             tag: $tag,
             name: stringify!($field),
             value: <$type as $crate::message::FieldType<'_>>::TYPE,
+            of: <$type as $crate::message::FieldType<'_>>::OF,
             default: $crate::message::record!(@default $($default)?),
         }
     };
@@ -373,6 +381,8 @@ macro_rules! part {
 
         impl<'a> $crate::message::FieldType<'a> for $name $(<$life>)? {
             const TYPE: $crate::tlv::Type = $crate::tlv::Type::Map;
+            const NAME: &'static str = <Self as $crate::message::Record<'a>>::NAME;
+            const OF: &'static str = <Self as $crate::message::Record<'a>>::NAME;
 
             #[inline]
             fn write_field(&self, tag: u16, out: &mut Vec<u8>) {

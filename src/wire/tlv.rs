@@ -221,61 +221,61 @@ impl<'a> TlvReader<'a> {
         Ok(Some(Field { tag, value: Value { code, bytes, depth: self.depth } }))
     }
 
-    /// The value of the field with this tag, if there is one. Ask in rising order of tags: what lies
-    /// before is skipped.
-    ///
-    /// # Errors
-    /// It has another type, or a field up to it is broken.
-    #[inline]
-    pub fn find(&mut self, tag: u16, expected: Type) -> Result<Option<&'a [u8]>, Fault> {
+    /// The value of the field with this tag, if there is one. To be asked in rising order of tags:
+    /// what lies before is skipped. So after it, all that is left has higher tags.
+    #[allow(clippy::inline_always, reason = "tag and type are constants: it is one comparison")]
+    #[inline(always)]
+    pub(crate) fn find(&mut self, tag: u16, expected: Type) -> Result<Option<&'a [u8]>, Fault> {
+        let after = std::mem::replace(&mut self.last, i32::from(tag));
         // What a writer of this very version sends: the field is next.
         if let Some((head, rest)) = self.rest.split_first_chunk::<FIELD_BYTES>()
-            && head[..3] == start_of(tag, expected)
+            && u32::from_be_bytes([head[0], head[1], head[2], 0]) == start_of(tag, expected)
+            && let Some((value, rest)) = rest.split_at_checked(length(&head[3..]))
         {
-            let bytes = length(&head[3..]);
-            if bytes <= rest.len() && self.last < i32::from(tag) {
-                let (value, rest) = rest.split_at(bytes);
-                (self.rest, self.last) = (rest, i32::from(tag));
-                return Ok(Some(value));
-            }
+            self.rest = rest;
+            return Ok(Some(value));
         }
-        self.find_slowly(tag, expected)
+        if self.is_past(tag) {
+            return Ok(None);
+        }
+        let (found, rest) = find_slowly(self.rest, after, tag, expected)?;
+        self.rest = rest;
+        Ok(found)
     }
 
-    /// The same for a value that is always `N` bytes long.
-    #[inline]
+    /// The same for a value that is always `N` bytes long, and not empty.
+    #[allow(clippy::inline_always, reason = "tag and type are constants: it is one comparison")]
+    #[inline(always)]
     pub(crate) fn find_fixed<const N: usize>(
         &mut self,
         tag: u16,
         expected: Type,
-    ) -> Result<Option<[u8; N]>, Fault> {
-        if let Some((head, rest)) = self.rest.split_first_chunk::<FIELD_BYTES>()
-            && *head == head_of(tag, expected, N)
-            && let Some((value, rest)) = rest.split_first_chunk::<N>()
-            && self.last < i32::from(tag)
+    ) -> Result<Option<&'a [u8; N]>, Fault> {
+        let after = std::mem::replace(&mut self.last, i32::from(tag));
+        // Tag, type, length and the value's first byte are eight bytes: one load tells all.
+        if self.rest.len() >= FIELD_BYTES + N
+            && let Some(first) = self.rest.first_chunk::<8>()
+            && u64::from_be_bytes(*first) >> 8 == head_number(tag, expected, N)
+            && let Some((value, rest)) = self.rest[FIELD_BYTES..].split_first_chunk::<N>()
         {
-            (self.rest, self.last) = (rest, i32::from(tag));
-            return Ok(Some(*value));
+            self.rest = rest;
+            return Ok(Some(value));
         }
-        match self.find_slowly(tag, expected)? {
+        if self.is_past(tag) {
+            return Ok(None);
+        }
+        let (found, rest) = find_slowly(self.rest, after, tag, expected)?;
+        self.rest = rest;
+        match found {
             Some(value) => fixed(value).map(Some),
             None => Ok(None),
         }
     }
 
-    #[cold]
-    fn find_slowly(&mut self, tag: u16, expected: Type) -> Result<Option<&'a [u8]>, Fault> {
-        while let Some(next) = self.rest.first_chunk::<2>() {
-            if u16::from_be_bytes(*next) > tag {
-                return Ok(None);
-            }
-            let (found, code, bytes) = self.field()?;
-            if found == tag {
-                return check_type(code, expected).map(|()| Some(bytes));
-            }
-        }
-        // One byte alone is no tag: `finish` refuses it.
-        Ok(None)
+    /// Whether the field with this tag was left out. One byte alone is no tag: `finish` refuses it.
+    #[inline]
+    fn is_past(&self, tag: u16) -> bool {
+        self.rest.first_chunk().is_none_or(|next| u16::from_be_bytes(*next) > tag)
     }
 
     /// Takes the next field off.
@@ -300,12 +300,37 @@ impl<'a> TlvReader<'a> {
     /// # Errors
     /// What is left is not whole fields with rising tags.
     #[inline]
-    pub fn finish(mut self) -> Result<(), Fault> {
-        while !self.rest.is_empty() {
-            self.field()?;
-        }
-        Ok(())
+    pub fn finish(self) -> Result<(), Fault> {
+        if self.rest.is_empty() { Ok(()) } else { skip(self) }
     }
+}
+
+/// Finds a field that is not the next one, by the bytes that are left and the tag that they must
+/// exceed. By value: so a reader on the quick way stays in registers.
+#[cold]
+fn find_slowly(
+    rest: &[u8],
+    after: i32,
+    tag: u16,
+    expected: Type,
+) -> Result<(Option<&[u8]>, &[u8]), Fault> {
+    let mut reader = TlvReader { rest, last: after, depth: 0 };
+    while !reader.is_past(tag) {
+        let (found, code, bytes) = reader.field()?;
+        if found == tag {
+            check_type(code, expected)?;
+            return Ok((Some(bytes), reader.rest));
+        }
+    }
+    Ok((None, reader.rest))
+}
+
+#[cold]
+fn skip(mut reader: TlvReader<'_>) -> Result<(), Fault> {
+    while !reader.rest.is_empty() {
+        reader.field()?;
+    }
+    Ok(())
 }
 
 /// One field of a record.
@@ -334,7 +359,7 @@ macro_rules! scalars {
                 /// # Errors
                 /// It has another type or length.
                 pub fn $name(self) -> Result<$type, Fault> {
-                    fixed(self.of(Type::$kind)?).map(<$type>::from_be_bytes)
+                    fixed(self.of(Type::$kind)?).map(|bytes| <$type>::from_be_bytes(*bytes))
                 }
             )*
         }
@@ -376,7 +401,7 @@ impl<'a> Value<'a> {
     /// # Errors
     /// It has another type or length, or is neither.
     pub fn bool(self) -> Result<bool, Fault> {
-        read_bool(fixed(self.of(Type::Bool)?)?)
+        read_bool(*fixed(self.of(Type::Bool)?)?)
     }
 
     /// A text.
@@ -480,19 +505,23 @@ impl<'a> ArrayReader<'a> {
     }
 }
 
-/// Tag and type, as a field with them begins.
+/// Tag and type, as a field with them begins, and one byte more.
 #[inline]
-const fn start_of(tag: u16, expected: Type) -> [u8; 3] {
-    let tag = tag.to_be_bytes();
-    [tag[0], tag[1], expected.code()]
+const fn start_of(tag: u16, expected: Type) -> u32 {
+    (tag as u32) << 16 | (expected.code() as u32) << 8
+}
+
+/// Tag, type and length as one number of seven bytes.
+#[inline]
+const fn head_number(tag: u16, expected: Type, bytes: usize) -> u64 {
+    (tag as u64) << 40 | (expected.code() as u64) << 32 | bytes as u64
 }
 
 /// Tag, type and length.
 #[inline]
-#[allow(clippy::cast_possible_truncation, reason = "a fixed length is at most 8")]
-pub(crate) const fn head_of(tag: u16, expected: Type, bytes: usize) -> [u8; FIELD_BYTES] {
-    let (start, length) = (start_of(tag, expected), (bytes as u32).to_be_bytes());
-    [start[0], start[1], start[2], length[0], length[1], length[2], length[3]]
+pub(crate) const fn head_of(tag: u16, expected: Type, bytes: u32) -> [u8; FIELD_BYTES] {
+    let [_, head @ ..] = head_number(tag, expected, bytes as usize).to_be_bytes();
+    head
 }
 
 #[inline]
@@ -512,7 +541,7 @@ fn check_type(found: u8, expected: Type) -> Result<(), Fault> {
 }
 
 #[inline]
-pub(crate) fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Fault> {
+pub(crate) fn fixed<const N: usize>(bytes: &[u8]) -> Result<&[u8; N], Fault> {
     bytes.try_into().map_err(|_| Fault::Length { bytes: bytes.len(), expected: N })
 }
 

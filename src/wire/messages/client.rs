@@ -84,7 +84,7 @@ impl<'o> SubmitWriter<'o> {
 
     /// Ends the payload. Returns how many messages it has.
     pub fn finish(self) -> usize {
-        self.out[self.array_at..][..COUNT_BYTES].copy_from_slice(&length(self.count));
+        self.out[self.array_at..][..COUNT_BYTES].copy_from_slice(&length(self.count).to_be_bytes());
         end(self.out, self.array_at);
         self.count
     }
@@ -282,7 +282,7 @@ fn write_parts(out: &mut Vec<u8>, tag: u16, elements: impl FnOnce(&mut Vec<u8>) 
         out.truncate(start);
         return;
     }
-    out[array..][..COUNT_BYTES].copy_from_slice(&length(count));
+    out[array..][..COUNT_BYTES].copy_from_slice(&length(count).to_be_bytes());
     end(out, array);
 }
 

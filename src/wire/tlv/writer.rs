@@ -1,6 +1,6 @@
 //! Fields appended to a buffer of the caller's.
 
-use super::{COUNT_BYTES, ELEMENT_BYTES, FIELD_BYTES, Type, head_of};
+use super::{COUNT_BYTES, FIELD_BYTES, Type, head_of};
 
 /// Writes a record at the end of a buffer. Tags must rise: that is asserted.
 #[derive(Debug)]
@@ -23,37 +23,37 @@ impl<'o> TlvWriter<'o> {
 
     /// A number.
     pub fn u8(&mut self, tag: u16, value: u8) {
-        put_u8(self.next(tag), tag, Type::U8, value);
+        put_fixed(self.next(tag), tag, Type::U8, value.to_be_bytes());
     }
 
     /// A number.
     pub fn u16(&mut self, tag: u16, value: u16) {
-        put_u16(self.next(tag), tag, value);
+        put_fixed(self.next(tag), tag, Type::U16, value.to_be_bytes());
     }
 
     /// A number.
     pub fn u32(&mut self, tag: u16, value: u32) {
-        put_u32(self.next(tag), tag, value);
+        put_fixed(self.next(tag), tag, Type::U32, value.to_be_bytes());
     }
 
     /// A number.
     pub fn u64(&mut self, tag: u16, value: u64) {
-        put_u64(self.next(tag), tag, Type::U64, value);
+        put_fixed(self.next(tag), tag, Type::U64, value.to_be_bytes());
     }
 
     /// A signed number.
     pub fn i64(&mut self, tag: u16, value: i64) {
-        put_u64(self.next(tag), tag, Type::I64, value.cast_unsigned());
+        put_fixed(self.next(tag), tag, Type::I64, value.to_be_bytes());
     }
 
     /// A number that may have a fraction.
     pub fn f64(&mut self, tag: u16, value: f64) {
-        put_u64(self.next(tag), tag, Type::F64, value.to_bits());
+        put_fixed(self.next(tag), tag, Type::F64, value.to_be_bytes());
     }
 
     /// Yes or no.
     pub fn bool(&mut self, tag: u16, value: bool) {
-        put_u8(self.next(tag), tag, Type::Bool, u8::from(value));
+        put_fixed(self.next(tag), tag, Type::Bool, [u8::from(value)]);
     }
 
     /// A text.
@@ -139,54 +139,33 @@ fn write_array(out: &mut Vec<u8>, elements: impl FnOnce(&mut ArrayWriter<'_>)) {
 
 /// A length as it is written.
 #[inline]
-pub(crate) fn length(bytes: usize) -> [u8; 4] {
-    u32::try_from(bytes).expect("a value is shorter than 4 GiB").to_be_bytes()
+pub(crate) fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a value is shorter than 4 GiB")
 }
 
-// One array per field, so that a field costs one look at the buffer's capacity.
-macro_rules! put_fixed {
-    ($out:ident, $tag:ident, $type:expr, $value:expr, $bytes:literal) => {{
-        let mut field = [0; FIELD_BYTES + $bytes];
-        field[..FIELD_BYTES].copy_from_slice(&head_of($tag, $type, $bytes));
-        field[FIELD_BYTES..].copy_from_slice(&$value.to_be_bytes());
-        $out.extend_from_slice(&field);
-    }};
-}
+/// The longest of the values whose length is fixed. Unit: bytes.
+const FIXED_BYTES_MAX: usize = 8;
 
+/// A field whose value always has `N` bytes. It is put together first, so that it costs one look at
+/// the buffer's capacity.
 #[inline]
-pub(crate) fn put_u8(out: &mut Vec<u8>, tag: u16, kind: Type, value: u8) {
-    put_fixed!(out, tag, kind, value, 1);
-}
-
-#[inline]
-pub(crate) fn put_u16(out: &mut Vec<u8>, tag: u16, value: u16) {
-    put_fixed!(out, tag, Type::U16, value, 2);
-}
-
-#[inline]
-pub(crate) fn put_u32(out: &mut Vec<u8>, tag: u16, value: u32) {
-    put_fixed!(out, tag, Type::U32, value, 4);
-}
-
-/// For every type of eight bytes.
-#[inline]
-pub(crate) fn put_u64(out: &mut Vec<u8>, tag: u16, kind: Type, value: u64) {
-    put_fixed!(out, tag, kind, value, 8);
+pub(crate) fn put_fixed<const N: usize>(out: &mut Vec<u8>, tag: u16, kind: Type, value: [u8; N]) {
+    const { assert!(N <= FIXED_BYTES_MAX) };
+    let mut field = [0; FIELD_BYTES + FIXED_BYTES_MAX];
+    field[..FIELD_BYTES].copy_from_slice(&head_of(tag, kind, length(N)));
+    field[FIELD_BYTES..][..N].copy_from_slice(&value);
+    out.extend_from_slice(&field[..FIELD_BYTES + N]);
 }
 
 #[inline]
 pub(crate) fn put_bytes(out: &mut Vec<u8>, tag: u16, kind: Type, value: &[u8]) {
-    let mut head = head_of(tag, kind, 0);
-    head[3..].copy_from_slice(&length(value.len()));
-    out.reserve(FIELD_BYTES + value.len());
-    out.extend_from_slice(&head);
+    out.extend_from_slice(&head_of(tag, kind, length(value.len())));
     out.extend_from_slice(value);
 }
 
 #[inline]
 pub(crate) fn put_element(out: &mut Vec<u8>, kind: Type, value: &[u8]) {
-    let [a, b, c, d] = length(value.len());
-    out.reserve(ELEMENT_BYTES + value.len());
+    let [a, b, c, d] = length(value.len()).to_be_bytes();
     out.extend_from_slice(&[kind.code(), a, b, c, d]);
     out.extend_from_slice(value);
 }
@@ -209,5 +188,5 @@ pub(crate) fn begin_element(out: &mut Vec<u8>, kind: Type) -> usize {
 #[inline]
 pub(crate) fn end(out: &mut [u8], at: usize) {
     let bytes = length(out.len() - at);
-    out[at - 4..at].copy_from_slice(&bytes);
+    out[at - 4..at].copy_from_slice(&bytes.to_be_bytes());
 }
