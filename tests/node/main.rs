@@ -6,7 +6,7 @@
 //! | nothing answered 202 is lost or doubled by SIGKILL | [`kill`] |
 //! | the orderly stop loses nothing and is held up by nobody | [`stop`] |
 //! | a full disk refuses, serves reads, and takes messages again | [`full_disk`] |
-//! | ten thousand connections; slow clients are cut off | [`connections`], [`slow`] |
+//! | ten thousand connections; how they end; slow clients | [`connections`], [`tcp`], [`slow`] |
 //! | a start that cannot work says what to do | [`refused_starts`] |
 //! | what the API answers | [`messages`], [`catalogue`], [`retention`] |
 //! | what a restart keeps | [`restart`] |
@@ -33,3 +33,4 @@ mod restart;
 mod retention;
 mod slow;
 mod stop;
+mod tcp;
