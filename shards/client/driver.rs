@@ -327,18 +327,17 @@ fn io_trouble(error: &io::Error) -> Trouble {
 
 /// Begins to connect. A name's addresses take turns.
 fn open(address: &Address, attempt: usize) -> Result<TcpStream, Trouble> {
-    let target = match address.socket_address() {
-        Some(target) => target,
-        None => {
-            let lookup = |error: String| Trouble::Lookup { error };
-            let found = address.to_string().to_socket_addrs();
-            let found: Vec<_> = found.map_err(|error| lookup(error.to_string()))?.collect();
-            let count = found.len();
-            if count == 0 {
-                return Err(lookup("it has no address".to_owned()));
-            }
-            found[attempt % count]
+    let target = if let Some(target) = address.socket_address() {
+        target
+    } else {
+        let lookup = |error: String| Trouble::Lookup { error };
+        let found = address.to_string().to_socket_addrs();
+        let found: Vec<_> = found.map_err(|error| lookup(error.to_string()))?.collect();
+        let count = found.len();
+        if count == 0 {
+            return Err(lookup("it has no address".to_owned()));
         }
+        found[attempt % count]
     };
     let begin = || {
         let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;

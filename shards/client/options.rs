@@ -11,10 +11,10 @@ use wire::rpc::BackoffOptions;
 pub const WINDOW_MESSAGES: usize = 1_024;
 
 /// How long a node remembers a producer that is silent: the default of its `key_ttl`.
-pub const KEY_TTL: Duration = Duration::from_secs(120);
+pub const KEY_TTL: Duration = Duration::from_mins(2);
 
 /// The longest time in which a message is tried again.
-pub const GIVE_UP_AFTER_MAX: Duration = Duration::from_secs(60);
+pub const GIVE_UP_AFTER_MAX: Duration = Duration::from_mins(1);
 
 /// A producer without an accepted message for so long is given up for a new one before the next
 /// message is numbered: the node might forget it meanwhile.

@@ -14,12 +14,13 @@ mod answers;
 use crate::error::{ClientError, Trouble};
 use crate::options::Options;
 use crate::receipt::{Answer, Submitted};
-use crate::window::{Again, Message, Refusal, Run, Window};
+use crate::window::{Again, Entry, Message, Refusal, Run, Window};
 use base::limits::MESSAGE_BYTES_MAX;
 use base::{Instant, Now, Outbox, Prng};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use wire::rpc::Backoff;
+use wire::tlv::ELEMENT_BYTES;
 use wire::{Decoder, Flags, Head, Hello, Kind, Message as _, Query, SubmitWriter};
 
 /// The largest answer that is read. Unit: bytes. A page of a thousand rows has well below one MiB.
@@ -30,9 +31,6 @@ const QUERIES_IN_FLIGHT_MAX: usize = 64;
 
 /// What a submit takes beside its bodies: its other fields.
 const SUBMIT_BYTES: usize = 128;
-
-/// What each body takes besides: type and length of an element, five bytes, rounded up.
-const ELEMENT_BYTES: usize = 8;
 
 /// The payload that every node must take: one message of the largest size.
 const PAYLOAD_BYTES_MIN: usize = SUBMIT_BYTES + ELEMENT_BYTES + MESSAGE_BYTES_MAX;
@@ -481,7 +479,7 @@ impl<T> State<T> {
         }
         let slots: Vec<u64> = self.window.slots().map(|(slot, _)| slot).collect();
         for slot in slots {
-            let is_in_doubt = self.window.get(slot).is_some_and(|entry| entry.may_be_accepted());
+            let is_in_doubt = self.window.get(slot).is_some_and(Entry::may_be_accepted);
             if is_in_doubt {
                 self.fail_without_answer(slot, out);
             } else if let Some(entry) = self.window.fail(slot) {

@@ -8,7 +8,8 @@ fn the_defaults_can_be_carried_out() {
 
 #[test]
 fn options_that_make_no_sense_are_refused_with_their_name_and_value() {
-    let rows: [(fn(&mut Options), &str); 10] = [
+    type Change = fn(&mut Options);
+    let rows: [(Change, &str); 10] = [
         (|o| o.addresses.clear(), "option `addresses`: at least one is needed"),
         (|o| o.producer = Some(0), "option `producer`: 0 means that there is none"),
         (|o| o.batch_messages_max = 0, "option `batch_messages_max`: 0 is not within 1 to 1000"),

@@ -36,8 +36,8 @@ enum Meaning {
 /// Codes are those of docs/API.md and docs/WIRE.md.
 fn meaning(code: &str) -> Meaning {
     match code {
-        words::OVERLOADED | words::CLOSED => Meaning::Later,
-        "keys_full" | "no_space" | "no_leader" | "starting" | "stopping" => Meaning::Later,
+        words::OVERLOADED | "keys_full" => Meaning::Later,
+        code if is_of_this_node_alone(code) => Meaning::Later,
         words::CANCELLED | words::DEADLINE | words::INTERNAL => Meaning::Doubt,
         "unknown_producer" => Meaning::UnknownProducer,
         _ => Meaning::Final,

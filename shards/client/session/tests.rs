@@ -105,7 +105,7 @@ impl Bench {
         let mut bytes = Vec::new();
         let kind = kind_of(message);
         wire::write_frame(&mut bytes, &head(self.now, kind, flags, call), |out| {
-            message.encode(out)
+            message.encode(out);
         });
         self.bytes(&bytes)
     }
@@ -605,7 +605,7 @@ fn an_idle_session_connects_again_only_when_there_is_something_to_send() {
 
 #[test]
 fn a_node_that_closes_at_once_is_tried_ever_more_rarely() {
-    let mut bench = Bench::new(Options { give_up_after: Duration::from_secs(60), ..options() });
+    let mut bench = Bench::new(Options { give_up_after: Duration::from_mins(1), ..options() });
     bench.submit(0..1);
     let mut attempts = 0;
     bench.turn();

@@ -361,7 +361,7 @@ fn live(seed: u64, faults: Faults, messages: u64) -> (World, usize, usize) {
         while world.step(until) {}
     }
     // What was applied late must not be a second message either, so events are heard to the end.
-    let end = world.now.instant + Duration::from_secs(600);
+    let end = world.now.instant + Duration::from_mins(10);
     while world.step(end) {}
     let (good, unknown) = world.check_end(messages);
     (world, good, unknown)
