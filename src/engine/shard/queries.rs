@@ -119,7 +119,6 @@ pub(super) enum Kind {
     Applied { response: Response },
     Metrics { snapshots: Vec<telemetry::Snapshot> },
     Status { shards: Vec<(CoreId, ShardStatus)>, consensus: ConsensusStatus, uptime_seconds: u64 },
-    Ready { consensus: ConsensusStatus },
 }
 
 /// The state is not yet whole.
@@ -171,10 +170,8 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) -> Result<(), ApiError> {
         // Until the log's end is applied an answer could deny what was acknowledged before.
-        let of_the_node = matches!(
-            route,
-            Route::Metrics | Route::ClusterStatus | Route::Ready | Route::Live | Route::Events(_)
-        );
+        let of_the_node =
+            matches!(route, Route::Metrics | Route::ClusterStatus | Route::Live | Route::Events(_));
         if !of_the_node && !self.serving {
             return Err(starting());
         }
@@ -197,14 +194,11 @@ impl ShardCore {
                 };
                 self.ask_all(id, kind, &Question::Status, true, out)
             }
-            Route::Ready => {
-                let kind = Kind::Ready { consensus: ConsensusStatus::default() };
-                self.ask_consensus(id, kind, Question::Status, out)
-            }
             Route::Events(query) => self.ask_events(now, id, *query, out),
-            // Answered by whoever keeps the filter, before it comes here.
-            Route::LogFilter | Route::PutLogFilter => {
-                Err(ApiError::new(Code::NotSupported, "this program keeps no filter of a log"))
+            // Answered by whoever knows, before it comes here.
+            Route::Ready | Route::LogFilter | Route::PutLogFilter => {
+                let detail = format!("this program does not answer {}", route.pattern());
+                Err(ApiError::new(Code::NotSupported, detail))
             }
             Route::Live => {
                 let body = br#"{"status":"UP"}"#.to_vec();
@@ -306,18 +300,6 @@ impl ShardCore {
         }
         let mine = self.answer_to(question).expect("asked of all, so answered at once");
         self.on_answer(ticket, Some(self.config.core), mine, out);
-        Ok(())
-    }
-
-    fn ask_consensus(
-        &mut self,
-        id: RequestId,
-        kind: Kind,
-        question: Question,
-        out: &mut Outbox<ShardEffect>,
-    ) -> Result<(), ApiError> {
-        let ticket = self.gather(id, kind, 1)?;
-        out.push(ShardEffect::ToConsensus(ToConsensus::Ask { ticket, question }));
         Ok(())
     }
 
@@ -443,10 +425,7 @@ impl ShardCore {
             (Kind::Status { shards, .. }, Answer::Shard(status)) => {
                 shards.push((from.expect("a shard names itself"), status));
             }
-            (
-                Kind::Status { consensus, .. } | Kind::Ready { consensus },
-                Answer::Consensus(status),
-            ) => *consensus = status,
+            (Kind::Status { consensus, .. }, Answer::Consensus(status)) => *consensus = status,
             (kind, answer) => unreachable!("{answer:?} is no answer to {kind:?}"),
         }
         if gathering.left == 0 {
@@ -469,32 +448,7 @@ impl ShardCore {
             Kind::Status { shards, consensus, uptime_seconds } => {
                 self.cluster_status(&shards, consensus, uptime_seconds)
             }
-            Kind::Ready { consensus } => self.ready(consensus),
         }
-    }
-
-    fn ready(&self, consensus: ConsensusStatus) -> Response {
-        let checks = [
-            ("raft", consensus.leading, "this node does not lead"),
-            ("state", self.serving, "the log is being read"),
-            ("storage", consensus.has_space, "the journal's disk is full"),
-            ("stopping", !self.stopping, "the node is stopping"),
-        ];
-        let up = checks.iter().all(|(_, up, _)| *up);
-        let word = |up| if up { "UP" } else { "DOWN" };
-        let mut body = Vec::new();
-        json::object(&mut body, |o| {
-            o.text("status", word(up));
-            o.object("checks", |o| {
-                for (name, up, why) in checks {
-                    o.object(name, |o| {
-                        o.text("status", word(up));
-                        o.text_if("message", (!up).then_some(why));
-                    });
-                }
-            });
-        });
-        Response::json(if up { 200 } else { 503 }, body)
     }
 
     fn cluster_status(
