@@ -30,7 +30,7 @@ use engine::record::Born;
 use engine::{Birth, ShardConfig};
 use runtime::{
     DataDirectory, Mesh, Placement, Port, Shutdown, launch, probe_port, raise_open_files,
-    stop_on_signals,
+    stop_on_signals, use_small_pages,
 };
 use std::io::Write;
 use std::process::ExitCode;
@@ -91,6 +91,7 @@ fn run(options: &Options) -> Result<()> {
 }
 
 fn serve(settings: Settings) -> Result<()> {
+    use_small_pages().context("cannot turn huge pages off for this process")?;
     let files = raise_open_files().context("cannot raise the limit of open files")?;
     check_addresses(&settings)?;
     let directory = DataDirectory::open(&settings.data)?;

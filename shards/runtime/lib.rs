@@ -15,7 +15,7 @@
 //! | HTTP | [`http_io::HttpIo`], [`http_io::HttpTimer`] for hyper |
 //! | disk | [`DataDirectory`] (lock, small files), [`LogDirectory`] -> [`LogFile`], [`DmaBuffer`] |
 //! | blocking work | [`offload`] |
-//! | limits | [`raise_open_files`] |
+//! | limits | [`raise_open_files`], [`use_small_pages`] |
 //!
 //! A role's loop waits for its mailbox, its sockets or its deadline, hands what came to a pure core
 //! and carries out the effects. Everything that runs on a core is `!Send`; what crosses cores goes
@@ -66,7 +66,7 @@ pub use shutdown::{Shutdown, ShutdownWait};
 pub use signals::{SignalThread, stop_on_signals};
 pub use task::{Task, TaskSet, spawn_local, yield_if_needed, yield_now};
 pub use timer::{Sleep, TimedOut, instant, now, sleep, sleep_until, timeout};
-pub use trouble::raise_open_files;
+pub use trouble::{raise_open_files, use_small_pages};
 pub use udp::{
     DATAGRAM_BYTES_MAX, DATAGRAM_OVERHEAD_BYTES, Udp, UdpError, UdpMetrics, UdpOptions, UdpRate,
 };
