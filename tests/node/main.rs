@@ -8,6 +8,7 @@
 //! | a full disk refuses, serves reads, and takes messages again | [`full_disk`] |
 //! | ten thousand connections; how they end; slow clients | [`connections`], [`tcp`], [`slow`] |
 //! | a start that cannot work says what to do | [`refused_starts`] |
+//! | what a scraper gets | [`metrics`] |
 //! | what the API answers | [`messages`], [`catalogue`], [`retention`] |
 //! | the binary door answers what HTTP answers, and keeps it | [`binary`] |
 //! | what happens is told, logged and traced | [`events`] |
@@ -33,6 +34,7 @@ mod events;
 mod full_disk;
 mod kill;
 mod messages;
+mod metrics;
 mod refused_starts;
 mod restart;
 mod retention;
