@@ -30,6 +30,11 @@ pub(crate) const SUBMITS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// for.
 pub(crate) const QUERIES_MAX: usize = 64;
 
+const _: () = assert!(
+    SUBMITS_BYTES_MAX == 8 << 20 && QUERIES_MAX == 64,
+    "answers and docs/API.md name the bounds"
+);
+
 /// Messages of a submit that are listed without an allocation.
 const MESSAGES_USUAL: usize = 64;
 
