@@ -45,8 +45,9 @@
 //! | an error with [`is_in_doubt`](ClientError::is_in_doubt) false | is not in the log |
 //! | [`ClientError::Unknown`] | is in the log once, or not at all: nobody could be asked in time |
 //!
-//! A message whose fate is unknown is never sent again under another number. A program that needs to
-//! know looks for it, or submits it again with a key of its own over HTTP.
+//! A message whose fate is unknown is never sent again under another number: whether to submit it anew
+//! is the program's decision, as is what that means when both are in the log. A field of the program's
+//! own, an order's number for example, tells them apart for its rules.
 //!
 //! # Batches and order
 //!
@@ -174,7 +175,8 @@ impl Client {
     /// again while the connection breaks.
     ///
     /// # Errors
-    /// There was no answer in time. A refusal of the API is an answer: look at its status.
+    /// There was no answer in time, or the node refused to ask. What HTTP answers with a status of 400
+    /// and above is an answer: look at its status.
     pub fn query(&self, path: &str) -> Result<Answer, ClientError> {
         let answer = Slot::new();
         let (path, promise) = (path.to_owned(), Promise::new(&answer));

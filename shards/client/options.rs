@@ -6,8 +6,8 @@ use base::limits::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, MESSAGE_BYTES_MAX};
 use std::time::Duration;
 use wire::rpc::BackoffOptions;
 
-/// Sequences of one producer that may be on their way, counted from the oldest without a result: what
-/// a node remembers of a producer (SOUNDNESS 13). More, and a retry could fall out of its window.
+/// Sequences of one producer that may be on their way, counted from the oldest without a result: as
+/// many as a node remembers. With more, a retry could fall out of its window.
 pub const WINDOW_MESSAGES: usize = 1_024;
 
 /// How long a node remembers a producer that is silent: the default of its `key_ttl`.
@@ -20,7 +20,7 @@ pub const GIVE_UP_AFTER_MAX: Duration = Duration::from_mins(1);
 /// message is numbered: the node might forget it meanwhile.
 pub(crate) const PRODUCER_IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// The log's time may run faster than this machine's by this much, in percent (SOUNDNESS 9).
+/// The log's time, by which a node forgets, may run faster than this machine's by so many percent.
 const LOG_TIME_FASTER_PERCENT: u64 = 10;
 
 // The last try of a message goes out while the node still remembers its producer.

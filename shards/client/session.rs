@@ -110,7 +110,7 @@ struct State<T> {
     /// Before each attempt to connect, once something failed.
     reconnect: Backoff,
     /// Before the next submit, once a node refused one for now.
-    slow_down: Backoff,
+    pace: Backoff,
     /// No submit goes out before.
     resume_at: Instant,
     /// What failed last, for those who learn no more than that.
@@ -148,7 +148,7 @@ impl<T> Session<T> {
             link: Link::Down { until: Instant(0) },
             address: 0,
             reconnect: Backoff::new(options.backoff, prng.fork("reconnect")),
-            slow_down: Backoff::new(options.backoff, prng.fork("slow down")),
+            pace: Backoff::new(options.backoff, prng.fork("pace")),
             resume_at: Instant(0),
             trouble: None,
             is_new: true,
@@ -220,6 +220,9 @@ impl<T> Session<T> {
 
     /// So many bytes were read.
     pub(crate) fn on_bytes(&mut self, now: Now, bytes: usize, out: &mut Outbox<Effect<T>>) {
+        if matches!(self.state.link, Link::Down { .. } | Link::Opening { .. }) {
+            return; // The last words of a connection that has ended.
+        }
         self.decoder.filled(bytes);
         loop {
             self.state.requeue();
@@ -412,7 +415,7 @@ impl<T> State<T> {
         // Submits that were on their way together are refused together: that is one reason to slow
         // down, not many.
         if self.resume_at <= now.instant {
-            self.resume_at = now.instant + self.slow_down.next_pause();
+            self.resume_at = now.instant + self.pace.next_pause();
         }
         self.resume_at = self.resume_at.max(now.instant + retry_after);
     }

@@ -221,7 +221,7 @@ impl<T> State<T> {
         // The connection is of use and the node takes what it is given.
         self.reconnect.reset();
         if self.resume_at <= now.instant {
-            self.slow_down.reset();
+            self.pace.reset();
         }
         let Some(entry) = self.window.accept(now.instant, slot) else { return };
         let workflows = workflows.iter().map(str::to_owned).collect();

@@ -5,6 +5,7 @@ mod world;
 use super::*;
 use crate::receipt::Outcome;
 use base::{MessageId, UnixMicros};
+use proptest::prelude::*;
 use wire::{ErrorReply, Message, QueryResult};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -616,4 +617,106 @@ fn a_node_that_closes_at_once_is_tried_ever_more_rarely() {
     }
     // Six pauses up to 2 s, then one every 1 to 2 s.
     assert!((30..=66).contains(&attempts), "{attempts}");
+}
+
+/// Something that a node may say, wrong or right, whatever it was asked.
+fn saying(kind: u8, call: u64, count: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    let kind = match kind {
+        0 => {
+            let answers = (0..count).map(|at| match bytes.get(at).map_or(0, |byte| byte % 4) {
+                0 => wire::Answer::Accepted { id: 1, workflows: ["one"] },
+                1 => wire::Answer::Duplicate { id: 2, workflows: ["two"] },
+                2 => wire::Answer::Conflict { id: 3 },
+                _ => wire::Answer::Refused {
+                    code: ["overloaded", "unknown_producer", "bad_json", "stopping"][at % 4],
+                    detail: "",
+                    hint: "",
+                    retry_after_ms: 0,
+                },
+            });
+            wire::write_submit_response(&mut payload, answers);
+            Kind::RESPONSE
+        }
+        1 => {
+            let codes = ["overloaded", "unknown_producer", "bad_json", "stopping", "internal"];
+            let error = ErrorReply {
+                code: codes[count % codes.len()],
+                detail: "",
+                hint: "",
+                retry_after_ms: u32::MAX,
+                version: 0,
+            };
+            error.encode(&mut payload);
+            Kind::ERROR
+        }
+        2 => {
+            QueryResult { status: 200, content_type: "", body: bytes }.encode(&mut payload);
+            Kind::QUERY_RESULT
+        }
+        3 => Kind::PING,
+        4 => Kind::CANCEL,
+        5 => {
+            hello(1, 1).encode(&mut payload);
+            Kind::HELLO
+        }
+        6 => {
+            payload.extend_from_slice(bytes);
+            [Kind::RESPONSE, Kind::ERROR, Kind::QUERY_RESULT, Kind::HELLO][count % 4]
+        }
+        _ => {
+            payload.extend_from_slice(bytes);
+            Kind(u16::try_from(count).unwrap())
+        }
+    };
+    let flags = if count % 5 == 4 { Flags::NONE } else { Flags::RESPONSE };
+    let mut frame = Vec::new();
+    let now = Now { instant: Instant(1), wall: UnixMicros(1) };
+    wire::write_frame(&mut frame, &head(now, kind, flags, call), |out| out.extend(&payload));
+    if kind == Kind(7) { bytes.to_vec() } else { frame }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_a_node_says_every_message_and_query_gets_one_result(
+        sayings in proptest::collection::vec(
+            (0_u8..8, 0_u64..8, 0_usize..9, proptest::collection::vec(any::<u8>(), 0..12)),
+            0..60,
+        ),
+    ) {
+        let mut bench = Bench::open(Options { linger: Duration::ZERO, ..options() });
+        let mut results = 0;
+        let count = |effects: &[Effect<u64>]| {
+            let results = effects.iter().filter(|effect| {
+                matches!(effect, Effect::Submitted { .. } | Effect::Queried { .. })
+            });
+            results.count()
+        };
+        bench.submit(0..20);
+        bench.session.on_query(bench.now, 1, "/a".to_owned());
+        bench.session.on_query(bench.now, 2, "/b".to_owned());
+        results += count(&bench.turn());
+        for (kind, call, messages, bytes) in sayings {
+            let effects = bench.bytes(&saying(kind, call, messages, &bytes));
+            results += count(&effects);
+            let mut effects = bench.turn();
+            results += count(&effects);
+            if bench.session.deadline().is_some() && matches!(bench.session.state.link, Link::Down { .. }) {
+                effects = bench.until_deadline();
+                results += count(&effects);
+            }
+            if effects.iter().any(|effect| matches!(effect, Effect::Connect { .. })) {
+                bench.greet();
+            }
+        }
+        // Nobody says anything any more.
+        while bench.session.deadline().is_some() {
+            results += count(&bench.until_deadline());
+            bench.session.on_disconnected(bench.now, Trouble::Closed, &mut bench.out);
+            results += count(&bench.out.take());
+        }
+        prop_assert_eq!(results, 22);
+    }
 }
