@@ -359,7 +359,11 @@ impl Loop {
     fn report(&self, role: Option<&Consensus>) {
         let log = role.map(|role| {
             let status = role.status();
-            LogFacts { leading: status.leading, has_space: status.has_space }
+            LogFacts {
+                leading: status.leading,
+                has_space: status.has_space,
+                is_disk_full: status.is_disk_full,
+            }
         });
         let facts =
             Facts { serving: self.replica.serving().is_set(), stopping: self.stop.is_set(), log };

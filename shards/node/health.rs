@@ -1,11 +1,11 @@
 //! How the parts of the node do: each core says so of its own, a probe hears the worst.
 //!
-//! | part | is down |
-//! | --- | --- |
-//! | `raft` | while the log is read; when this node does not lead |
-//! | `state` | until a core's state is whole |
-//! | `storage` | while the log is read; when the journal's disk is full |
-//! | `stopping` | when the node stops |
+//! | part | is down | is degraded |
+//! | --- | --- | --- |
+//! | `raft` | while the log is read; when this node does not lead | |
+//! | `state` | until a core's state is whole | |
+//! | `storage` | while the log is read; when the journal has no room for the largest request | when the disk has none for another segment |
+//! | `stopping` | when the node stops | |
 //!
 //! Invariants:
 //! - a core that has nothing new to say takes no lock;
@@ -51,6 +51,7 @@ impl Board {
 pub(crate) struct LogFacts {
     pub(crate) leading: bool,
     pub(crate) has_space: bool,
+    pub(crate) is_disk_full: bool,
 }
 
 /// What a core knows.
@@ -84,17 +85,24 @@ impl Reporter {
         let at = at();
         let mine = &self.board.cores[usize::from(self.core.0)];
         let mut health = mine.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut set = |part, is_up, why| {
-            let (state, why) = if is_up { (State::Up, "") } else { (State::Down, why) };
-            health.set(part, state, why, at);
+        let mut set = |part, state, why| {
+            health.set(part, state, if state == State::Up { "" } else { why }, at);
         };
-        set("state", facts.serving, "the log is being read");
+        let up_if = |is_up| if is_up { State::Up } else { State::Down };
+        set("state", up_if(facts.serving), "the log is being read");
         if self.core == crate::core::CONSENSUS {
-            set("stopping", !facts.stopping, "the node is stopping");
+            set("stopping", up_if(!facts.stopping), "the node is stopping");
         }
         if let Some(log) = facts.log {
-            set("raft", log.leading, "this node does not lead");
-            set("storage", log.has_space, "the journal's disk is full");
+            set("raft", up_if(log.leading), "this node does not lead");
+            match (log.has_space, log.is_disk_full) {
+                (false, _) => set("storage", State::Down, "the journal's disk is full"),
+                (true, true) => {
+                    let why = "the disk has no room for another segment of the journal";
+                    set("storage", State::Degraded, why);
+                }
+                (true, false) => set("storage", State::Up, ""),
+            }
         }
     }
 }

@@ -127,7 +127,7 @@ fn serve(settings: Settings) -> Result<()> {
     let traces = Traces::new(&trace::Options {
         endpoint: settings.trace_endpoint.as_deref(),
         resource: &Resource {
-            service: "distric-shard".to_owned(),
+            service: "distric".to_owned(),
             instance: format!(
                 "{}-{:016x}",
                 identity.node,

@@ -216,6 +216,8 @@ pub struct ConsensusStatus {
     pub applied: u64,
     /// Whether there is room for more.
     pub has_space: bool,
+    /// Whether the disk has none for another segment.
+    pub is_disk_full: bool,
     /// The journal's live size. Unit: bytes.
     pub journal_bytes: u64,
 }

@@ -9,7 +9,7 @@ fn answer(board: &Board) -> (u16, Value) {
     (response.status, serde_json::from_slice(&response.body).unwrap())
 }
 
-const UP: LogFacts = LogFacts { leading: true, has_space: true };
+const UP: LogFacts = LogFacts { leading: true, has_space: true, is_disk_full: false };
 
 fn facts(serving: bool, log: Option<LogFacts>) -> Facts {
     Facts { serving, stopping: false, log }
@@ -41,7 +41,13 @@ fn a_node_is_ready_when_every_core_and_the_log_are() {
     assert_eq!((status, &body["status"]), (200, &json!("UP")), "{body}");
     let since = &body["checks"]["storage"]["since"];
     assert_eq!(body["checks"]["storage"], json!({"status": "UP", "since": since}));
-    cores[0].report(facts(true, Some(LogFacts { has_space: false, ..UP })), || LATER);
+    let full = LogFacts { is_disk_full: true, ..UP };
+    cores[0].report(facts(true, Some(full)), || LATER);
+    let (status, body) = answer(&board);
+    assert_eq!((status, &body["status"]), (200, &json!("DEGRADED")), "{body}");
+    let why = "the disk has no room for another segment of the journal";
+    assert_eq!(body["checks"]["storage"]["message"], why);
+    cores[0].report(facts(true, Some(LogFacts { has_space: false, ..full })), || LATER);
     assert_eq!(down("full"), "storage: the journal's disk is full");
     let (_, body) = answer(&board);
     assert_eq!(body["checks"]["storage"]["since"], "2026-11-20T09:58:01.000000Z", "{body}");
