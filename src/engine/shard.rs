@@ -147,7 +147,7 @@ pub struct ShardCore {
     partitions: Vec<Option<Partition>>,
     /// The partitions hosted here.
     hosted: Vec<PartitionId>,
-    /// Which of them gets the next message without a key.
+    /// Which of them gets the next message without a name.
     turn: usize,
     matcher: rules::Matcher,
     matches: rules::Matches,

@@ -24,6 +24,10 @@ pub(super) const NAMESPACE: &str = "default";
 /// What a record takes besides its message, about: its header, names and lengths. Unit: bytes.
 const RECORD_BYTES: usize = 128;
 
+/// Messages in a row that go to one partition: what apply touches of it stays in the cache, and the
+/// largest batch is still spread over them all.
+const TURN_MESSAGES: usize = 16;
+
 /// Seconds after which a client that was asked to wait may try again.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
@@ -312,15 +316,15 @@ impl ShardCore {
     }
 
     /// A message with a name belongs to the partition of its key or its producer, which alone
-    /// decides about repeats; one without to a partition of this core, each in its turn.
+    /// decides about repeats; one without to a partition of this core, a few in a row to each.
     fn partition_for(&mut self, key: &str, producer: Option<ProducerSequence>) -> PartitionId {
         let hash = if let Some(at) = producer {
             hash64(&at.producer.to_le_bytes())
         } else if let Some(scoped) = scoped_key(NAMESPACE, key) {
             hash64(scoped.as_bytes())
         } else {
-            self.turn = (self.turn + 1) % self.hosted.len();
-            return self.hosted[self.turn];
+            self.turn = (self.turn + 1) % (self.hosted.len() * TURN_MESSAGES);
+            return self.hosted[self.turn / TURN_MESSAGES];
         };
         let number = hash % self.partitions.len() as u64;
         PartitionId(u16::try_from(number).expect("partitions are few"))
