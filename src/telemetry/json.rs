@@ -24,11 +24,14 @@ pub fn write_escaped(out: &mut Vec<u8>, text: &str) {
     // Runs that need no escape are copied whole: nearly every text is one such run.
     let mut run = 0;
     for (at, &byte) in bytes.iter().enumerate() {
-        let (control, length) = match byte {
-            b'"' | b'\\' | 0..0x20 | 0x7f => (byte, 1),
+        if byte >= 0x20 && !matches!(byte, b'"' | b'\\' | 0x7f | 0xc2) {
+            continue;
+        }
+        let (control, length) = match (byte, bytes.get(at + 1)) {
             // The lead of U+0080 to U+00BF, the first half of which are control characters.
-            0xc2 if bytes.get(at + 1).is_some_and(|next| *next < 0xa0) => (bytes[at + 1], 2),
-            _ => continue,
+            (0xc2, Some(&next)) if next < 0xa0 => (next, 2),
+            (0xc2, _) => continue,
+            _ => (byte, 1),
         };
         out.extend_from_slice(&bytes[run..at]);
         run = at + length;
