@@ -172,3 +172,6 @@ fn refusal(magic: u32, version: u8, flags: Flags) -> FrameError {
     }
     FrameError::Flags { flags: flags.0, supported: Flags::SUPPORTED.0 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,3 +32,6 @@ pub use kind::Kind;
 pub use list::{List, ListIter};
 pub use message::{FieldInfo, FieldType, Message, MessageError, Record};
 pub use messages::*;
+
+#[cfg(test)]
+mod tests;

@@ -558,3 +558,6 @@ pub(crate) fn read_bool(byte: [u8; 1]) -> Result<bool, Fault> {
 pub(crate) fn read_str(bytes: &[u8]) -> Result<&str, Fault> {
     std::str::from_utf8(bytes).map_err(|_| Fault::Utf8)
 }
+
+#[cfg(test)]
+mod tests;

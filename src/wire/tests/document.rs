@@ -1,0 +1,1 @@
+//! docs/WIRE.md says what the code does.
