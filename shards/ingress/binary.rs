@@ -210,3 +210,6 @@ fn fail_overloaded(reply: Reply, detail: &str) {
 
 /// What a client that has too much under way is told to wait. Unit: milliseconds. Some commits.
 const RETRY_AFTER_MS: u32 = 100;
+
+#[cfg(test)]
+mod tests;
