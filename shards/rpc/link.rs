@@ -29,11 +29,6 @@ use wire::{
     Ping, VERSION, words, write_frame,
 };
 
-/// A connection on which nothing was heard for so long is looked at once more before it is written
-/// to: its end may have arrived without anybody having looked, and a call that is written then would
-/// be lost.
-const LOOK_AFTER: Duration = Duration::from_millis(5);
-
 /// An answer, as it came.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
@@ -182,6 +177,11 @@ pub(crate) fn closed(sent: bool, reason: &str) -> CallError {
 fn write_cancel(out: &mut Vec<u8>, call: u64, sent_at: UnixMicros) {
     let head = Head { kind: Kind::CANCEL, flags: Flags::NONE, call, sent_at, trace: None };
     write_frame(out, &head, |out| Cancel {}.encode(out));
+}
+
+fn write_ping(out: &mut Vec<u8>, sent_at: UnixMicros) {
+    let head = Head { kind: Kind::PING, flags: Flags::NONE, call: 0, sent_at, trace: None };
+    write_frame(out, &head, |out| Ping {}.encode(out));
 }
 
 /// How a connection ended.
@@ -345,8 +345,9 @@ impl Greeted {
             link: Rc::clone(&link),
             watch: Watch::new(options.watch, now),
             is_busy: false,
+            probe: Output::default(),
+            is_held: false,
             write_stall_max: options.write_stall_max,
-            looked: now,
             stalled: None,
             alarm: None,
         };
@@ -360,10 +361,13 @@ pub(crate) struct Driver {
     decoder: Decoder,
     link: Rc<Link>,
     watch: Watch,
+    /// Calls were under way when the task waited last.
     is_busy: bool,
+    /// A ping on its way, ahead of calls of which nothing was written yet.
+    probe: Output,
+    /// Calls wait for the answer to a ping.
+    is_held: bool,
     write_stall_max: Duration,
-    /// When the socket was last looked at for certain.
-    looked: Instant,
     /// Since when the socket takes nothing.
     stalled: Option<Instant>,
     alarm: Option<(Instant, Sleep)>,
@@ -371,8 +375,6 @@ pub(crate) struct Driver {
 
 enum Turn {
     Worked,
-    /// Look at the socket before anything is written to it.
-    Look,
     Ended(End),
 }
 
@@ -380,19 +382,12 @@ impl Driver {
     /// Runs until the connection ends.
     pub(crate) async fn run(&mut self) -> End {
         // What came with the hello.
-        let mut now = runtime::now();
-        if let Err(end) = self.take_frames(now) {
+        if let Err(end) = self.take_frames(runtime::now()) {
             return end;
         }
         loop {
             match poll_fn(|context| self.poll_turn(context)).await {
                 Turn::Worked => yield_if_needed().await,
-                Turn::Look => {
-                    // Lets input in, unless that was done just now.
-                    yield_if_needed().await;
-                    now = runtime::now();
-                    self.looked = now.instant;
-                }
                 Turn::Ended(end) => return end,
             }
         }
@@ -415,7 +410,7 @@ impl Driver {
                 link.metrics.on_received(bytes);
                 let now = runtime::now();
                 self.watch.on_heard(now.instant);
-                self.looked = now.instant;
+                self.is_held = false;
                 if let Err(end) = self.take_frames(now) {
                     return Poll::Ready(Turn::Ended(end));
                 }
@@ -427,9 +422,7 @@ impl Driver {
             Poll::Pending => {}
         }
         match self.poll_write(context) {
-            Ok(Written::Some) => has_worked = true,
-            Ok(Written::Nothing) => {}
-            Ok(Written::NotBeforeALook) => return Poll::Ready(Turn::Look),
+            Ok(has_written) => has_worked |= has_written,
             Err(end) => return Poll::Ready(Turn::Ended(end)),
         }
         if has_worked || link.wake.poll_notified(context).is_ready() {
@@ -438,25 +431,41 @@ impl Driver {
         self.poll_alarm(context).map(Turn::Ended)
     }
 
-    fn poll_write(&mut self, context: &mut Context<'_>) -> Result<Written, End> {
-        let mut state = self.link.state.borrow_mut();
-        if state.output.is_empty() {
+    /// Writes what waits; tells whether something went.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+        let link = Rc::clone(&self.link);
+        let mut state = link.state.borrow_mut();
+        if state.output.is_empty() && self.probe.is_empty() {
             self.stalled = None;
-            return Ok(Written::Nothing);
+            return Ok(false);
         }
-        if !self.is_busy && runtime::instant().since(self.looked) > LOOK_AFTER {
-            return Ok(Written::NotBeforeALook);
+        let now = runtime::now();
+        if !self.is_held && !state.output.is_begun() && !self.watch.is_trusted(now.instant) {
+            // The calls wait until a ping is answered: should the connection have ended unseen,
+            // they were never sent.
+            self.is_held = true;
+            if !self.watch.is_pinged() {
+                write_ping(self.probe.bytes(), now.wall);
+                self.watch.on_pinged(now.instant);
+            }
         }
-        match state.output.poll_flush(context, &mut self.stream) {
+        let output = if !self.probe.is_empty() {
+            &mut self.probe
+        } else if self.is_held {
+            return Ok(false);
+        } else {
+            &mut state.output
+        };
+        match output.poll_flush(context, &mut self.stream) {
             Poll::Ready(Ok(bytes)) => {
-                self.link.metrics.on_sent(bytes);
+                link.metrics.on_sent(bytes);
                 self.stalled = None;
-                Ok(Written::Some)
+                Ok(true)
             }
             Poll::Ready(Err(error)) => Err(End::Closed(error.to_string().into())),
             Poll::Pending => {
-                self.stalled.get_or_insert_with(runtime::instant);
-                Ok(Written::Nothing)
+                self.stalled.get_or_insert(now.instant);
+                Ok(false)
             }
         }
     }
@@ -498,7 +507,8 @@ impl Driver {
             if let Some(end) = self.on_deadline(runtime::now()) {
                 return Poll::Ready(end);
             }
-            if !self.link.state.borrow().output.is_empty() && self.stalled.is_none() {
+            let has_output = !self.link.state.borrow().output.is_empty();
+            if (has_output || !self.probe.is_empty()) && self.stalled.is_none() {
                 // A ping or a cancellation is to go out.
                 context.waker().wake_by_ref();
                 return Poll::Pending;
@@ -527,7 +537,13 @@ impl Driver {
         self.watch.on_deadline(now.instant, &mut effects);
         for effect in effects.take() {
             match effect {
-                WatchEffect::Ping => self.ping(now.wall),
+                WatchEffect::Ping => {
+                    let mut state = self.link.state.borrow_mut();
+                    let is_begun = state.output.is_begun();
+                    // Never into the middle of a frame.
+                    let out = if is_begun { &mut state.output } else { &mut self.probe };
+                    write_ping(out.bytes(), now.wall);
+                }
                 WatchEffect::GiveUp => {
                     return Some(End::Closed("the peer did not answer a ping".into()));
                 }
@@ -536,18 +552,6 @@ impl Driver {
         }
         None
     }
-
-    fn ping(&self, sent_at: UnixMicros) {
-        let head = Head { kind: Kind::PING, flags: Flags::NONE, call: 0, sent_at, trace: None };
-        let mut state = self.link.state.borrow_mut();
-        write_frame(state.output.bytes(), &head, |out| Ping {}.encode(out));
-    }
-}
-
-enum Written {
-    Some,
-    Nothing,
-    NotBeforeALook,
 }
 
 /// Says for its life that the task runs.

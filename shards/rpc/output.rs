@@ -23,6 +23,7 @@ pub(crate) struct Output {
     written: usize,
     /// All that was ever written to the socket.
     written_total: u64,
+    is_begun: bool,
 }
 
 impl Output {
@@ -33,6 +34,12 @@ impl Output {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether the socket took a part of what is here: the next byte to be written may be in the
+    /// middle of a frame.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.is_begun
     }
 
     /// Where to append a frame.
@@ -76,6 +83,7 @@ impl Output {
     }
 
     fn tidy(&mut self) {
+        self.is_begun = !self.is_empty();
         if self.is_empty() {
             self.bytes.clear();
             self.bytes.shrink_to(KEPT_BYTES);

@@ -202,8 +202,9 @@ impl Peer {
                 return Err(shared.failed(request.kind, error));
             }
         };
-        let mut verdict = Verdict { shared, permit: Some(permit) };
-        let outcome = match self.acquire(request.deadline, now).await {
+        let mut verdict = Verdict { shared, permit: Some(permit), connection: None };
+        let lease = self.acquire(request.deadline, now, &mut verdict.connection).await;
+        let outcome = match lease {
             Err(error) => Err(shared.failed(request.kind, error)),
             Ok(lease) => {
                 let waiter: Rc<dyn Waiter> = Rc::<Seat<F, R>>::clone(seat);
@@ -222,8 +223,13 @@ impl Peer {
         outcome
     }
 
-    /// A connection for one more call.
-    async fn acquire(&self, deadline: Instant, begun: Instant) -> Result<Lease<'_>, CallError> {
+    /// A connection for one more call; `used` is the one that was tried last.
+    async fn acquire(
+        &self,
+        deadline: Instant,
+        begun: Instant,
+        used: &mut Option<ConnectionId>,
+    ) -> Result<Lease<'_>, CallError> {
         let shared = &self.shared;
         let mut has_waited = false;
         loop {
@@ -234,6 +240,7 @@ impl Peer {
             match choice {
                 Choice::Use { connection, reused, grow } => {
                     let link = shared.link(connection);
+                    *used = Some(connection);
                     let lease = Lease { shared, connection, link };
                     if let Some(grow) = grow {
                         self.open(grow);
@@ -243,8 +250,11 @@ impl Peer {
                     shared.metrics.on_acquired(took, reused);
                     return Ok(lease);
                 }
-                Choice::Connect(connection) => self.open(connection),
-                Choice::Wait(_) => {}
+                Choice::Connect(connection) => {
+                    *used = Some(connection);
+                    self.open(connection);
+                }
+                Choice::Wait(connection) => *used = Some(connection),
                 Choice::Full { calls_max } => {
                     return Err(CallError::Full { what: "calls", limit: calls_max });
                 }
@@ -317,7 +327,7 @@ impl Shared {
                 limit: waiting_max,
             });
         }
-        // It may have ended already: a task begins within the call that starts it.
+        // It may be over already, as a task begins within the call that starts it: ask again.
         let Some(attempt) = self.attempt.borrow().clone() else { return Ok(()) };
         let _waits = Waits::new(&self.waiting);
         let remaining = deadline.since(runtime::instant());
@@ -441,6 +451,7 @@ impl Drop for Lease<'_> {
 struct Verdict<'a> {
     shared: &'a Shared,
     permit: Option<Permit>,
+    connection: Option<ConnectionId>,
 }
 
 impl Verdict<'_> {
@@ -453,7 +464,10 @@ impl Verdict<'_> {
                 breaker.on_abandoned(runtime::instant(), permit);
             }
             Some(error) if error.is_failure_of_peer() => {
-                breaker.on_failure(runtime::instant(), permit);
+                // A call that ran out of time says nothing of its connection.
+                let is_timeout = matches!(error, CallError::Timeout { .. });
+                let lost = self.connection.filter(|_| !is_timeout);
+                breaker.on_failure(runtime::instant(), permit, lost);
             }
             _ => breaker.on_success(permit),
         }

@@ -1,7 +1,7 @@
 //! Calls that are made again, and calls that must not be.
 
 use super::*;
-use crate::{BackoffOptions, BreakerOptions, BreakerState, RetryPolicy};
+use crate::{BackoffOptions, BreakerOptions, BreakerState, RetryPolicy, WatchOptions};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
@@ -139,20 +139,22 @@ fn plain_receive(stream: &mut TcpStream, decoder: &mut Decoder) -> Option<u64> {
 }
 
 /// The peer closes the idle connection while this core is busy elsewhere and has not looked at it.
-/// The next call, which must not be made twice, finds the end before it is written, and goes out on
-/// a fresh connection.
+/// The next call, which must not be made twice, waits for the answer to a ping, finds the end
+/// instead, and goes out on a fresh connection.
 #[test]
 fn an_idle_connection_that_its_peer_closed_loses_no_call_and_doubles_none() {
     const ROUNDS: usize = 10;
     run(async {
         let (address, is_closed, server) = plain_server(vec![1; ROUNDS]);
-        let (peer, registry) = peer(address, hasty());
+        let trust_for = Duration::from_millis(1);
+        let watch = WatchOptions { trust_for, ..WatchOptions::default() };
+        let (peer, registry) = peer(address, PeerOptions { watch, ..hasty() });
         for round in 0..ROUNDS {
             assert_eq!(submit(&peer, b"x").await.unwrap(), b"done");
-            // The whole core waits, for longer than a connection counts as just looked at.
+            // The whole core waits, for longer than the connection is trusted.
             assert_eq!(is_closed.recv().unwrap(), round);
             let began = runtime::instant();
-            while runtime::instant().since(began) < Duration::from_millis(8) {
+            while runtime::instant().since(began) <= 2 * trust_for {
                 std::hint::spin_loop();
             }
         }
@@ -236,10 +238,9 @@ fn calls_that_wait_for_a_connection_share_its_failure() {
         let (peer, _) = peer(address, PeerOptions { retry, ..hasty() });
         for outcome in many(&peer, 20, once()).await {
             let error = outcome.unwrap_err();
-            let is_expected =
-                matches!(error, CallError::Refused { .. } | CallError::BreakerOpen { .. });
-            assert!(is_expected, "{error}");
+            assert!(matches!(error, CallError::Refused { .. }), "{error}");
         }
+        assert_eq!(peer.breaker(), BreakerState::Closed, "one attempt, one failure");
         assert_eq!(peer.connections(), 0);
     });
 }
@@ -257,6 +258,38 @@ fn a_call_is_not_kept_longer_than_its_deadline_by_a_peer_that_does_not_greet() {
             matches!(&error, CallError::Refused { reason } if reason.contains("deadline")),
             "{error}"
         );
+        peer.stop().await;
+    });
+}
+
+/// A connection that is alive is asked and then used: nothing is retried.
+#[test]
+fn an_idle_connection_that_is_alive_answers_the_ping_and_gets_the_call() {
+    run(async {
+        let listener = Listener::bind(loopback()).unwrap();
+        let watch = WatchOptions { trust_for: Duration::ZERO, ..WatchOptions::default() };
+        let (peer, registry) = peer(listener.address(), PeerOptions { watch, ..hasty() });
+        let serve = async {
+            let mut hand = Hand::server(&listener).await;
+            for _ in 0..3 {
+                let ping = hand.receive().await.unwrap();
+                assert_eq!((ping.kind, ping.flags), (Kind::PING, Flags::NONE));
+                let early = futures_lite::future::poll_once(hand.receive()).await;
+                assert!(early.is_none(), "the call waits for the answer");
+                hand.send(&frame(Kind::PING, Flags::RESPONSE, 0, b"")).await;
+                let call = hand.receive().await.unwrap();
+                assert_eq!(call.kind, Kind::SUBMIT);
+                hand.answer(&call, b"done").await;
+            }
+            hand
+        };
+        let calls = async {
+            for _ in 0..3 {
+                assert_eq!(submit(&peer, b"x").await.unwrap(), b"done");
+            }
+        };
+        let ((), _hand) = both(calls, serve).await;
+        assert_eq!(count(&registry, "rpc_errors_total", &[]), 0);
         peer.stop().await;
     });
 }

@@ -12,15 +12,16 @@
 //! Invariants:
 //! - While it is half-open, one call is under way and no more.
 //! - What a call says that was let through before the last change counts for nothing.
+//! - A connection that is lost with a thousand calls is one failure.
 
+use crate::rpc::ConnectionId;
 use base::Instant;
 use std::time::Duration;
 
 /// When to give up on a peer, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerOptions {
-    /// So many failures in a row open it. Default 5: a lost connection with its calls is one event,
-    /// but may be counted once per call.
+    /// So many failures in a row open it. Default 5: more than the attempts of one call.
     pub failures_max: u32,
     /// How long it is open the first time. Default 500 ms.
     pub open_for: Duration,
@@ -75,6 +76,8 @@ pub struct Breaker {
     /// Counts the changes of state.
     epoch: u64,
     failures: u32,
+    /// The connection whose loss was counted last.
+    lost: Option<ConnectionId>,
     open_for: Duration,
 }
 
@@ -83,7 +86,7 @@ impl Breaker {
     pub fn new(options: BreakerOptions) -> Self {
         assert!(options.failures_max > 0, "a breaker lets a first call through");
         let state = BreakerState::Closed;
-        Self { options, state, epoch: 0, failures: 0, open_for: options.open_for }
+        Self { options, state, epoch: 0, failures: 0, lost: None, open_for: options.open_for }
     }
 
     /// Asks for a call.
@@ -111,14 +114,18 @@ impl Breaker {
         }
     }
 
-    /// The peer failed.
-    pub fn on_failure(&mut self, now: Instant, permit: Permit) {
+    /// The peer failed; when by the loss of a connection, or in making it, `lost` says which one.
+    pub fn on_failure(&mut self, now: Instant, permit: Permit, lost: Option<ConnectionId>) {
         let Permit { epoch } = permit;
         if epoch != self.epoch {
             return;
         }
         match self.state {
             BreakerState::Closed => {
+                if lost.is_some() && lost == self.lost {
+                    return;
+                }
+                self.lost = lost.or(self.lost);
                 self.failures += 1;
                 if self.failures >= self.options.failures_max {
                     self.open(now);

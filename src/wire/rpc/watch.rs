@@ -15,6 +15,11 @@ pub struct WatchOptions {
     pub ping_after: Duration,
     /// So long after the ping the connection counts as dead. Default 5 s.
     pub ping_patience: Duration,
+    /// A connection on which something was heard within so long is called over without asking.
+    /// After a longer silence a ping goes first, so that a call that must not be made twice is not
+    /// lost to a connection that has ended unseen. Default 1 s: that one round trip more is rare,
+    /// and an end within it is seen by itself.
+    pub trust_for: Duration,
     /// A connection without a call for so long is closed. Default 60 s, less than servers, which
     /// close idle connections too, give: so the caller's side closes first and no call meets it.
     pub retire_after: Duration,
@@ -25,6 +30,7 @@ impl Default for WatchOptions {
         Self {
             ping_after: Duration::from_secs(10),
             ping_patience: Duration::from_secs(5),
+            trust_for: Duration::from_secs(1),
             retire_after: Duration::from_secs(60),
         }
     }
@@ -70,9 +76,19 @@ impl Watch {
         self.used = now;
     }
 
-    /// How long nothing was heard.
-    pub fn silence(&self, now: Instant) -> Duration {
-        now.since(self.heard)
+    /// Whether a call may go out without a ping before it. Calls under way are a question already.
+    pub fn is_trusted(&self, now: Instant) -> bool {
+        self.busy || now.since(self.heard) <= self.options.trust_for
+    }
+
+    /// A ping went out that was not asked for here.
+    pub fn on_pinged(&mut self, now: Instant) {
+        self.pinged = Some(now);
+    }
+
+    /// Whether a ping waits for its answer.
+    pub fn is_pinged(&self) -> bool {
+        self.pinged.is_some()
     }
 
     /// When to call [`Watch::on_deadline`].

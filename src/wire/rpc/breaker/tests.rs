@@ -15,7 +15,7 @@ fn at(milliseconds: u64) -> Instant {
 fn fail(breaker: &mut Breaker, now: Instant, times: u32) {
     for _ in 0..times {
         let permit = breaker.admit(now).unwrap();
-        breaker.on_failure(now, permit);
+        breaker.on_failure(now, permit, None);
     }
 }
 
@@ -68,6 +68,22 @@ fn only_failures_in_a_row_open_it() {
 }
 
 #[test]
+fn a_connection_that_is_lost_with_many_calls_is_one_failure() {
+    let mut breaker = Breaker::new(OPTIONS);
+    for connection in 1..=3 {
+        assert_eq!(breaker.state(), Closed);
+        let permits = Vec::from_iter((0..100).map(|_| breaker.admit(at(0)).unwrap()));
+        for permit in permits {
+            breaker.on_failure(at(0), permit, Some(ConnectionId(connection)));
+        }
+    }
+    assert_eq!(breaker.state(), Open { until: at(100) });
+    let probe = breaker.admit(at(100)).unwrap();
+    breaker.on_failure(at(100), probe, Some(ConnectionId(3)));
+    assert_eq!(breaker.state(), Open { until: at(300) }, "a probe that fails counts in any case");
+}
+
+#[test]
 fn what_was_under_way_before_it_opened_neither_closes_nor_prolongs_it() {
     let mut breaker = Breaker::new(OPTIONS);
     let (slow, slower) = (breaker.admit(at(0)).unwrap(), breaker.admit(at(0)).unwrap());
@@ -75,7 +91,7 @@ fn what_was_under_way_before_it_opened_neither_closes_nor_prolongs_it() {
     breaker.on_success(slow);
     assert_eq!(breaker.state(), Open { until: at(100) });
     let probe = breaker.admit(at(100)).unwrap();
-    breaker.on_failure(at(100), slower);
+    breaker.on_failure(at(100), slower, None);
     assert_eq!(breaker.state(), HalfOpen);
     breaker.on_success(probe);
     assert_eq!(breaker.state(), Closed);
@@ -105,13 +121,13 @@ proptest! {
             now = now + Duration::from_millis(passed);
             match action {
                 0 => under_way.extend(breaker.admit(now)),
-                1 => if let Some(permit) = under_way.pop() { breaker.on_failure(now, permit) },
+                1 => if let Some(permit) = under_way.pop() { breaker.on_failure(now, permit, None) },
                 2 => if let Some(permit) = under_way.pop() { breaker.on_success(permit) },
                 _ => if let Some(permit) = under_way.pop() { breaker.on_abandoned(now, permit) },
             }
         }
         for permit in under_way {
-            breaker.on_failure(now, permit);
+            breaker.on_failure(now, permit, None);
         }
         now = now + OPTIONS.open_for_max;
         let probe = breaker.admit(now);

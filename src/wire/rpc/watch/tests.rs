@@ -4,6 +4,7 @@ use WatchEffect::{GiveUp, Ping, Retire};
 const OPTIONS: WatchOptions = WatchOptions {
     ping_after: Duration::from_millis(10),
     ping_patience: Duration::from_millis(5),
+    trust_for: Duration::from_millis(3),
     retire_after: Duration::from_millis(60),
 };
 
@@ -35,7 +36,6 @@ fn whatever_is_heard_is_a_sign_of_life() {
     for round in 0..10 {
         assert_eq!(due(&mut watch, round * 12 + 10), [Ping]);
         watch.on_heard(at(round * 12 + 12));
-        assert_eq!(watch.silence(at(round * 12 + 15)), Duration::from_millis(3));
     }
 }
 
@@ -54,4 +54,17 @@ fn a_connection_without_calls_is_given_back_and_a_busy_one_never() {
     }
     assert_eq!(watch.deadline(), at(260));
     assert_eq!(due(&mut watch, 260), [Retire]);
+}
+
+#[test]
+fn after_a_silence_a_connection_is_asked_before_it_is_called_over() {
+    let mut watch = Watch::new(OPTIONS, at(0));
+    assert!(watch.is_trusted(at(3)) && !watch.is_trusted(at(4)));
+    watch.on_pinged(at(4));
+    assert!(watch.is_pinged());
+    assert_eq!(watch.deadline(), at(9), "the same patience as with any ping");
+    watch.on_heard(at(5));
+    assert!(!watch.is_pinged() && watch.is_trusted(at(8)) && !watch.is_trusted(at(9)));
+    watch.on_calls(at(5), true);
+    assert!(watch.is_trusted(at(9)), "a call under way is a question already");
 }
