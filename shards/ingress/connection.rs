@@ -92,9 +92,12 @@ async fn serve<B: Backend>(
     let (head, mut body) = request.into_parts();
     let method = Method::parse(head.method.as_str());
     let (path, query) = (head.uri.path(), head.uri.query().unwrap_or(""));
+    // The time that a client asks to wait for an event says nothing of the node.
+    let mut waits = false;
     let (pattern, response) = match api::route(method, path, query) {
         Err(error) => (UNROUTED, error.to_response()),
         Ok(route) => {
+            waits = matches!(&route, Route::Events(query) if !query.wait.is_zero());
             let head = Head { method, path, query, headers: &head.headers };
             let answer = routed(&route, &head, &mut body, doors, limits).await;
             (route.pattern(), answer.unwrap_or_else(|error| error.to_response()))
@@ -104,7 +107,10 @@ async fn serve<B: Backend>(
         // What is still to come then is the client's loss: it was given its time.
         let _in_time = timeout_coarse(limits.body_timeout.min(DRAIN_MAX), drain(&mut body)).await;
     }
-    doors.metrics.answered(pattern, response.status, runtime::instant().since(began));
+    doors.metrics.answered(pattern, response.status);
+    if !waits {
+        doors.metrics.took(runtime::instant().since(began));
+    }
     to_http(response)
 }
 

@@ -45,8 +45,13 @@ impl Metrics {
         self.registry.counter(&families::TCP_ERRORS, &labels).increment();
     }
 
-    pub(crate) fn answered(&self, route: &'static str, status: u16, took: Duration) {
+    /// A request took so long.
+    pub(crate) fn took(&self, took: Duration) {
         self.duration.observe_duration(took);
+    }
+
+    /// A request was answered.
+    pub(crate) fn answered(&self, route: &'static str, status: u16) {
         let mut answered = self.answered.borrow_mut();
         // The patterns are constants: equal ones are the same text.
         let known =
