@@ -128,17 +128,20 @@ impl Service for Echo {
     fn on_call(&self, call: Call<'_>, reply: Reply) {
         match call.kind {
             Kind::QUERY => {
-                reply.send(Kind::QUERY_RESULT, |out| out.extend_from_slice(call.payload))
+                reply.send(Kind::QUERY_RESULT, |out| out.extend_from_slice(call.payload));
             }
             _ => reply.fail_unknown(),
         }
     }
 }
 
+/// A call's payload, and the way to answer it.
+type Kept = (Vec<u8>, Reply);
+
 /// Answers queries at once, and keeps submits until the test answers them.
 #[derive(Clone, Default)]
 struct Held {
-    kept: Rc<RefCell<Vec<(Vec<u8>, Reply)>>>,
+    kept: Rc<RefCell<Vec<Kept>>>,
     came: LocalNotify,
     peers: Rc<RefCell<Vec<PeerInfo>>>,
 }
@@ -151,7 +154,7 @@ impl Held {
         }
     }
 
-    fn take(&self, index: usize) -> (Vec<u8>, Reply) {
+    fn take(&self, index: usize) -> Kept {
         self.kept.borrow_mut().remove(index)
     }
 }

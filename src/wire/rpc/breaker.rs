@@ -81,6 +81,7 @@ pub struct Breaker {
     open_for: Duration,
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "what became of a call is said once")]
 impl Breaker {
     /// A closed one.
     pub fn new(options: BreakerOptions) -> Self {
@@ -103,8 +104,7 @@ impl Breaker {
 
     /// The peer answered.
     pub fn on_success(&mut self, permit: Permit) {
-        let Permit { epoch } = permit;
-        if epoch != self.epoch {
+        if permit.epoch != self.epoch {
             return;
         }
         self.failures = 0;
@@ -116,8 +116,7 @@ impl Breaker {
 
     /// The peer failed; when by the loss of a connection, or in making it, `lost` says which one.
     pub fn on_failure(&mut self, now: Instant, permit: Permit, lost: Option<ConnectionId>) {
-        let Permit { epoch } = permit;
-        if epoch != self.epoch {
+        if permit.epoch != self.epoch {
             return;
         }
         match self.state {
@@ -141,8 +140,7 @@ impl Breaker {
 
     /// The caller gave up before anything was learnt.
     pub fn on_abandoned(&mut self, now: Instant, permit: Permit) {
-        let Permit { epoch } = permit;
-        if epoch == self.epoch && self.state == BreakerState::HalfOpen {
+        if permit.epoch == self.epoch && self.state == BreakerState::HalfOpen {
             // The next call finds out.
             self.enter(BreakerState::Open { until: now });
         }

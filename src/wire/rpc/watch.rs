@@ -31,7 +31,7 @@ impl Default for WatchOptions {
             ping_after: Duration::from_secs(10),
             ping_patience: Duration::from_secs(5),
             trust_for: Duration::from_secs(1),
-            retire_after: Duration::from_secs(60),
+            retire_after: Duration::from_mins(1),
         }
     }
 }

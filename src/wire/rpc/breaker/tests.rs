@@ -72,7 +72,7 @@ fn a_connection_that_is_lost_with_many_calls_is_one_failure() {
     let mut breaker = Breaker::new(OPTIONS);
     for connection in 1..=3 {
         assert_eq!(breaker.state(), Closed);
-        let permits = Vec::from_iter((0..100).map(|_| breaker.admit(at(0)).unwrap()));
+        let permits = (0..100).map(|_| breaker.admit(at(0)).unwrap()).collect::<Vec<_>>();
         for permit in permits {
             breaker.on_failure(at(0), permit, Some(ConnectionId(connection)));
         }

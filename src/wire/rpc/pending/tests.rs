@@ -136,13 +136,12 @@ proptest! {
             match step {
                 Step::Insert(timeout) => {
                     let deadline = now + std::time::Duration::from_millis(timeout);
-                    match pending.insert(deadline, deadline) {
-                        Ok(call) => {
-                            prop_assert!(call != 0 && !made.contains(&call));
-                            made.push(call);
-                            model.insert(call, deadline);
-                        }
-                        Err(_) => prop_assert_eq!(model.len(), 16),
+                    let inserted = pending.insert(deadline, deadline);
+                    prop_assert_eq!(inserted.is_err(), model.len() == 16);
+                    if let Ok(call) = inserted {
+                        prop_assert!(call != 0 && !made.contains(&call));
+                        made.push(call);
+                        model.insert(call, deadline);
                     }
                 }
                 Step::Answer(index) => {

@@ -2,7 +2,7 @@ use super::*;
 use crate::rpc::BackoffOptions;
 use base::Prng;
 
-const AMPLE: Duration = Duration::from_secs(60);
+const AMPLE: Duration = Duration::from_mins(1);
 const POLICY: RetryPolicy = RetryPolicy { attempts_max: 3 };
 
 fn backoff() -> Backoff {
