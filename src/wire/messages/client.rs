@@ -25,8 +25,8 @@ message! {
         /// The number of the first message, counted from 1; the others follow it. 0 without
         /// a producer.
         2 sequence: u64 = 0,
-        /// The idempotency key of a single message, or `KEY#i` of the i-th, counted from 1; empty for
-        /// none.
+        /// The idempotency key of a single message, or `KEY#i` of the i-th of several, counted from 1.
+        /// Empty for none, and with a producer.
         3 key: &'a str = "",
         /// The bodies, JSON each. At most 1,000 with together 1 MiB.
         4 messages: Messages<'a>,

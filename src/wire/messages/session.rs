@@ -45,7 +45,7 @@ impl Hello<'_> {
 message! {
     /// A call was refused; with call 0 the connection itself, which is then closed.
     pub struct ErrorReply<'a>: ERROR = "error" {
-        /// A stable word, one of [`words`] or a code of the HTTP API: programs go by it.
+        /// A stable word, for programs: one of [`words`], or a code of the HTTP API.
         1 code: &'a str,
         /// What happened, for people.
         2 detail: &'a str = "",

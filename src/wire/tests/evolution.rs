@@ -137,9 +137,9 @@ fn a_value_of_another_length_is_refused_by_name() {
                 let changed = each_field(record, fields, |fields, at| {
                     if let Content::Leaf(bytes) = &mut fields[at].1.content {
                         if extra {
-                            bytes.push(0)
+                            bytes.push(0);
                         } else {
-                            bytes.truncate(bytes.len().saturating_sub(1))
+                            bytes.truncate(bytes.len().saturating_sub(1));
                         }
                     }
                 });
@@ -165,7 +165,7 @@ fn a_string_that_is_none_and_a_bool_that_is_neither_are_refused_by_name() {
         &mut |record, fields| {
             let changed = each_field(record, fields, |fields, at| {
                 if let Content::Leaf(bytes) = &mut fields[at].1.content {
-                    bytes.iter_mut().for_each(|byte| *byte = 0xff);
+                    bytes.fill(0xff);
                 }
             });
             let is_string = |info: &FieldInfo| matches!(info.value, Type::String | Type::Bool);

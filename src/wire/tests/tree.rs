@@ -57,7 +57,9 @@ fn write_node(node: &Node, out: &mut Vec<u8>) {
         Content::Leaf(bytes) => value.extend_from_slice(bytes),
         Content::Array(elements) => {
             value.extend_from_slice(&u32::try_from(elements.len()).unwrap().to_be_bytes());
-            elements.iter().for_each(|element| write_node(element, &mut value));
+            for element in elements {
+                write_node(element, &mut value);
+            }
         }
         Content::Map(fields) => value = write_record(fields),
     }
