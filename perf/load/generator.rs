@@ -174,6 +174,8 @@ pub(crate) struct Generator {
     places: Vec<Place>,
     /// Open loop: who may send next, one entry per request that may be in flight.
     permits: VecDeque<(usize, u32)>,
+    /// Open loop: places with something to write; kept for its room.
+    touched: Vec<usize>,
     /// Open loop: when requests are due.
     schedule: Option<Schedule>,
     image: Image,
@@ -210,6 +212,7 @@ impl Generator {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC).context("cannot make an epoll")?,
             places: Vec::new(),
             permits: VecDeque::new(),
+            touched: Vec::new(),
             schedule: (plan.rate > 0)
                 .then(|| Schedule::new(plan.rate, plan.batch, thread, plan.threads)),
             image: match plan.door {
@@ -385,9 +388,15 @@ impl Generator {
                 && self.places[place].connection.is_some()
             {
                 self.append(place, due);
-                self.flush(place);
+                if self.touched.last() != Some(&place) {
+                    self.touched.push(place);
+                }
             }
         }
+        // One write for all that is due on a connection.
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.drain(..).for_each(|place| self.flush(place));
+        self.touched = touched;
     }
 
     /// Puts the next request behind what `place` has to write.
