@@ -2,6 +2,8 @@
 //! matched and gathered -> applied -> answers as frames. 256-byte messages in submits of 100, 100
 //! rules that none of them wakes. Only the log is left out: what is gathered is committed at once.
 //!
+//! Once more with every submit numbered by one of 64 producers, so that repeats would be known.
+//!
 //! Beside it, in the same run, what nobody can do without: one copy of the messages, and matching
 //! alone. `cargo bench --bench ingest [-- SECONDS]`.
 
@@ -100,9 +102,22 @@ struct Core {
     answers: Vec<u8>,
     answered: usize,
     parts: Parts,
+    /// Of each producer the next number; empty when messages have none.
+    numbers: Vec<u64>,
 }
 
 impl Core {
+    /// The name of the next submit.
+    fn origin(&mut self, call: u64) -> Origin<'static> {
+        if self.numbers.is_empty() {
+            return Origin::None;
+        }
+        let producer = usize::try_from(call).expect("few") % self.numbers.len();
+        let sequence = self.numbers[producer];
+        self.numbers[producer] += TOGETHER as u64;
+        Origin::Producer { producer: producer as u64 + 1, sequence }
+    }
+
     fn serving() -> Self {
         let born = Born {
             cluster_id: 1,
@@ -129,6 +144,7 @@ impl Core {
             answers: Vec::new(),
             answered: 0,
             parts: Parts::default(),
+            numbers: Vec::new(),
         };
         let role = ToShard::Role { leading: true, term: 1 };
         core.shard.on_packet(NOW, CoreId(0), role, &mut core.out);
@@ -155,13 +171,13 @@ impl Core {
                         let data = join(UnixMicros(self.index), &[section]);
                         let joined = clock();
                         self.commit(data);
-                        self.parts.join += joined - began;
-                        self.parts.apply += clock() - joined;
+                        self.parts.join += joined.since(began);
+                        self.parts.apply += clock().since(joined);
                     }
                     ShardEffect::Submitted { request, results } => {
                         let began = clock();
                         self.answer(request, &results);
-                        self.parts.answer += clock() - began;
+                        self.parts.answer += clock().since(began);
                     }
                     ShardEffect::Fatal(reason) => panic!("{reason}"),
                     _ => {}
@@ -193,26 +209,26 @@ impl Core {
             for (place, message) in messages.iter_mut().zip(&submit.messages) {
                 *place = message;
             }
-            let decoded = clock();
-            let submission = Submission { origin: Origin::None, messages: &messages, trace: None };
+            let read = clock();
+            let origin = self.origin(frame.header.call);
+            let submission = Submission { origin, messages: &messages, trace: None };
             self.shard.on_submit(RequestId(frame.header.call), &submission, &mut self.out);
             let submitted = clock();
-            self.parts.decode += decoded - began;
-            self.parts.submit += submitted - decoded;
+            self.parts.decode += read.since(began);
+            self.parts.submit += submitted.since(read);
             began = submitted;
         }
-        self.parts.decode += clock() - began;
+        self.parts.decode += clock().since(began);
         self.settle();
     }
 }
 
 /// CPU time of the process: what a shared machine does meanwhile does not count.
-fn clock() -> Duration {
+fn clock() -> Instant {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(
-        u64::try_from(time.tv_sec).expect("time goes on"),
-        u32::try_from(time.tv_nsec).expect("nanoseconds"),
-    )
+    let [seconds, nanoseconds] =
+        [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).expect("time goes on"));
+    Instant(seconds * 1_000_000_000 + nanoseconds)
 }
 
 fn nanoseconds_each(time: Duration, count: usize) -> f64 {
@@ -224,7 +240,7 @@ fn run(core: &mut Core, stream: &[u8], seconds: f64) -> (usize, Duration) {
     core.parts = Parts::default();
     core.answered = 0;
     let (began, mut at) = (clock(), 0);
-    while (clock() - began).as_secs_f64() < seconds {
+    while clock().since(began).as_secs_f64() < seconds {
         let space = decoder.space();
         let bytes = space.len().min(READ_BYTES).min(stream.len() - at);
         space[..bytes].copy_from_slice(&stream[at..at + bytes]);
@@ -232,19 +248,27 @@ fn run(core: &mut Core, stream: &[u8], seconds: f64) -> (usize, Duration) {
         at = (at + bytes) % stream.len();
         core.read(&mut decoder);
     }
-    (core.answered, clock() - began)
+    (core.answered, clock().since(began))
 }
 
 fn main() {
-    let seconds = std::env::args().filter_map(|text| text.parse().ok()).next().unwrap_or(5.0);
+    let seconds = std::env::args().find_map(|text| text.parse().ok()).unwrap_or(5.0);
     let messages: Vec<String> = (0..SUBMITS * TOGETHER).map(message).collect();
     let stream = stream(&messages);
     let mut core = Core::serving();
     // Until the retention budget is used up, memory still grows.
     run(&mut core, &stream, 3.0);
-    let (count, time) = run(&mut core, &stream, seconds);
-    let each = nanoseconds_each(time, count);
     println!("ingest, 1 core, {MESSAGE_BYTES} B in submits of {TOGETHER}, {RULES} rules:");
+    measure(&mut core, &stream, seconds);
+    println!("the same, numbered by {SUBMITS} producers:");
+    core.numbers = vec![1; SUBMITS];
+    measure(&mut core, &stream, seconds);
+    compare(&core, &messages, stream.len());
+}
+
+fn measure(core: &mut Core, stream: &[u8], seconds: f64) {
+    let (count, time) = run(core, stream, seconds);
+    let each = nanoseconds_each(time, count);
     println!("  whole    {each:7.0} ns of CPU a message, {:.2} M messages/s", 1_000.0 / each);
     let Parts { decode, submit, join, apply, answer } = &core.parts;
     let parts = [
@@ -257,27 +281,32 @@ fn main() {
     for (name, time) in parts {
         println!("  {name:8} {:7.0} ns", nanoseconds_each(*time, count));
     }
+}
 
-    let mut copy = Vec::with_capacity(stream.len());
+/// What nobody can do without.
+fn compare(core: &Core, messages: &[String], bytes: usize) {
+    let mut copy = Vec::with_capacity(bytes);
     let (rounds, began) = (200, clock());
     for _ in 0..rounds {
         copy.clear();
-        messages.iter().for_each(|message| copy.extend_from_slice(black_box(message).as_bytes()));
+        for message in messages {
+            copy.extend_from_slice(black_box(message).as_bytes());
+        }
         black_box(&copy);
     }
-    let each = nanoseconds_each(clock() - began, rounds * messages.len());
+    let each = nanoseconds_each(clock().since(began), rounds * messages.len());
     println!("for comparison:\n  copy     {each:7.0} ns, the messages once, in order");
 
     let (mut matcher, mut woken) = (rules::Matcher::new(), rules::Matches::new());
     let compiled = &core.shard.globals().compiled;
     let began = clock();
     for _ in 0..rounds {
-        for message in &messages {
+        for message in messages {
             matcher
                 .matches(compiled, black_box(message.as_bytes()), &mut woken)
                 .expect("a message");
         }
     }
-    let each = nanoseconds_each(clock() - began, rounds * messages.len());
+    let each = nanoseconds_each(clock().since(began), rounds * messages.len());
     println!("  match    {each:7.0} ns, strict, against {RULES} rules");
 }
