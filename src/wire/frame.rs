@@ -48,8 +48,8 @@ pub fn write_frame(out: &mut Vec<u8>, head: &Head, payload: impl FnOnce(&mut Vec
     let frame = &mut out[start..];
     let payload_bytes = u32::try_from(frame.len() - HEADER_BYTES)
         .expect("a payload is shorter than 4 GiB: every message has a limit");
+    let crc = checksum::of_written(frame, payload_bytes);
     frame[PAYLOAD_BYTES_AT..][..4].copy_from_slice(&payload_bytes.to_be_bytes());
-    let crc = crc32fast::hash(frame);
     frame[CRC_AT..][..4].copy_from_slice(&crc.to_be_bytes());
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn frame_bytes(header: &Header, payload_bytes_max: usize) -> Result<u
 
 #[inline]
 pub(crate) fn check_crc(header: &Header, frame: &[u8]) -> Result<(), FrameError> {
-    let computed = checksum::of_frame(frame, header.crc);
+    let computed = checksum::of_received(frame, header.crc);
     if computed == header.crc {
         return Ok(());
     }

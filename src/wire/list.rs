@@ -56,10 +56,23 @@ impl<'a, T: FieldType<'a>> List<'a, T> {
         ListIter(self.0)
     }
 
+    #[inline]
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&length(self.len()).to_be_bytes());
-        for value in self {
-            value.write_element(out);
+        match &self.0 {
+            // By reference: an element may be as large as what it says.
+            Inner::Items(items) => items.iter().for_each(|item| item.write_element(out)),
+            Inner::Read(_) => self.iter().for_each(|item| item.write_element(out)),
+        }
+    }
+}
+
+impl List<'_, &[u8]> {
+    /// How many bytes the values have together.
+    pub fn bytes(&self) -> usize {
+        match &self.0 {
+            Inner::Items(items) => items.iter().map(|item| item.len()).sum(),
+            Inner::Read(array) => array.value_bytes(),
         }
     }
 }

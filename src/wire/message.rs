@@ -290,7 +290,8 @@ macro_rules! record {
                 let _ = out;
             }
 
-            #[inline]
+            #[allow(clippy::inline_always, reason = "who goes through a list uses but few fields")]
+            #[inline(always)]
             fn read_fields(
                 reader: $crate::tlv::TlvReader<'a>,
             ) -> Result<Self, $crate::message::MessageError> {
@@ -394,7 +395,8 @@ macro_rules! part {
                 $crate::message::write_record_element(self, out);
             }
 
-            #[inline]
+            #[allow(clippy::inline_always, reason = "who goes through a list uses but few fields")]
+            #[inline(always)]
             fn read(
                 bytes: &'a [u8],
                 depth: u8,

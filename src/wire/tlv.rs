@@ -491,9 +491,23 @@ impl<'a> ArrayReader<'a> {
         Ok(Some(Value { code: head[0], bytes, depth: self.depth }))
     }
 
+    /// How many bytes the elements' values have together, if they are what their array says.
+    #[inline]
+    pub(crate) fn value_bytes(&self) -> usize {
+        self.rest.len() - self.count() * ELEMENT_BYTES
+    }
+
     /// The bytes of the next element, which must have this type.
     #[inline]
     pub(crate) fn next_of(&mut self, expected: Type) -> Result<Option<&'a [u8]>, Fault> {
+        if self.count > 0
+            && let Some((head, rest)) = self.rest.split_first_chunk::<ELEMENT_BYTES>()
+            && head[0] == expected.code()
+            && let Some((bytes, rest)) = rest.split_at_checked(length(&head[1..]))
+        {
+            (self.rest, self.count) = (rest, self.count - 1);
+            return Ok(Some(bytes));
+        }
         match self.next()? {
             Some(value) => value.of(expected).map(Some),
             None => Ok(None),

@@ -40,7 +40,7 @@ fn check_submit(submit: &Submit<'_>) -> Result<(), MessageError> {
     if count > BATCH_MESSAGES_MAX {
         return error("messages", Fault::TooMany { count, count_max: BATCH_MESSAGES_MAX });
     }
-    let bytes = submit.messages.iter().map(<[u8]>::len).sum();
+    let bytes = submit.messages.bytes();
     if bytes > BATCH_BYTES_MAX {
         return error("messages", Fault::TooLong { bytes, bytes_max: BATCH_BYTES_MAX });
     }
