@@ -23,7 +23,7 @@ fn frame_of<'a, M: Message<'a>>(message: &M) -> Vec<u8> {
     frame
 }
 
-fn assignment<'a>(config: &'a [u8]) -> TaskAssignment<'a> {
+fn assignment(config: &[u8]) -> TaskAssignment<'_> {
     TaskAssignment {
         worker: 3,
         boot: 0x9a3f_0000_1111_2222,
@@ -67,7 +67,7 @@ fn headers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("header");
     group.bench_function("encode", |bencher| bencher.iter(|| black_box(&header).encode()));
     group.bench_function("decode", |bencher| {
-        bencher.iter(|| Header::decode(black_box(&bytes)).unwrap().call);
+        bencher.iter(|| Header::decode(black_box(&bytes)).expect("a header of ours").call);
     });
     group.finish();
 }
@@ -83,7 +83,12 @@ fn checksum(criterion: &mut Criterion) {
         bencher.iter(|| crc32fast::hash(black_box(&frame)));
     });
     group.bench_function("checked", |bencher| {
-        bencher.iter(|| Frame::decode(black_box(&frame), PAYLOAD_BYTES_MAX).unwrap().payload.len());
+        bencher.iter(|| {
+            Frame::decode(black_box(&frame), PAYLOAD_BYTES_MAX)
+                .expect("a frame of ours")
+                .payload
+                .len()
+        });
     });
     group.finish();
 }
@@ -98,7 +103,7 @@ fn grow(decoder: &mut Decoder, frame: &[u8]) {
             space[..bytes].copy_from_slice(&rest[..bytes]);
             decoder.filled(bytes);
             rest = &rest[bytes..];
-            assert_eq!(decoder.next().unwrap().is_some(), rest.is_empty());
+            assert_eq!(decoder.next().expect("frames of ours").is_some(), rest.is_empty());
         }
     }
 }
@@ -123,8 +128,9 @@ macro_rules! there_and_back {
         });
         $group.bench_function("decode", |bencher| {
             bencher.iter(|| {
-                let frame = Frame::decode(black_box(&frame), PAYLOAD_BYTES_MAX).unwrap();
-                let $read = $type::decode(frame.payload).unwrap();
+                let frame =
+                    Frame::decode(black_box(&frame), PAYLOAD_BYTES_MAX).expect("a frame of ours");
+                let $read = $type::decode(frame.payload).expect("a message of ours");
                 $sum
             });
         });
@@ -133,8 +139,9 @@ macro_rules! there_and_back {
             bencher.iter(|| {
                 out.clear();
                 write_frame(&mut out, &head($type::KIND), |out| black_box(&message).encode(out));
-                let frame = Frame::decode(black_box(&out), PAYLOAD_BYTES_MAX).unwrap();
-                let $read = $type::decode(frame.payload).unwrap();
+                let frame =
+                    Frame::decode(black_box(&out), PAYLOAD_BYTES_MAX).expect("a frame of ours");
+                let $read = $type::decode(frame.payload).expect("a message of ours");
                 $sum
             });
         });
@@ -147,8 +154,8 @@ macro_rules! there_and_back {
                 write_frame(&mut out, &head($type::KIND), |out| black_box(&message).encode(out));
                 decoder.space()[..out.len()].copy_from_slice(&out);
                 decoder.filled(out.len());
-                let frame = decoder.next().unwrap().unwrap();
-                let $read = $type::decode(frame.payload).unwrap();
+                let frame = decoder.next().expect("frames of ours").expect("it is whole");
+                let $read = $type::decode(frame.payload).expect("a message of ours");
                 $sum
             });
         });
@@ -235,8 +242,11 @@ fn stream(criterion: &mut Criterion) {
                             space[..bytes].copy_from_slice(&rest[..bytes]);
                             decoder.filled(bytes);
                             rest = &rest[bytes..];
-                            while let Some(frame) = decoder.next().unwrap() {
-                                yielded += Submit::decode(frame.payload).unwrap().messages.len();
+                            while let Some(frame) = decoder.next().expect("frames of ours") {
+                                yielded += Submit::decode(frame.payload)
+                                    .expect("a message of ours")
+                                    .messages
+                                    .len();
                             }
                         }
                         assert_eq!(yielded, 1000);
