@@ -12,8 +12,8 @@ use rpc::{
     Service, Side, serve_connection,
 };
 use runtime::{CoreContext, CoreFailure, Listener, LocalEvent, Placement, Shutdown, TaskSet};
-use rustix::thread::{CpuSet, sched_setaffinity};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, gettid, sched_setaffinity};
 use std::cell::Cell;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -30,14 +30,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// What a call and its answer carry. Unit: bytes.
 const PAYLOAD: [u8; 64] = [b'x'; 64];
 
-const IN_FLIGHT: [u32; 4] = [16, 64, 256, 1_024];
+const IN_FLIGHT: [u32; 5] = [16, 64, 256, 1_024, 4_096];
 const RUN: Duration = Duration::from_secs(3);
 const SEQUENTIAL: usize = 50_000;
 const PATIENCE: Duration = Duration::from_mins(1);
 
-fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).expect("below a second"))
+/// The CPU time that a thread of this process has had.
+fn cpu(thread: Pid) -> Duration {
+    let path = format!("/proc/self/task/{}/schedstat", thread.as_raw_nonzero());
+    let text = std::fs::read_to_string(path).expect("Linux tells");
+    let nanoseconds = text.split(' ').next().and_then(|first| first.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("the first number"))
 }
 
 /// Answers at once with what it got.
@@ -52,12 +55,6 @@ impl Service for Echo {
 type Body =
     Box<dyn FnOnce(CoreContext) -> Pin<Box<dyn Future<Output = Result<(), CoreFailure>>>> + Send>;
 
-/// What the server's core is asked, and answers: its CPU time so far.
-struct Meter {
-    ask: mpsc::Sender<()>,
-    told: mpsc::Receiver<Duration>,
-}
-
 fn main() {
     let placement = Placement::everywhere().expect("the machine tells its CPUs");
     let cpus: Vec<usize> = placement.cores().map(|(_, cpu)| cpu).take(2).collect();
@@ -68,47 +65,33 @@ fn main() {
     );
     let placement = runtime::CoreSpec::place_among(&"0-1".parse().expect("two cores"), &cpus);
     let shutdown = Shutdown::new();
-    let (address, server_address) = mpsc::channel();
-    let (ask, asked) = mpsc::channel();
-    let (tell, told) = mpsc::channel();
-    let meter = Meter { ask, told };
-    let server: Body = Box::new(move |context| Box::pin(serve(context, address, asked, tell)));
-    let client: Body = Box::new(move |context| {
+    let (listening, server) = mpsc::channel();
+    let serving: Body = Box::new(move |context| Box::pin(serve(context, listening)));
+    let calling: Body = Box::new(move |context| {
         Box::pin(async move {
             context.ready();
             // The server's core comes up at the same time.
-            let address = server_address.recv().expect("the server listens");
-            call(address, &meter).await;
+            let (address, thread) = server.recv().expect("the server listens");
+            call(address, thread).await;
             context.shutdown().request("done");
             Ok(())
         })
     });
-    let running = runtime::launch(&placement, &shutdown, vec![server, client]).expect("two cores");
+    let running =
+        runtime::launch(&placement, &shutdown, vec![serving, calling]).expect("two cores");
     running.join().expect("both cores end well");
     blocking(&cpus);
 }
 
 async fn serve(
     context: CoreContext,
-    address: mpsc::Sender<SocketAddr>,
-    asked: mpsc::Receiver<()>,
-    tell: mpsc::Sender<Duration>,
+    listening: mpsc::Sender<(SocketAddr, Pid)>,
 ) -> Result<(), CoreFailure> {
     let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-    address.send(listener.address())?;
+    listening.send((listener.address(), gettid()))?;
     context.ready();
     let connections = TaskSet::new();
     let stop = LocalEvent::new();
-    let metering = TaskSet::new();
-    metering.spawn(async move {
-        loop {
-            runtime::sleep(Duration::from_millis(1)).await;
-            while asked.try_recv().is_ok() {
-                // The client ends after its last question.
-                let _ = tell.send(cpu());
-            }
-        }
-    });
     let accepting = TaskSet::new();
     let stopping = stop.clone();
     accepting.spawn(async move {
@@ -122,19 +105,18 @@ async fn serve(
         }
     });
     context.stop().wait().await;
-    metering.cancel_all().await;
     accepting.cancel_all().await;
     Ok(())
 }
 
-async fn call(address: SocketAddr, meter: &Meter) {
+async fn call(address: SocketAddr, server: Pid) {
     let metrics = RpcMetrics::new(&Registry::new(), Side::Client, &[Kind::QUERY]);
     let pool = PoolOptions { connections_max: 1, ..PoolOptions::default() };
     let options = PeerOptions { pool, ..PeerOptions::default() };
     let peer = Peer::new(address, Identity::default(), options, &metrics);
     echo(&peer).await;
     for in_flight in IN_FLIGHT {
-        pipelined(&peer, in_flight, meter).await;
+        pipelined(&peer, in_flight, server).await;
     }
     sequential(&peer).await;
     peer.stop().await;
@@ -149,15 +131,10 @@ async fn echo(peer: &Peer) {
     assert_eq!(bytes, PAYLOAD.len(), "the answer is the question");
 }
 
-async fn pipelined(peer: &Peer, in_flight: u32, meter: &Meter) {
-    let ask = || {
-        meter.ask.send(()).expect("the server's core runs");
-        meter.told.recv().expect("the server's core runs")
-    };
+async fn pipelined(peer: &Peer, in_flight: u32, server: Pid) {
     let tasks = TaskSet::new();
     let calls = Rc::new(Cell::new(0u32));
-    let server = ask();
-    let (began, client) = (Instant::now(), cpu());
+    let (began, before) = (Instant::now(), (cpu(server), cpu(gettid())));
     for _ in 0..in_flight {
         let (peer, calls) = (peer.clone(), Rc::clone(&calls));
         tasks.spawn(async move {
@@ -168,10 +145,10 @@ async fn pipelined(peer: &Peer, in_flight: u32, meter: &Meter) {
         });
     }
     tasks.idle().await;
-    let (took, client) = (began.elapsed(), cpu().saturating_sub(client));
-    let (calls, server) = (calls.get(), ask().saturating_sub(server));
+    let (took, calls) = (began.elapsed(), calls.get());
+    let (server, client) = (cpu(server) - before.0, cpu(gettid()) - before.1);
     println!(
-        "pipelined, {in_flight:>5} in flight: {:>9.0} calls/s; CPU per call: server {:>5} ns, client {:>5} ns",
+        "pipelined, {in_flight:>4} in flight: {:>9.0} calls/s; CPU per call: server {:>5} ns, client {:>5} ns",
         f64::from(calls) / took.as_secs_f64(),
         (server / calls).as_nanos(),
         (client / calls).as_nanos(),
