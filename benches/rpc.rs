@@ -146,7 +146,8 @@ async fn pipelined(peer: &Peer, in_flight: u32, server: Pid) {
     }
     tasks.idle().await;
     let (took, calls) = (began.elapsed(), calls.get());
-    let (server, client) = (cpu(server) - before.0, cpu(gettid()) - before.1);
+    let (server, client) =
+        (cpu(server).saturating_sub(before.0), cpu(gettid()).saturating_sub(before.1));
     println!(
         "pipelined, {in_flight:>4} in flight: {:>9.0} calls/s; CPU per call: server {:>5} ns, client {:>5} ns",
         f64::from(calls) / took.as_secs_f64(),

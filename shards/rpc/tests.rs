@@ -319,5 +319,3 @@ async fn many(peer: &Peer, count: u32, options: CallOptions) -> Vec<Result<Vec<u
     assert_eq!(left.get(), 0);
     outcomes.take()
 }
-
-const _: () = assert!(HEADER_BYTES == 32);
