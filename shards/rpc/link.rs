@@ -414,6 +414,8 @@ impl Driver {
                 if let Err(end) = self.take_frames(now) {
                     return Poll::Ready(Turn::Ended(end));
                 }
+                // Before another task may call again: that call is the first one then.
+                self.tell_watch(now.instant);
                 has_worked = true;
             }
             Poll::Ready(Err(error)) => {
@@ -481,17 +483,21 @@ impl Driver {
         }
     }
 
+    /// Whether calls are under way, when that has changed.
+    fn tell_watch(&mut self, now: Instant) {
+        let is_busy = !self.link.state.borrow().pending.is_empty();
+        if is_busy != self.is_busy {
+            self.is_busy = is_busy;
+            self.watch.on_calls(now, is_busy);
+        }
+    }
+
     /// Waits for the next deadline: a call's, the watch's, or that of a write without progress.
     fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<End> {
         loop {
             let now = runtime::instant();
-            let state = self.link.state.borrow();
-            let (is_busy, first) = (!state.pending.is_empty(), state.pending.deadline());
-            drop(state);
-            if is_busy != self.is_busy {
-                self.is_busy = is_busy;
-                self.watch.on_calls(now, is_busy);
-            }
+            self.tell_watch(now);
+            let first = self.link.state.borrow().pending.deadline();
             let stalled = self.stalled.map(|since| since + self.write_stall_max);
             let deadline =
                 [first, stalled].into_iter().flatten().fold(self.watch.deadline(), Ord::min);

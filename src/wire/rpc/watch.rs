@@ -15,7 +15,7 @@ pub struct WatchOptions {
     pub ping_after: Duration,
     /// So long after the ping the connection counts as dead. Default 5 s.
     pub ping_patience: Duration,
-    /// A connection on which something was heard within so long is called over without asking.
+    /// A connection on which something was heard less than so long ago is called over without asking.
     /// After a longer silence a ping goes first, so that a call that must not be made twice is not
     /// lost to a connection that has ended unseen. Default 1 s: that one round trip more is rare,
     /// and an end within it is seen by itself.
@@ -78,7 +78,7 @@ impl Watch {
 
     /// Whether a call may go out without a ping before it. Calls under way are a question already.
     pub fn is_trusted(&self, now: Instant) -> bool {
-        self.busy || now.since(self.heard) <= self.options.trust_for
+        self.busy || now.since(self.heard) < self.options.trust_for
     }
 
     /// A ping went out that was not asked for here.

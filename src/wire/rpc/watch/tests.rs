@@ -59,12 +59,12 @@ fn a_connection_without_calls_is_given_back_and_a_busy_one_never() {
 #[test]
 fn after_a_silence_a_connection_is_asked_before_it_is_called_over() {
     let mut watch = Watch::new(OPTIONS, at(0));
-    assert!(watch.is_trusted(at(3)) && !watch.is_trusted(at(4)));
+    assert!(watch.is_trusted(at(2)) && !watch.is_trusted(at(3)));
     watch.on_pinged(at(4));
     assert!(watch.is_pinged());
     assert_eq!(watch.deadline(), at(9), "the same patience as with any ping");
     watch.on_heard(at(5));
-    assert!(!watch.is_pinged() && watch.is_trusted(at(8)) && !watch.is_trusted(at(9)));
+    assert!(!watch.is_pinged() && watch.is_trusted(at(7)) && !watch.is_trusted(at(8)));
     watch.on_calls(at(5), true);
     assert!(watch.is_trusted(at(9)), "a call under way is a question already");
 }
