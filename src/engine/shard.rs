@@ -55,12 +55,19 @@ pub mod limits {
     pub const CALLS_MAX: usize = 256;
     /// Requests that ask other cores, at once, on one core.
     pub const QUERIES_MAX: usize = 1_024;
+    /// Of them, those that wait for events: a wait takes up to a minute, also when its client has
+    /// gone meanwhile, and other reads must find their place.
+    pub const EVENT_WAITS_MAX: usize = 256;
     /// How long a shard waits after a refused batch before it tries its own records again.
     pub const RETRY_MS: u64 = 100;
 
     const _: () = assert!(
         GROUP_BYTES_MAX + SECTION_BYTES + 4_096 <= base::limits::ENTRY_BYTES_MAX,
         "a group fits an entry"
+    );
+    const _: () = assert!(
+        QUERIES_MAX == 1_024 && EVENT_WAITS_MAX == 256 && 2 * EVENT_WAITS_MAX < QUERIES_MAX,
+        "docs/API.md names the bounds, and most of the places are for reads"
     );
 }
 

@@ -18,7 +18,9 @@ const KEEPER: CoreId = CoreId(0);
 #[derive(Debug, Default)]
 pub(super) struct Events {
     log: EventLog,
-    /// Each core bounds its own requests that wait.
+    /// Each core bounds its own requests that wait: [`EVENT_WAITS_MAX`].
+    ///
+    /// [`EVENT_WAITS_MAX`]: super::limits::EVENT_WAITS_MAX
     waiting: Vec<Waiting>,
 }
 
@@ -91,7 +93,8 @@ impl ShardCore {
             reply(id, self.events_page(&query), out);
             return Ok(());
         }
-        let ticket = self.gather(id, Kind::Read, 1)?;
+        let kind = if query.wait.is_zero() { Kind::Read } else { Kind::AwaitedEvents };
+        let ticket = self.gather(id, kind, 1)?;
         if self.config.core == KEEPER {
             self.on_events_asked(now, KEEPER, ticket, query, out);
         } else {

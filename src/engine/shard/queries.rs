@@ -2,9 +2,9 @@
 //!
 //! Invariants:
 //! - a gathering ends when each core asked has answered; cores of one process always do;
-//! - at most [`QUERIES_MAX`] gatherings are open.
+//! - at most [`QUERIES_MAX`] gatherings are open, at most [`EVENT_WAITS_MAX`] of them wait for events.
 
-use super::limits::QUERIES_MAX;
+use super::limits::{EVENT_WAITS_MAX, QUERIES_MAX};
 use super::session::{Form, Waiter};
 use super::{RequestId, ShardCore, ShardEffect};
 use crate::globals::{Changed, Refusal};
@@ -24,6 +24,8 @@ const ACCEPTED: u16 = 202;
 pub(super) struct Queries {
     next_ticket: u64,
     gathering: HashMap<u64, Gathering, FixedState>,
+    /// How many of them may wait for events.
+    awaited: usize,
     batches: HashMap<RequestId, BatchResults, FixedState>,
     changes: HashMap<RequestId, Named, FixedState>,
     /// Answers that wait until this core has applied an index.
@@ -115,10 +117,24 @@ struct Gathering {
 #[derive(Debug)]
 pub(super) enum Kind {
     Read,
-    List { query: InstancesQuery, rows: Vec<InstanceRow>, more: bool },
-    Applied { response: Response },
-    Metrics { snapshots: Vec<telemetry::Snapshot> },
-    Status { shards: Vec<(CoreId, ShardStatus)>, consensus: ConsensusStatus, uptime_seconds: u64 },
+    /// A page of events, maybe only once there is one.
+    AwaitedEvents,
+    List {
+        query: InstancesQuery,
+        rows: Vec<InstanceRow>,
+        more: bool,
+    },
+    Applied {
+        response: Response,
+    },
+    Metrics {
+        snapshots: Vec<telemetry::Snapshot>,
+    },
+    Status {
+        shards: Vec<(CoreId, ShardStatus)>,
+        consensus: ConsensusStatus,
+        uptime_seconds: u64,
+    },
 }
 
 /// The state is not yet whole.
@@ -272,6 +288,12 @@ impl ShardCore {
             let detail = format!("{QUERIES_MAX} reads are under way on this core already");
             return Err(ApiError::overloaded(detail, 1));
         }
+        let is_awaited = matches!(kind, Kind::AwaitedEvents);
+        if is_awaited && self.queries.awaited >= EVENT_WAITS_MAX {
+            let detail = format!("{EVENT_WAITS_MAX} requests on this core wait for events already");
+            return Err(ApiError::overloaded(detail, 1));
+        }
+        self.queries.awaited += usize::from(is_awaited);
         self.queries.next_ticket += 1;
         let ticket = self.queries.next_ticket;
         self.queries.gathering.insert(ticket, Gathering { request, left, kind });
@@ -410,7 +432,8 @@ impl ShardCore {
             self.queries.gathering.get_mut(&ticket).expect("a question is answered once");
         gathering.left -= 1;
         match (&mut gathering.kind, answer) {
-            (Kind::Read, Answer::Response(response)) => {
+            (kind @ (Kind::Read | Kind::AwaitedEvents), Answer::Response(response)) => {
+                self.queries.awaited -= usize::from(matches!(kind, Kind::AwaitedEvents));
                 let request = gathering.request;
                 self.queries.gathering.remove(&ticket);
                 reply(request, response, out);
@@ -437,7 +460,7 @@ impl ShardCore {
 
     fn gathered(&self, kind: Kind) -> Response {
         match kind {
-            Kind::Read => unreachable!("answered by its only answer"),
+            Kind::Read | Kind::AwaitedEvents => unreachable!("answered by its only answer"),
             Kind::List { query, rows, more } => view::page(&query, rows, more),
             Kind::Applied { response } => response,
             Kind::Metrics { snapshots } => {

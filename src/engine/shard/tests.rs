@@ -156,6 +156,21 @@ impl Case {
         self.drain();
     }
 
+    fn get(&mut self, id: u64, path: &str, query: &str) {
+        let request = Request {
+            method: Method::Get,
+            path,
+            query,
+            content_type: None,
+            idempotency_key: None,
+            trace: None,
+            body: b"",
+        };
+        let route = api::route(request.method, request.path, request.query).unwrap();
+        self.shard.on_request(self.now, RequestId(id), &route, &request, &mut self.out);
+        self.drain();
+    }
+
     fn message(&mut self, id: u64, body: &str) {
         self.post(id, "/api/v1/messages", None, body);
     }
@@ -498,20 +513,7 @@ fn a_producers_messages_keep_their_numbers_when_they_are_matched_again() {
 #[test]
 fn events_are_told_once_they_happen_and_who_waits_is_answered_in_time() {
     let mut case = Case::serving();
-    let ask = |case: &mut Case, id, query: &str| {
-        let request = Request {
-            method: Method::Get,
-            path: "/api/v1/events",
-            query,
-            content_type: None,
-            idempotency_key: None,
-            body: b"",
-            trace: None,
-        };
-        let route = api::route(request.method, request.path, request.query).unwrap();
-        case.shard.on_request(case.now, RequestId(id), &route, &request, &mut case.out);
-        case.drain();
-    };
+    let ask = |case: &mut Case, id, query: &str| case.get(id, "/api/v1/events", query);
     ask(&mut case, 1, "");
     let first = &case.replies[0].2;
     let places = ["leader_elected", "definitions_changed", "rules_changed", r#""next":3,"lost":0"#]
@@ -550,6 +552,29 @@ fn events_are_told_once_they_happen_and_who_waits_is_answered_in_time() {
     case.shard.on_deadline(case.now, &mut case.out);
     case.drain();
     assert!(case.shard.is_drained(), "a stop waits for nobody who waits for events");
+}
+
+#[test]
+fn those_who_wait_for_events_take_no_place_of_other_reads() {
+    let mut case = Case::serving();
+    for id in 0..limits::QUERIES_MAX as u64 {
+        case.get(id, "/api/v1/events", "after=3&wait=60s");
+    }
+    let waiting = limits::QUERIES_MAX - case.replies.len();
+    assert_eq!(waiting, limits::EVENT_WAITS_MAX, "the rest is refused");
+    assert!(case.statuses().iter().all(|(_, status)| *status == 429), "{:?}", case.statuses());
+    // What needs no waiting is still told, and so is everything else.
+    case.replies.clear();
+    case.get(5_001, "/api/v1/events", "after=0&wait=60s");
+    case.get(5_002, "/api/v1/events", "after=3");
+    case.get(5_003, "/api/v1/workflows", "");
+    assert_eq!(case.statuses(), [(5_001, 200), (5_002, 200), (5_003, 200)]);
+    // Whoever is answered makes room.
+    case.post(5_004, "/api/v1/rules", None, &rule(2, "c", "call"));
+    case.commit_all();
+    case.replies.clear();
+    case.get(5_005, "/api/v1/events", "after=4&wait=60s");
+    assert_eq!(case.statuses(), []);
 }
 
 #[test]
