@@ -147,7 +147,8 @@ impl Reply {
         if bytes > payload_bytes_max {
             out.truncate(start);
             let detail = format!("the answer has {bytes} bytes, you take {payload_bytes_max}");
-            let error = error_reply("too_large", &detail, "ask for less at once");
+            let hint = "what was asked was done; ask for less at once";
+            let error = error_reply(words::ANSWER_TOO_LARGE, &detail, hint);
             write_error(out, self.call, sent_at, &error);
             side.metrics.on_error(self.kind, error.code);
         }

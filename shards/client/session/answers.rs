@@ -38,7 +38,9 @@ fn meaning(code: &str) -> Meaning {
     match code {
         words::OVERLOADED | "keys_full" => Meaning::Later,
         code if is_of_this_node_alone(code) => Meaning::Later,
-        words::CANCELLED | words::DEADLINE | words::INTERNAL => Meaning::Doubt,
+        words::CANCELLED | words::DEADLINE | words::INTERNAL | words::ANSWER_TOO_LARGE => {
+            Meaning::Doubt
+        }
         "unknown_producer" => Meaning::UnknownProducer,
         _ => Meaning::Final,
     }

@@ -401,6 +401,19 @@ fn messages_of_a_producer_that_was_forgotten_get_a_new_one_when_they_were_never_
 }
 
 #[test]
+fn an_answer_that_is_too_large_to_be_sent_says_nothing_of_the_message() {
+    let mut bench = Bench::known(options());
+    bench.submit(1..2);
+    bench.turn();
+    let call = bench.calls()[0];
+    assert_eq!(bench.refuse(call, wire::words::ANSWER_TOO_LARGE, 0), []);
+    bench.until_deadline();
+    let call = bench.calls()[0];
+    let errors = errors(bench.refuse(call, "unknown_producer", 0));
+    assert!(matches!(&errors[..], [(1, error)] if error.is_in_doubt()), "{errors:?}");
+}
+
+#[test]
 fn messages_of_a_forgotten_producer_that_may_have_been_accepted_are_unknown() {
     let mut bench = Bench::known(options());
     bench.submit(1..2);

@@ -78,6 +78,9 @@ pub mod words {
     pub const DEADLINE: &str = "deadline";
     /// The connection closes before the call was begun.
     pub const CLOSED: &str = "closed";
+    /// The call was answered, and the caller's hello says that it takes no answer so large. What the
+    /// call does was done.
+    pub const ANSWER_TOO_LARGE: &str = "answer_too_large";
     /// Something went wrong in the node itself.
     pub const INTERNAL: &str = "internal";
 
@@ -92,6 +95,7 @@ pub mod words {
         CANCELLED,
         DEADLINE,
         CLOSED,
+        ANSWER_TOO_LARGE,
         INTERNAL,
     ];
 }
