@@ -14,7 +14,7 @@
 //! - With more than `output_high_bytes` waiting for a slow reader no further frame is taken; with
 //!   more than `output_bytes_max`, or without progress for `write_stall_max`, it is cut off.
 //! - On stop, every call that was taken is answered, and then the error `closed` says that nothing
-//!   else was: whoever made it may make it again.
+//!   else was: whoever made it may make it again. A connection that is idle then is closed at once.
 
 use crate::call::{Call, ServerSide, Service};
 use crate::greeting::{
@@ -55,8 +55,8 @@ pub struct ServeOptions {
     pub idle_max: Duration,
     /// How long the peer may read nothing while answers wait. Default 10 s.
     pub write_stall_max: Duration,
-    /// How long the rest is read and dropped after a fault, so that the error gets through.
-    /// Default 1 s.
+    /// How long the rest is read and dropped after a fault, or after the last answers on stop, so
+    /// that the last words get through. Default 1 s.
     pub linger_max: Duration,
 }
 
@@ -136,6 +136,7 @@ pub async fn serve_connection<S: Service>(
         phase: Phase::Greeting { until: now + options.hello_within },
         has_frames: false,
         is_writing_ended: false,
+        is_quiet: false,
         heard: now,
         stalled: None,
         alarm: None,
@@ -173,6 +174,12 @@ enum Phase {
     Lingering { ended: Ended, until: Instant },
 }
 
+impl Phase {
+    fn lingering(ended: Ended, now: Instant, options: &ServeOptions) -> Self {
+        Self::Lingering { ended, until: now + options.linger_max }
+    }
+}
+
 struct Served<'a, S> {
     peer: std::net::SocketAddr,
     stream: Stream,
@@ -186,6 +193,9 @@ struct Served<'a, S> {
     /// The decoder may hold frames that were not taken yet.
     has_frames: bool,
     is_writing_ended: bool,
+    /// No linger is needed: nothing was under way when this side stopped and nothing has come since,
+    /// or the peer has said its end. There is nothing unread that could reset the connection.
+    is_quiet: bool,
     heard: Instant,
     /// Since when the socket takes nothing.
     stalled: Option<Instant>,
@@ -220,6 +230,9 @@ impl<S: Service> Served<'_, S> {
         if matches!(self.phase, Phase::Greeting { .. } | Phase::Open(_))
             && Pin::new(&mut self.stopping).poll(context).is_ready()
         {
+            self.is_quiet = !self.has_frames
+                && self.decoder.finish().is_ok()
+                && self.side.state.borrow().calls.len() == 0;
             self.phase = Phase::Draining(Ended::Stopped);
             return Poll::Ready(Turn::Worked);
         }
@@ -271,13 +284,12 @@ impl<S: Service> Served<'_, S> {
 
     fn poll_drop(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
         match Pin::new(&mut self.stream).poll_read(context, &mut [0; 4096]) {
-            Poll::Ready(Ok(0)) => {
-                if let Phase::Lingering { until, .. } = &mut self.phase {
-                    *until = Instant(0);
-                }
+            // The end is read again and again: it is news once.
+            Poll::Ready(Ok(0)) => Ok(!std::mem::replace(&mut self.is_quiet, true)),
+            Poll::Ready(Ok(_)) => {
+                self.is_quiet = false;
                 Ok(true)
             }
-            Poll::Ready(Ok(_)) => Ok(true),
             Poll::Ready(Err(error)) => Err(error),
             Poll::Pending => Ok(false),
         }
@@ -331,8 +343,7 @@ impl<S: Service> Served<'_, S> {
             write_error(state.output.bytes(), 0, now.wall, &error);
         }
         state.is_gone = true;
-        self.phase =
-            Phase::Lingering { ended: fault.ended, until: now.instant + self.options.linger_max };
+        self.phase = Phase::lingering(fault.ended, now.instant, self.options);
     }
 
     /// Writes what waits; tells whether something went.
@@ -378,8 +389,7 @@ impl<S: Service> Served<'_, S> {
                         "call another node, or this one again later",
                     );
                     write_error(state.output.bytes(), 0, now.wall, &error);
-                    let until = now.instant + self.options.linger_max;
-                    self.phase = Phase::Lingering { ended, until };
+                    self.phase = Phase::lingering(ended, now.instant, self.options);
                     // Not yet written: this task must run once more.
                     context.waker().wake_by_ref();
                     return None;
@@ -392,6 +402,10 @@ impl<S: Service> Served<'_, S> {
                 }
             }
             Phase::Lingering { ended, until } => {
+                // First of all: a peer that sends without end keeps every turn busy.
+                if runtime::instant() >= until {
+                    return Some(ended);
+                }
                 if !state.output.is_empty() {
                     return None;
                 }
@@ -402,7 +416,7 @@ impl<S: Service> Served<'_, S> {
                         Poll::Pending => return None,
                     }
                 }
-                (runtime::instant() >= until).then_some(ended)
+                self.is_quiet.then_some(ended)
             }
         }
     }
