@@ -2,7 +2,7 @@
 //! slow clients are `rpc`'s.
 //!
 //! Invariants:
-//! - a submit is copied once, from the connection's buffer into its record of the log;
+//! - a submit's messages are copied once on this core, from the connection's buffer into their records;
 //! - what a client may have under way is bounded: beyond [`SUBMITS_BYTES_MAX`] and [`QUERIES_MAX`] a
 //!   call is answered `overloaded` at once, and the log bounds what all clients of a core have.
 
