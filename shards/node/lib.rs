@@ -11,6 +11,7 @@
 //! Every core reports ready, or the process exits with the reason.
 
 mod call;
+mod console;
 mod core;
 mod door;
 mod examples;
@@ -25,6 +26,7 @@ pub use settings::{Options, Settings};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use console::{Console, Ready, Stopped};
 use engine::message::Packet;
 use engine::record::Born;
 use engine::{Birth, ShardConfig};
@@ -32,20 +34,12 @@ use runtime::{
     DataDirectory, Mesh, Placement, Port, Shutdown, launch, probe_port, raise_open_files,
     stop_on_signals, use_small_pages,
 };
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use telemetry::Resource;
 use trace::Traces;
-
-/// A line to whoever started the node. Nobody may be reading any more: that ends no node.
-macro_rules! say {
-    ($($text:tt)*) => {{
-        let _unread = writeln!(std::io::stdout(), $($text)*);
-    }};
-}
 
 /// Packets on their way between two cores at once.
 const MESH_CAPACITY: usize = 16 * 1024;
@@ -81,16 +75,18 @@ fn run(options: &Options) -> Result<()> {
     let settings = Settings::read(options, |name| std::env::var(name).ok())?;
     let logging = log::init(&log::Options {
         filter: &settings.log,
-        format: settings.log_format.parse()?,
-        mode: log::Mode::default(),
+        format: settings.log_format,
+        mode: settings.log_mode,
         file: settings.log_file.as_deref(),
     })?;
-    let ended = serve(settings);
+    let console = Console::new(settings.log_format, settings.log_file.is_none());
+    let ended = serve(settings, console);
     logging.close();
-    ended
+    console.stopped(&ended?);
+    Ok(())
 }
 
-fn serve(settings: Settings) -> Result<()> {
+fn serve(settings: Settings, console: Console) -> Result<Stopped> {
     use_small_pages().context("cannot turn huge pages off for this process")?;
     let files = raise_open_files().context("cannot raise the limit of open files")?;
     check_addresses(&settings)?;
@@ -158,12 +154,25 @@ fn serve(settings: Settings) -> Result<()> {
         })
         .collect();
     let running = launch(&placement, &shutdown, bodies)?;
-    announce(&shared, &placement, files);
+    console.ready(&Ready {
+        version: shared.shard.program_version,
+        http: shared.http,
+        tcp: shared.tcp,
+        data: &shared.settings.data,
+        node: shared.shard.node.0,
+        start: shared.shard.boot.0,
+        placement: &placement,
+        open_files: files,
+    });
     let _limit = limit_stop(&shutdown, shared.settings.stop_timeout + STOP_GRACE);
     running.join()?;
     drop((ports, directory));
-    farewell(&shared, &shutdown);
-    Ok(())
+    let stopped = Stopped {
+        reason: shutdown.reason().unwrap_or_default(),
+        unanswered: shared.unanswered.load(Ordering::Acquire),
+    };
+    console.stopping(&stopped);
+    Ok(stopped)
 }
 
 /// Held until every core has ended.
@@ -195,32 +204,6 @@ fn born(settings: &Settings, cluster_id: u64) -> Born {
     }
 }
 
-/// In plain words: where the API is, and which core does what.
-fn announce(shared: &core::Shared, placement: &Placement, files: u64) {
-    let address = shared.http;
-    say!("distric-shard {} is ready.", shared.shard.program_version);
-    say!("  API      http://{address}/api/v1/   health http://{address}/health/ready");
-    if let Some(tcp) = shared.tcp {
-        say!("  binary   {tcp}");
-    }
-    say!(
-        "  data     {}   (node {}, start {})",
-        shared.settings.data.display(),
-        shared.shard.node,
-        shared.shard.boot
-    );
-    for (core, cpu) in placement.cores() {
-        let roles =
-            if core == core::CONSENSUS { "log, clients, workflows" } else { "clients, workflows" };
-        say!("  core {core:<4}on CPU {cpu}: {roles}");
-    }
-    if let Some(notice) = placement.notice() {
-        say!("  note     {notice}");
-    }
-    say!("  limits   {files} open files; stop with Ctrl-C");
-    tracing::info!(%address, tcp = shared.tcp.map(tracing::field::display), data = %shared.settings.data.display(), boot = shared.shard.boot.0, cores = placement.len(), "ready");
-}
-
 /// Ends the cores where they stand when the orderly stop takes too long.
 fn limit_stop(shutdown: &Shutdown, most: Duration) -> std::thread::JoinHandle<()> {
     let shutdown = shutdown.clone();
@@ -229,18 +212,4 @@ fn limit_stop(shutdown: &Shutdown, most: Duration) -> std::thread::JoinHandle<()
         std::thread::sleep(most);
         shutdown.force("the orderly stop took too long");
     })
-}
-
-fn farewell(shared: &core::Shared, shutdown: &Shutdown) {
-    let reason = shutdown.reason().unwrap_or_default();
-    let unanswered = shared.unanswered.load(Ordering::Acquire);
-    if unanswered == 0 {
-        say!("distric-shard stopped ({reason}): everything taken was answered and is durable.");
-    } else {
-        say!(
-            "distric-shard stopped ({reason}): {unanswered} requests had no answer yet. Whether \
-             they were accepted is shown after the next start, by their Idempotency-Key"
-        );
-    }
-    tracing::info!(reason, unanswered, "stopped");
 }

@@ -1,6 +1,7 @@
 //! What a node is told: defaults, then the config file, then the environment, then the command
 //! line; the later one wins. Every value knows where it came from, so that an error can say so.
 
+use crate::log;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use document::{Kind, Source};
@@ -8,13 +9,15 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use telemetry::Filter;
 
 /// DistriC: messages in, rules matched, workflows run durably.
 ///
 /// Starts a node. Without any option it uses every core, keeps its data in ./data and serves
-/// http://127.0.0.1:8080, and the binary protocol on 127.0.0.1:8081. Every option is a key of the config file, too, and an environment
-/// variable: `--http`, `http:` and DISTRIC_HTTP are the same. The command line wins over the
-/// environment, the environment over the file. config/distric.yaml explains every key.
+/// http://127.0.0.1:8080, and the binary protocol on 127.0.0.1:8081. Every option is a key of the
+/// config file, too, and an environment variable: `--http`, `http:` and DISTRIC_HTTP are the same. The
+/// command line wins over the environment, the environment over the file. config/distric.yaml explains
+/// every key.
 #[derive(Parser, Debug)]
 #[command(name = "distric-shard", version, about, long_about)]
 pub struct Options {
@@ -68,9 +71,9 @@ pub struct Settings {
     /// The log filter.
     pub log: String,
     /// The log format.
-    pub log_format: String,
-    /// When a line is written: `async` or `sync`.
-    pub log_mode: String,
+    pub(crate) log_format: log::Format,
+    /// When a line is written.
+    pub(crate) log_mode: log::Mode,
     /// The file that the log is appended to; `None`: standard output.
     pub log_file: Option<PathBuf>,
     /// Where traces are sent; `None`: nothing is traced.
@@ -252,9 +255,9 @@ impl Reader {
                 text => address(text, "127.0.0.1:8081, or `off`").map(Some),
             })?,
             allow_remote: self.parsed("allow_remote", truth)?,
-            log: self.text("log").text,
-            log_format: self.text("log_format").text,
-            log_mode: self.text("log_mode").text,
+            log: self.parsed("log", filter)?,
+            log_format: self.parsed("log_format", str::parse)?,
+            log_mode: self.parsed("log_mode", str::parse)?,
             log_file: match self.text("log_file").text.as_str() {
                 "stdout" => None,
                 file => Some(PathBuf::from(file)),
@@ -282,6 +285,12 @@ impl Reader {
             keys_max: self.number("keys_max", 1, 100_000_000)?,
             key_ttl: self.parsed("key_ttl", duration)?,
         };
+        if settings.tcp == Some(settings.http) && settings.http.port() != 0 {
+            bail!(
+                "http and tcp are both {}: each needs an address of its own, or `tcp` is `off`",
+                settings.http
+            );
+        }
         let share = settings.retention / u64::from(settings.partitions);
         if share > PARTITION_RETENTION_MAX {
             bail!(
@@ -348,14 +357,20 @@ fn truth(text: &str) -> Result<bool> {
 }
 
 fn address(text: &str, example: &str) -> Result<SocketAddr> {
-    text.parse().map_err(|_| anyhow::anyhow!("expected an address and a port, as in {example}"))
+    text.parse().map_err(|_| anyhow::anyhow!("expected an IP address and a port, as in {example}"))
 }
 
-/// Its details are the exporter's to read.
+fn filter(text: &str) -> Result<String> {
+    Filter::parse(text)?;
+    Ok(text.to_owned())
+}
+
+/// The collector's name is looked up when there is something to send; that there is one is seen here.
 fn endpoint(text: &str) -> Result<Option<String>> {
+    let host = |url: &str| url.split(['/', '?', '#']).next().is_some_and(|host| !host.is_empty());
     match text {
         "off" => Ok(None),
-        text if text.starts_with("http://") => Ok(Some(text.to_owned())),
+        text if text.strip_prefix("http://").is_some_and(host) => Ok(Some(text.to_owned())),
         _ => bail!("expected an http:// URL, as in http://127.0.0.1:4318/v1/traces, or `off`"),
     }
 }

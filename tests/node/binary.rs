@@ -370,14 +370,14 @@ fn a_stop_answers_what_is_in_flight_and_closes_idle_connections() {
 fn the_start_says_where_the_door_is_and_off_means_that_there_is_none() {
     let place = Place::new(&[]);
     let server = place.start();
-    let line = format!("\n  binary   {}\n", place.tcp);
+    let line = format!(r#""tcp":"{}""#, place.tcp);
     until("it says where", || server.said().contains(&line).then_some(()));
     server.kill();
     let data = place.data().to_str().unwrap();
     let address = place.address.to_string();
     let off = ["--cores", "0", "--data", data, "--http", &address, "--tcp", "off"];
     let server = Server::run(&[], &off, place.address);
-    until("it has said everything", || server.said().contains("\n  limits ").then_some(()));
-    assert!(!server.said().contains("binary"), "{}", server.said());
+    server.ready();
+    assert!(!server.said().contains(r#""tcp""#), "{}", server.said());
     assert!(Caller::connect(place.tcp).is_err(), "nobody is there");
 }

@@ -174,7 +174,9 @@ impl Server {
 
     /// Waits until the node has said that it is ready.
     pub(crate) fn ready(&self) {
-        let is_ready = |text: &Text| text.all.contains(" is ready.\n");
+        // As its log format says.
+        let words = [" is ready.\n", r#""component":"node","msg":"ready""#];
+        let is_ready = |text: &Text| words.iter().any(|words| text.all.contains(words));
         let text = self.said.text.lock().expect("listeners do not panic");
         let wait = self
             .said
