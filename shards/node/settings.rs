@@ -267,15 +267,15 @@ impl Reader {
             stop_timeout: self.parsed("stop_timeout", duration)?,
             http_limits: ingress::Limits {
                 connections_max: self.number("http_connections_max", 1, 1_000_000)?,
-                header_timeout: self.parsed("http_header_timeout", duration)?,
-                body_timeout: self.parsed("http_body_timeout", duration)?,
-                write_stall_max: self.parsed("http_write_stall", duration)?,
+                header_timeout: self.parsed("http_header_timeout", some_time)?,
+                body_timeout: self.parsed("http_body_timeout", some_time)?,
+                write_stall_max: self.parsed("http_write_stall", some_time)?,
                 header_bytes_max: self.size("http_header_bytes_max", 8 << 10, 1 << 20)?,
             },
             tcp_limits: ingress::BinaryLimits {
                 connections_max: self.number("tcp_connections_max", 1, 1_000_000)?,
-                idle_max: self.parsed("tcp_idle", duration)?,
-                write_stall_max: self.parsed("tcp_write_stall", duration)?,
+                idle_max: self.parsed("tcp_idle", some_time)?,
+                write_stall_max: self.parsed("tcp_write_stall", some_time)?,
             },
             snapshot_journal: self.size("snapshot_journal", 1 << 20, 1 << 40)?,
             segment: self.size("segment", 16 << 20, 1 << 30)?,
@@ -283,7 +283,7 @@ impl Reader {
             partitions: self.number("partitions", 1, 4_095)?,
             retention: self.size("retention", 1 << 20, 1 << 40)?,
             keys_max: self.number("keys_max", 1, 100_000_000)?,
-            key_ttl: self.parsed("key_ttl", duration)?,
+            key_ttl: self.parsed("key_ttl", some_time)?,
         };
         if settings.tcp == Some(settings.http) && settings.http.port() != 0 {
             bail!(
@@ -367,7 +367,8 @@ fn filter(text: &str) -> Result<String> {
 
 /// The collector's name is looked up when there is something to send; that there is one is seen here.
 fn endpoint(text: &str) -> Result<Option<String>> {
-    let host = |url: &str| url.split(['/', '?', '#']).next().is_some_and(|host| !host.is_empty());
+    let host =
+        |url: &str| url.split(['/', '?', '#', ':']).next().is_some_and(|host| !host.is_empty());
     match text {
         "off" => Ok(None),
         text if text.strip_prefix("http://").is_some_and(host) => Ok(Some(text.to_owned())),
@@ -384,6 +385,15 @@ fn ratio(text: &str) -> Result<f64> {
 
 fn duration(text: &str) -> Result<Duration> {
     Ok(document::parse_duration(text)?)
+}
+
+/// Where none at all would close every connection, or forget every key, before it was of use.
+fn some_time(text: &str) -> Result<Duration> {
+    let time = duration(text)?;
+    if time.is_zero() {
+        bail!("expected a time above 0, as in 10s");
+    }
+    Ok(time)
 }
 
 /// `65536`, `64KiB`, `64MiB`, `1GiB`.

@@ -99,6 +99,16 @@ fn a_wrong_setting_says_where_it_came_from_and_what_was_expected() {
             "--set trace_endpoint: `localhost:4318` is not usable: expected an http:// URL, as in http://127.0.0.1:4318/v1/traces, or `off`",
         ),
         (
+            &["--set", "key_ttl=0s"],
+            &[],
+            "--set key_ttl: `0s` is not usable: expected a time above 0, as in 10s",
+        ),
+        (
+            &["--set", "trace_endpoint=http://:4318/v1/traces"],
+            &[],
+            "--set trace_endpoint: `http://:4318/v1/traces` is not usable: expected an http:// URL, as in http://127.0.0.1:4318/v1/traces, or `off`",
+        ),
+        (
             &["--set", "trace_endpoint=http:///v1/traces"],
             &[],
             "--set trace_endpoint: `http:///v1/traces` is not usable: expected an http:// URL, as in http://127.0.0.1:4318/v1/traces, or `off`",
