@@ -62,3 +62,11 @@ fn a_promise_that_is_dropped_is_told_to_who_waits() {
     Promise::new(&slot).keep(Ok(submitted()));
     assert_eq!(Receipt::new(slot).wait(), Ok(submitted()));
 }
+
+#[test]
+fn a_wait_beyond_the_clocks_end_is_one_without_end() {
+    let slot = Slot::new();
+    let receipt = Receipt::new(Arc::clone(&slot));
+    slot.fill(Ok(submitted()));
+    assert_eq!(receipt.wait_for(Duration::MAX).unwrap(), Ok(submitted()));
+}
