@@ -172,7 +172,8 @@ impl Client {
     }
 
     /// Asks what `GET path` of the HTTP API answers, as in `/api/v1/workflows?limit=10`. It is asked
-    /// again while the connection breaks.
+    /// again while the connection breaks. One that has the node wait, as in
+    /// `/api/v1/events?after=17&wait=30s`, is given that time besides.
     ///
     /// # Errors
     /// There was no answer in time, or the node refused to ask. What HTTP answers with a status of 400

@@ -76,7 +76,8 @@ pub struct Options {
     pub when_full: WhenFull,
     /// How long connecting may take, hello included. Default 3 s.
     pub connect_timeout: Duration,
-    /// How long an answer may take before the connection is given up for another. Default 5 s.
+    /// How long an answer may take before the connection is given up for another, besides what a
+    /// query asks the node to wait. Default 5 s.
     pub answer_timeout: Duration,
     /// How long after `submit` a message is given up at the latest. At most 60 s
     /// ([`GIVE_UP_AFTER_MAX`]), half of the node's `key_ttl`: a node that is told to remember less

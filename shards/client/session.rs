@@ -29,6 +29,9 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Queries without an answer at most; more wait their turn.
 const QUERIES_IN_FLIGHT_MAX: usize = 64;
 
+/// The longest that a node waits for what a query asks it to wait for.
+const WAIT_MAX: Duration = Duration::from_mins(1);
+
 /// What a submit takes beside its bodies: its other fields.
 const SUBMIT_BYTES: usize = 128;
 
@@ -83,7 +86,8 @@ enum What {
 
 #[derive(Clone, Copy, Debug)]
 struct Call {
-    sent_at: Instant,
+    /// Without an answer by then the connection is given up.
+    late_at: Instant,
     what: What,
 }
 
@@ -181,7 +185,7 @@ impl<T> Session<T> {
 
     /// A query is to be made. Tokens are used once.
     pub(crate) fn on_query(&mut self, now: Now, token: u64, path: String) {
-        let give_up_at = now.instant + self.state.options.give_up_after;
+        let give_up_at = now.instant + self.state.options.give_up_after + wait_of(&path);
         let query = OpenQuery { path, give_up_at, is_in_flight: false };
         let before = self.state.queries.insert(token, query);
         assert!(before.is_none(), "a query's token is used once");
@@ -301,14 +305,15 @@ impl<T> State<T> {
             // Without anything to send, only the first connection is wanted.
             Link::Down { until } => (self.is_new || self.has_open()).then_some(until),
             Link::Opening { until } | Link::Greeting { until } => Some(until),
-            Link::Open(_) => {
-                let oldest = self.calls.first_key_value();
-                let late = oldest.map(|(_, call)| call.sent_at + self.options.answer_timeout);
-                [late, self.send_at()].into_iter().flatten().min()
-            }
+            Link::Open(_) => [self.late_at(), self.send_at()].into_iter().flatten().min(),
         };
         let give_up = self.give_up_at.filter(|_| self.has_open());
         [link, give_up].into_iter().flatten().min()
+    }
+
+    /// When the first call is late.
+    fn late_at(&self) -> Option<Instant> {
+        self.calls.values().map(|call| call.late_at).min()
     }
 
     /// When time alone lets a submit be sent. What could be sent at the last turn was sent then: what
@@ -347,7 +352,8 @@ impl<T> State<T> {
             if !peer.is_to_be_left {
                 self.send_queries(now, peer);
                 self.send_submits(now, peer);
-            } else if self.calls.is_empty() {
+            } else if self.submits_in_flight == 0 {
+                // Queries are asked again elsewhere, which no message should have to wait for.
                 let trouble = self.trouble.clone().unwrap_or(Trouble::Closed);
                 self.disconnect(now, trouble, Duration::ZERO, out);
             }
@@ -360,12 +366,10 @@ impl<T> State<T> {
                 Trouble::ConnectTimeout { after: self.options.connect_timeout }
             }
             Link::Open(_) => {
-                let after = self.options.answer_timeout;
-                let oldest = self.calls.first_key_value();
-                if oldest.is_none_or(|(_, call)| call.sent_at + after > now.instant) {
+                if self.late_at().is_none_or(|at| at > now.instant) {
                     return;
                 }
-                Trouble::AnswerTimeout { after }
+                Trouble::AnswerTimeout { after: self.options.answer_timeout }
             }
             _ => return,
         };
@@ -544,7 +548,8 @@ impl<T> State<T> {
             let head = head(now, Kind::QUERY, Flags::NONE, self.next_call);
             let message = Query { path: &query.path };
             wire::write_frame(&mut self.out, &head, |out| message.encode(out));
-            let call = Call { sent_at: now.instant, what: What::Query(*token) };
+            let late_at = now.instant + self.options.answer_timeout + wait_of(&query.path);
+            let call = Call { late_at, what: What::Query(*token) };
             self.calls.insert(self.next_call, call);
             self.next_call += 1;
         }
@@ -569,7 +574,8 @@ impl<T> State<T> {
                 submit.finish();
             });
             self.window.on_sent(&run);
-            let call = Call { sent_at: now.instant, what: What::Submit(run) };
+            let late_at = now.instant + self.options.answer_timeout;
+            let call = Call { late_at, what: What::Submit(run) };
             self.calls.insert(self.next_call, call);
             self.submits_in_flight += 1;
             self.next_call += 1;
@@ -611,6 +617,18 @@ fn finish<T>(
     out: &mut Outbox<Effect<T>>,
 ) {
     out.push(Effect::Submitted { token: message.token, bytes: message.body.len(), result });
+}
+
+/// How long a query asks the node to wait, by its parameter `wait`: `30s` or `500ms`. Nothing where it
+/// does not, or in a way that the node refuses at once.
+fn wait_of(path: &str) -> Duration {
+    let parameters = path.split_once('?').map_or("", |(_, parameters)| parameters);
+    let text = parameters.split('&').find_map(|parameter| parameter.strip_prefix("wait="));
+    let [ms, s] = [("ms", 1), ("s", 1_000)].map(|(unit, ms)| {
+        let number = text?.strip_suffix(unit)?.parse::<u64>().ok()?;
+        Some(Duration::from_millis(number.saturating_mul(ms)))
+    });
+    ms.or(s).unwrap_or_default().min(WAIT_MAX)
 }
 
 fn head(now: Now, kind: Kind, flags: Flags, call: u64) -> Head {

@@ -491,6 +491,18 @@ fn a_node_that_cannot_serve_is_left_for_another_once_it_has_answered() {
 }
 
 #[test]
+fn a_query_that_waits_does_not_hold_the_client_at_a_node_that_cannot_serve() {
+    let mut bench = Bench::known(options());
+    bench.session.on_query(bench.now, 1, "/api/v1/events?wait=60s".to_owned());
+    bench.submit(1..2);
+    bench.turn();
+    let calls = bench.calls();
+    bench.refuse(calls[1], "stopping", 0);
+    assert!(bench.turn().contains(&Effect::Disconnect));
+    assert_eq!(bench.until_deadline(), [Effect::Connect { address: 1 }]);
+}
+
+#[test]
 fn a_number_that_another_client_used_is_a_conflict() {
     let mut bench = Bench::known(options());
     bench.submit(1..2);
@@ -532,6 +544,43 @@ fn a_query_is_answered_refused_asked_again_or_given_up() {
     else {
         panic!("{given_up:?}")
     };
+}
+
+#[test]
+fn a_query_that_asks_the_node_to_wait_is_given_that_time_besides() {
+    let mut bench = Bench::open(options());
+    bench.session.on_query(bench.now, 1, "/api/v1/events?after=3&wait=60s".to_owned());
+    bench.turn();
+    let call = bench.calls()[0];
+    assert_eq!(bench.pass(options().answer_timeout), [], "the connection is as good as before");
+    assert_eq!(bench.pass(Duration::from_secs(50)), []);
+    let result = QueryResult { status: 200, content_type: "text/plain", body: b"none" };
+    let answered = bench.frame(call, Flags::RESPONSE, &result);
+    assert!(matches!(&answered[..], [Effect::Queried { token: 1, result: Ok(_) }]), "{answered:?}");
+    // One that is not answered then is late like any other.
+    bench.session.on_query(bench.now, 2, "/api/v1/events?wait=500ms".to_owned());
+    bench.turn();
+    let late = bench.pass(options().answer_timeout + Duration::from_millis(500));
+    let after = options().answer_timeout;
+    assert_eq!(troubles(late), [Trouble::AnswerTimeout { after }]);
+}
+
+#[test]
+fn the_time_to_wait_is_read_from_the_path() {
+    let rows = [
+        ("/a", 0),
+        ("/a?wait=30s", 30_000),
+        ("/a?after=3&wait=500ms&limit=1", 500),
+        ("/a?wait=61s", 60_000),
+        ("/a?wait=18446744073709551615s", 60_000),
+        ("/a?wait=", 0),
+        ("/a?wait=s", 0),
+        ("/a?await=3s", 0),
+        ("/wait=3s", 0),
+    ];
+    for (path, millis) in rows {
+        assert_eq!(wait_of(path), Duration::from_millis(millis), "{path}");
+    }
 }
 
 #[test]
