@@ -145,11 +145,11 @@ fn submit_answers(data: &[u8]) {
     if let Ok(response) = wire::SubmitResponse::decode(data) {
         let count = response.outcomes.len();
         assert_eq!(response.ids.len(), 8 * count, "every message has an outcome and an id");
-        for started in response.workflows.iter() {
+        for started in &response.workflows {
             assert!((started.index as usize) < count, "workflows belong to a message");
             assert!(started.names.iter().all(|name| name.len() <= data.len()), "names are lent");
         }
-        for refusal in response.refusals.iter() {
+        for refusal in &response.refusals {
             assert!((refusal.index as usize) < count, "a refusal belongs to a message");
         }
     }

@@ -75,7 +75,9 @@ fn damaged(inputs: &[Vec<u8>], prng: &mut Prng) -> Vec<u8> {
 
 fn run(inputs: &[Vec<u8>], concern: &str, body: impl Fn(&[u8])) {
     let mut prng = Prng::new(3).fork(concern);
-    inputs.iter().for_each(|input| body(input));
+    for input in inputs {
+        body(input);
+    }
     for _ in 0..CASES {
         body(&damaged(inputs, &mut prng));
     }
