@@ -30,9 +30,9 @@ fn section() -> Section {
     let mut section = Section::new(32 * 1024);
     for record in 0..RECORDS {
         let partition = PartitionId(u16::try_from(record).expect("small") % PARTITIONS);
-        let accepted =
-            Accepted { namespace: "default", key: "", matches: &[], payload: black_box(&PAYLOAD) };
-        section.push(RecordType::Accepted, partition, |body| accepted.write(body));
+        let payload = black_box(&PAYLOAD);
+        let accepted = Accepted { namespace: "default", payload, ..Accepted::default() };
+        section.push_accepted(partition, &accepted);
     }
     section
 }

@@ -1,10 +1,12 @@
 //! One thread of the generator: its connections, served from one epoll.
 
 use crate::connection::{Connection, Failure};
-use crate::options::Plan;
-use crate::request::Image;
+use crate::frame::Stamp;
+use crate::options::{Door, Plan};
 use crate::schedule::Schedule;
+use crate::{frame, request};
 use anyhow::Context as _;
+use base::UnixMicros;
 use hdrhistogram::Histogram;
 use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
@@ -129,9 +131,9 @@ impl Counts {
         self.measured = self.measured.max(other.measured);
     }
 
-    /// Answers of any status.
+    /// Answers, good or not.
     pub(crate) fn answers(&self) -> u64 {
-        let refusals = self.failed.iter().filter(|(kind, _)| matches!(kind, Failure::Status(_)));
+        let refusals = self.failed.iter().filter(|(kind, _)| kind.is_answer());
         self.answered + refusals.map(|(_, count)| count).sum::<u64>()
     }
 
@@ -153,6 +155,15 @@ impl Counts {
 struct Place {
     connection: Option<Connection>,
     generation: u32,
+    /// Who numbers the connection's messages: one that breaks leaves numbers behind that are in doubt.
+    producer: u64,
+}
+
+/// A request, ready to be patched and sent.
+#[derive(Debug)]
+enum Image {
+    Http(request::Image),
+    Binary(frame::Image),
 }
 
 /// One thread's part of a run.
@@ -163,9 +174,13 @@ pub(crate) struct Generator {
     places: Vec<Place>,
     /// Open loop: who may send next, one entry per request that may be in flight.
     permits: VecDeque<(usize, u32)>,
+    /// Open loop: places with something to write; kept for its room.
+    touched: Vec<usize>,
     /// Open loop: when requests are due.
     schedule: Option<Schedule>,
     image: Image,
+    /// Tells one run from another.
+    run: u64,
     thread: u64,
     /// Requests sent by this thread.
     sent: u64,
@@ -197,9 +212,14 @@ impl Generator {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC).context("cannot make an epoll")?,
             places: Vec::new(),
             permits: VecDeque::new(),
+            touched: Vec::new(),
             schedule: (plan.rate > 0)
                 .then(|| Schedule::new(plan.rate, plan.batch, thread, plan.threads)),
-            image: Image::new(plan, run),
+            image: match plan.door {
+                Door::Http => Image::Http(request::Image::new(plan, run)),
+                Door::Binary(_) => Image::Binary(frame::Image::new(plan)),
+            },
+            run,
             thread: thread as u64,
             sent: 0,
             sent_max: plan.requests_max / plan.threads as u64 + rest,
@@ -212,14 +232,15 @@ impl Generator {
             plan: Arc::clone(plan),
         };
         for place in 0..share(plan.connections) {
-            generator.places.push(Place { connection: None, generation: 0 });
+            generator.places.push(Place { connection: None, generation: 0, producer: 0 });
             generator.open(place).with_context(|| {
                 format!(
                     "no node answers at {} (connection {} of {}); start one with `distric-shard` \
-                     or name it with --url",
-                    plan.target,
+                     or name it with {}",
+                    plan.place(),
                     place + 1,
-                    share(plan.connections)
+                    share(plan.connections),
+                    if plan.door == Door::Http { "--url" } else { "--tcp" }
                 )
             })?;
         }
@@ -280,12 +301,15 @@ impl Generator {
 
     /// Opens the connection of `place`.
     fn open(&mut self, place: usize) -> io::Result<()> {
-        let connection = Connection::open(self.plan.target.address)?;
+        let connection = Connection::open(&self.plan)?;
         let data = epoll::EventData::new_u64(place as u64);
         epoll::add(&self.epoll, &connection, data, epoll::EventFlags::IN)?;
         let here = &mut self.places[place];
         here.connection = Some(connection);
         here.generation = here.generation.wrapping_add(1);
+        let name = format!("{} {} {place} {}", self.run, self.thread, here.generation);
+        // 0 stands for no producer.
+        here.producer = base::hash64(name.as_bytes()) | 1;
         if self.schedule.is_some() {
             let permit = (place, here.generation);
             self.permits.extend(std::iter::repeat_n(permit, self.plan.pipeline));
@@ -308,7 +332,8 @@ impl Generator {
                     return Err(error).with_context(|| {
                         format!(
                             "{} no longer answers, after {} good answers",
-                            self.plan.target, self.counts.answered
+                            self.plan.place(),
+                            self.counts.answered
                         )
                     });
                 }
@@ -363,16 +388,34 @@ impl Generator {
                 && self.places[place].connection.is_some()
             {
                 self.append(place, due);
-                self.flush(place);
+                if self.touched.last() != Some(&place) {
+                    self.touched.push(place);
+                }
             }
         }
+        // One write for all that is due on a connection.
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.drain(..).for_each(|place| self.flush(place));
+        self.touched = touched;
     }
 
     /// Puts the next request behind what `place` has to write.
     fn append(&mut self, place: usize, due: u64) {
-        let Some(connection) = &mut self.places[place].connection else { return };
+        let here = &mut self.places[place];
+        let Some(connection) = &mut here.connection else { return };
         let number = self.sent.wrapping_mul(self.plan.threads as u64).wrapping_add(self.thread);
-        self.image.append(&self.plan, number, &mut connection.out);
+        match &mut self.image {
+            Image::Http(image) => image.append(&self.plan, number, &mut connection.out),
+            Image::Binary(image) => {
+                let sent_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let stamp = Stamp {
+                    call: connection.begun + 1,
+                    producer: here.producer,
+                    sent_at: UnixMicros(u64::try_from(sent_at.as_micros()).unwrap_or_default()),
+                };
+                image.append(&self.plan, number, stamp, &mut connection.out);
+            }
+        }
         connection.on_request(due);
         self.sent += 1;
     }
@@ -449,16 +492,16 @@ impl Generator {
         let in_window = now >= window.begin && now < window.end;
         let (counts, permits) = (&mut self.counts, &mut self.permits);
         let permit = self.schedule.is_some().then_some((place, here.generation));
-        let received = connection.receive(&mut self.buffer, |answer, due| {
+        let received = connection.receive(&mut self.buffer, |outcome, due| {
             permits.extend(permit);
-            if (200..300).contains(&answer.status) {
-                counts.answered += 1;
-                counts.answered_in_window += u64::from(in_window);
-                if due >= begin {
-                    counts.latency.saturating_record(at.saturating_sub(due).max(1));
-                }
-            } else {
-                counts.fail(Failure::Status(answer.status), 1);
+            if let Err(failure) = outcome {
+                counts.fail(failure, 1);
+                return;
+            }
+            counts.answered += 1;
+            counts.answered_in_window += u64::from(in_window);
+            if due >= begin {
+                counts.latency.saturating_record(at.saturating_sub(due).max(1));
             }
         });
         match received {

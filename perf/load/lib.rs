@@ -10,12 +10,17 @@
 //!   latency counts from the time a request was due. A server that stalls for a second is charged
 //!   that second by every request that was due in it (coordinated omission).
 //!
+//! Over HTTP, or with `--tcp` over the binary protocol, where answers come in any order and each is
+//! told from the others by its call.
+//!
 //! Invariants:
 //! - a run ends: at its duration or count, and at most 5 s (`generator::GRACE`) later;
 //! - every request that was begun is reported once: answered, failed or unanswered.
 
+mod binary;
 mod connection;
 mod cpu;
+mod frame;
 mod generator;
 mod options;
 mod report;
@@ -84,7 +89,7 @@ fn run(options: &Options) -> anyhow::Result<Report> {
     anyhow::ensure!(
         counts.answers() > 0,
         "{} answered nothing{}",
-        plan.target,
+        plan.place(),
         counts.failed.keys().next().map(|kind| format!(" ({kind})")).unwrap_or_default()
     );
     Ok(Report::new(&plan, &counts, &meter.finish()))

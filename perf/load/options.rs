@@ -3,6 +3,8 @@
 use crate::target::Target;
 use crate::template::Template;
 use anyhow::{Context as _, ensure};
+use base::Address;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +20,10 @@ pub(crate) struct Options {
         env = "DISTRIC_SERVER"
     )]
     pub(crate) url: String,
+
+    /// Send over the binary protocol to this address; of --url only /metrics is asked then
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) tcp: Option<String>,
 
     /// Messages per second, due at fixed times (open loop); 0: as fast as answers come (closed loop)
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -39,11 +45,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) connections: usize,
 
-    /// Requests in flight on one connection
+    /// Requests in flight on one connection (with --tcp: submits)
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) pipeline: usize,
 
-    /// Messages in one request; more than one go to messages:batch
+    /// Messages in one request; over HTTP, more than one go to messages:batch
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) batch: usize,
 
@@ -55,7 +61,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", conflicts_with = "size")]
     pub(crate) template: Option<PathBuf>,
 
-    /// Send an Idempotency-Key with every request, each its own
+    /// Send an Idempotency-Key with every request, each its own; with --tcp, number the messages: each
+    /// connection is a producer
     #[arg(long)]
     pub(crate) keys: bool,
 
@@ -82,10 +89,22 @@ const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Requests in flight at most, over all connections: each takes a few bytes here.
 const IN_FLIGHT_MAX: usize = 10_000_000;
 
+/// Messages of one producer that may be without an answer: the server remembers no more.
+const PRODUCER_MESSAGES_MAX: usize = 1_024;
+
+/// By which door messages go in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    Http,
+    Binary(SocketAddr),
+}
+
 /// Options that can be carried out.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// The server's HTTP door, which tells what it costs.
     pub(crate) target: Target,
+    pub(crate) door: Door,
     /// Messages per second; 0 is a closed loop.
     pub(crate) rate: u64,
     pub(crate) duration: Duration,
@@ -137,8 +156,19 @@ impl Plan {
             template.bytes(),
             options.batch
         );
+        let door = door(options)?;
+        ensure!(
+            door == Door::Http
+                || !options.keys
+                || options.pipeline.saturating_mul(options.batch) <= PRODUCER_MESSAGES_MAX,
+            "--pipeline {} of --batch {} with --keys: a producer has at most \
+             {PRODUCER_MESSAGES_MAX} messages in flight",
+            options.pipeline,
+            options.batch
+        );
         Ok(Self {
             target: Target::parse(&options.url)?,
+            door,
             rate: options.rate,
             duration: options.duration,
             warmup: options.warmup,
@@ -151,6 +181,24 @@ impl Plan {
             threads: options.threads,
             pid: options.pid,
         })
+    }
+}
+
+fn door(options: &Options) -> anyhow::Result<Door> {
+    let Some(text) = &options.tcp else { return Ok(Door::Http) };
+    let address = Address::parse(text).context("--tcp")?;
+    let found = address.to_string().to_socket_addrs();
+    let found = found.with_context(|| format!("--tcp {text}: cannot look it up"))?.next();
+    Ok(Door::Binary(found.with_context(|| format!("--tcp {text}: it has no address"))?))
+}
+
+impl Plan {
+    /// Where messages go, as a URL.
+    pub(crate) fn place(&self) -> String {
+        match self.door {
+            Door::Http => self.target.to_string(),
+            Door::Binary(address) => format!("tcp://{address}"),
+        }
     }
 }
 

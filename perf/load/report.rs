@@ -28,7 +28,7 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(plan: &Plan, counts: &Counts, cost: &Cost) -> Self {
         Self {
-            url: plan.target.to_string(),
+            url: plan.place(),
             rate: plan.rate,
             connections: plan.connections,
             pipeline: plan.pipeline,

@@ -1,5 +1,7 @@
 //! Whole runs against a small server in the same process.
 
+mod binary;
+
 use super::*;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -160,7 +162,7 @@ fn what_is_no_http_is_told() {
 
 #[test]
 fn options_that_make_no_sense_are_refused_with_the_reason() {
-    let rows: [(&[&str], &str); 7] = [
+    let rows: [(&[&str], &str); 9] = [
         (&["--connections", "0"], "--connections 0"),
         (&["--threads", "65"], "--threads 65"),
         (&["--batch", "1001"], "at most 1000"),
@@ -168,6 +170,11 @@ fn options_that_make_no_sense_are_refused_with_the_reason() {
         (&["--url", "https://x"], "https is not supported"),
         (&["--url", "http://x/y"], "without a path"),
         (&["--template", "/no/such/file"], "/no/such/file"),
+        (&["--tcp", "localhost"], "--tcp"),
+        (
+            &["--tcp", "127.0.0.1:1", "--keys", "--batch", "100", "--pipeline", "11"],
+            "at most 1024 messages in flight",
+        ),
     ];
     for (arguments, expected) in rows {
         let given = ["distric-load"].iter().chain(arguments);

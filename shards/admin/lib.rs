@@ -8,8 +8,10 @@
 //! Invariants:
 //! - what a node or a file says is printed without control characters: no text of a client can move
 //!   the operator's cursor;
-//! - `--json` prints one JSON value on standard output and nothing else.
+//! - `--json` prints one JSON value on standard output and nothing else; where it never ends, one a
+//!   line.
 
+mod events;
 mod files;
 mod server;
 mod show;
@@ -60,6 +62,21 @@ enum Command {
     /// Messages
     #[command(subcommand)]
     Messages(MessagesCommand),
+    /// What happened on the node: elections, changes of the catalogue, tasks that failed
+    Events {
+        /// Go on with what happens, until interrupted
+        #[arg(long, short)]
+        follow: bool,
+        /// Only those with a greater number
+        #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+        after: u64,
+    },
+    /// Which lines the node's log has: shows the filter, or changes it until the node's next start
+    Log {
+        /// A level, or levels per component, as in `info,consensus=debug`
+        #[arg(value_name = "FILTER")]
+        filter: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -138,6 +155,9 @@ enum MessagesCommand {
         id: String,
     },
 }
+
+/// Where the log's filter is.
+const LOG: &str = "/api/v1/log";
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -223,6 +243,22 @@ fn run(options: &Options, out: &mut dyn Write) -> Result<(), Trouble> {
         Command::Messages(MessagesCommand::Show { id }) => {
             let path = format!("/api/v1/messages/{}", server::encoded(id));
             ask(&server()?, &path, json, out, show::message)
+        }
+        Command::Events { follow, after } => {
+            let asked =
+                events::Asked { after: *after, follow: *follow, json, pause: events::PAUSE };
+            events::events(&server()?, &asked, out)
+        }
+        Command::Log { filter: None } => ask(&server()?, LOG, json, out, show::log_filter),
+        Command::Log { filter: Some(filter) } => {
+            let body = serde_json::json!({ "filter": filter });
+            let answer = server()?.put(LOG, &body).map_err(Trouble::Node)?;
+            if json {
+                answer.write(out)?;
+            } else {
+                show::log_filter(&answer.value, out)?;
+            }
+            Ok(())
         }
     }
 }

@@ -67,6 +67,12 @@ impl Server {
         self.answer(called)
     }
 
+    /// `PUT` with a JSON body.
+    pub(crate) fn put(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        let called = self.agent.put(format!("{}{path}", self.url)).send_json(body);
+        self.answer(called)
+    }
+
     fn answer(
         &self,
         called: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
@@ -104,6 +110,10 @@ impl Server {
                 anyhow!("{url} did not answer within {} s", TIMEOUT.as_secs())
             }
             ureq::Error::HostNotFound => anyhow!("--server {url}: there is no such host"),
+            ureq::Error::Protocol(_) => anyhow!(
+                "what answers at {url} speaks no HTTP: name the address that the node prints as \
+                 its API, not that of the binary protocol"
+            ),
             other => anyhow::Error::new(other).context(format!("cannot ask {url}")),
         }
     }

@@ -137,6 +137,11 @@ pub(crate) fn message(message: &Value, out: &mut dyn Write) -> io::Result<()> {
     write_table(out, &INSTANCE_COLUMNS, message.get("instances"))
 }
 
+/// `GET /api/v1/log`
+pub(crate) fn log_filter(filter: &Value, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", cell(filter.get("filter")))
+}
+
 /// A time span in the two largest units that it has.
 fn duration(seconds: u64) -> String {
     let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);

@@ -50,7 +50,7 @@ fn refused(arguments: &[&str]) -> String {
 
 #[test]
 fn every_command_asks_its_path() {
-    let rows: [(&[&str], &str); 8] = [
+    let rows: [(&[&str], &str); 11] = [
         (&["cluster", "status"], "GET /api/v1/cluster/status HTTP/1.1"),
         (&["rules", "list"], "GET /api/v1/rules HTTP/1.1"),
         (&["definitions", "list"], "GET /api/v1/definitions HTTP/1.1"),
@@ -62,6 +62,9 @@ fn every_command_asks_its_path() {
         (&["workflows", "show", "x/y"], "GET /api/v1/workflows/x%2Fy HTTP/1.1"),
         (&["workflows", "cancel", "1-1"], "POST /api/v1/workflows/1-1/cancel HTTP/1.1"),
         (&["messages", "show", "1"], "GET /api/v1/messages/1 HTTP/1.1"),
+        (&["events", "--after", "3"], "GET /api/v1/events?after=3&limit=1000 HTTP/1.1"),
+        (&["log"], "GET /api/v1/log HTTP/1.1"),
+        (&["log", "info,consensus=debug"], "PUT /api/v1/log HTTP/1.1"),
     ];
     for (arguments, expected) in rows {
         let (url, asked) = serve(200, "{}");
@@ -76,6 +79,14 @@ fn json_is_what_the_node_said_to_the_last_digit() {
     let (url, _) = serve(200, body);
     let out = call(&["rules", "list", "--json", "--server", &url]).unwrap();
     assert_eq!(out, format!("{body}\n"));
+}
+
+#[test]
+fn the_logs_filter_is_shown_as_it_is_now() {
+    for arguments in [&["log"][..], &["log", "warn"]] {
+        let (url, _) = serve(200, r#"{"filter":"warn"}"#);
+        assert_eq!(call(&[&["--server", &url], arguments].concat()).unwrap(), "warn\n");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod snapshots;
 pub use open::{OpenError, Opened, Options, Progress, open};
 
 use base::{CoreId, Instant, Now, Outbox};
-use engine::message::{Packet, ToConsensus};
+use engine::message::{ConsensusStatus, Packet, ToConsensus};
 use engine::{ConsensusCore, ConsensusEffect};
 use files::Files;
 use journal::{Buffers, Effect, File, Token};
@@ -109,6 +109,11 @@ impl Consensus {
     /// The deadline has come.
     pub fn on_deadline(&self) {
         self.with(ConsensusCore::on_deadline);
+    }
+
+    /// How the group fares.
+    pub fn status(&self) -> ConsensusStatus {
+        self.inner.mind.borrow().status()
     }
 
     /// Nothing new is taken from now on.

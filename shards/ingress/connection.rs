@@ -1,8 +1,7 @@
 //! One client's connection: hyper speaks HTTP, this hands whole requests in and answers out.
 
 use crate::counted::Counted;
-use crate::metrics::Metrics;
-use crate::{BODIES_BYTES_MAX, Backend, Limits, Room, Share};
+use crate::{BODIES_BYTES_MAX, Backend, Doors, Limits, Share};
 use api::{ApiError, Code, Method, Request, Response, Route};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -17,10 +16,12 @@ use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
+use telemetry::Traceparent;
 
 type Answer = hyper::Response<Full<Bytes>>;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The name under which refused paths are counted: clients choose those, so they get one.
 const UNROUTED: &str = "unknown";
@@ -35,16 +36,15 @@ const _: () = assert!(DRAIN_BYTES_MAX >= 4 * base::limits::BATCH_BYTES_MAX as u6
 
 pub(crate) async fn run<B: Backend>(
     stream: Stream,
-    backend: &B,
+    doors: &Doors<B>,
     limits: Limits,
-    metrics: &Rc<Metrics>,
-    room: &Room,
     stop: &LocalEvent,
 ) {
-    let counted = Counted::new(stream, Rc::clone(metrics));
+    let _open = doors.metrics.opened();
+    let counted = Counted::new(stream, Rc::clone(&doors.metrics));
     let io = HttpIo::new(counted, limits.write_stall_max);
     let service = service_fn(|request| async move {
-        Ok::<Answer, Infallible>(serve(request, backend, limits, metrics, room).await)
+        Ok::<Answer, Infallible>(serve(request, doors, limits).await)
     });
     let connection = http1::Builder::new()
         .timer(HttpTimer)
@@ -67,7 +67,7 @@ pub(crate) async fn run<B: Backend>(
     })
     .await;
     if let Err(error) = ended {
-        metrics.failed(reason(&error));
+        doors.metrics.failed(reason(&error));
     }
 }
 
@@ -85,20 +85,21 @@ fn reason(error: &hyper::Error) -> &'static str {
 
 async fn serve<B: Backend>(
     request: hyper::Request<Incoming>,
-    backend: &B,
+    doors: &Doors<B>,
     limits: Limits,
-    metrics: &Metrics,
-    room: &Room,
 ) -> Answer {
     let began = runtime::instant();
     let (head, mut body) = request.into_parts();
     let method = Method::parse(head.method.as_str());
     let (path, query) = (head.uri.path(), head.uri.query().unwrap_or(""));
+    // The time that a client asks to wait for an event says nothing of the node.
+    let mut waits = false;
     let (pattern, response) = match api::route(method, path, query) {
         Err(error) => (UNROUTED, error.to_response()),
         Ok(route) => {
+            waits = matches!(&route, Route::Events(query) if !query.wait.is_zero());
             let head = Head { method, path, query, headers: &head.headers };
-            let answer = routed(&route, &head, &mut body, backend, limits, room).await;
+            let answer = routed(&route, &head, &mut body, doors, limits).await;
             (route.pattern(), answer.unwrap_or_else(|error| error.to_response()))
         }
     };
@@ -106,7 +107,10 @@ async fn serve<B: Backend>(
         // What is still to come then is the client's loss: it was given its time.
         let _in_time = timeout_coarse(limits.body_timeout.min(DRAIN_MAX), drain(&mut body)).await;
     }
-    metrics.answered(pattern, response.status, runtime::instant().since(began));
+    doors.metrics.answered(pattern, response.status);
+    if !waits {
+        doors.metrics.took(runtime::instant().since(began));
+    }
     to_http(response)
 }
 
@@ -121,13 +125,12 @@ async fn routed<B: Backend>(
     route: &Route,
     head: &Head<'_>,
     body: &mut Incoming,
-    backend: &B,
+    doors: &Doors<B>,
     limits: Limits,
-    room: &Room,
 ) -> Result<Response, ApiError> {
     let content_type = head.headers.get(header::CONTENT_TYPE).map(text).transpose()?;
     let bytes_max = route.body_bytes_max();
-    let mut share = Share::of(room);
+    let mut share = Share::of(&doors.bodies);
     let body = if body.is_end_stream() {
         Bytes::new()
     } else {
@@ -146,13 +149,27 @@ async fn routed<B: Backend>(
         query: head.query,
         content_type,
         idempotency_key: head.headers.get(IDEMPOTENCY_KEY).map(HeaderValue::as_bytes),
+        trace: match route {
+            Route::SubmitMessage | Route::SubmitBatch => doors.trace(traceparent(head.headers)),
+            // Nothing is caused that a trace could show.
+            _ => None,
+        },
         body: &body,
     };
-    backend.request(route, &request).await.map_err(|_| {
+    doors.backend.request(route, &request).await.map_err(|_| {
         // The core ends while the request waits: its outcome is not known.
         ApiError::new(Code::Stopping, "the node stopped before the outcome was known")
             .with_hint("send again with the same Idempotency-Key once the node is back")
     })
+}
+
+/// What the caller says of its trace. Two headers contradict each other: none counts.
+fn traceparent(headers: &HeaderMap) -> Traceparent {
+    let mut values = headers.get_all(TRACEPARENT).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => Traceparent::parse(value.as_bytes().trim_ascii()),
+        _ => Traceparent::Absent,
+    }
 }
 
 fn text(value: &HeaderValue) -> Result<&str, ApiError> {

@@ -1,33 +1,41 @@
-//! Accepts clients over HTTP/1.1. It speaks the protocol and keeps the limits; what is answered is
-//! decided behind [`Backend`].
+//! Accepts clients: over HTTP/1.1, and over the binary protocol of docs/WIRE.md. It speaks the
+//! protocols and keeps the limits; what is answered is decided behind [`Backend`].
 //!
 //! Invariants:
-//! - at most [`Limits::connections_max`] connections are open on a core; more wait in the kernel;
+//! - at most `connections_max` connections are open on a core at each door; more wait in the kernel;
 //! - a client that is slow to send its headers, its body, or to read its answer is cut off;
 //! - on stop, nothing more is accepted, requests under way are answered, idle connections are
 //!   closed at once.
 
+mod accept;
+mod binary;
 mod connection;
 mod counted;
 mod metrics;
 
+use accept::Gate;
 use api::{Request, Response, Route};
+use engine::{Submission, SubmitResults};
 use metrics::Metrics;
-use runtime::{Listener, LocalEvent, LocalReceiver, TaskSet, is_out_of_files, sleep, spawn_local};
-use std::cell::Cell;
+use rpc::{Identity, RpcMetrics, ServeOptions, Side, serve_connection};
+use runtime::{Listener, LocalEvent, LocalReceiver};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
-use telemetry::Registry;
+use telemetry::{Registry, Sampler, TraceContext, Traceparent};
+use wire::Kind;
 
 /// Where requests go.
 pub trait Backend: Clone + 'static {
     /// Answers a request, at once or later.
     fn request(&self, route: &Route, request: &Request<'_>) -> LocalReceiver<Response>;
-    /// How many connections are open now.
+    /// Takes messages; `done` is told what became of them, at once or when they are durable.
+    fn submit(&self, submission: &Submission<'_>, done: Box<dyn FnOnce(SubmitResults)>);
+    /// How many connections are open now, at all doors.
     fn set_connections(&self, count: u64);
 }
 
-/// What a client may take.
+/// What a client of the HTTP door may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections open on one core.
@@ -43,69 +51,92 @@ pub struct Limits {
     pub header_bytes_max: usize,
 }
 
+/// What a client of the binary door may take; see also [`ServeOptions`].
+#[derive(Clone, Debug)]
+pub struct BinaryLimits {
+    /// Connections open on one core.
+    pub connections_max: usize,
+    /// How long a connection is kept with no call under way.
+    pub idle_max: Duration,
+    /// How long answers may make no progress because the client does not read.
+    pub write_stall_max: Duration,
+}
+
 /// Bodies that one core gathers at once. Unit: bytes. Beyond it clients are asked to wait: many slow
 /// ones together must not eat the machine.
 const BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
 
-/// The pause after the process ran out of file descriptors: some connection must close first.
-const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(100);
-
-/// Serves until `stop` happens and every connection has ended.
-pub async fn serve<B: Backend>(
-    listener: Listener,
+/// What the doors of one core share. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Doors<B> {
     backend: B,
-    limits: Limits,
-    registry: &Registry,
-    stop: &LocalEvent,
-) {
-    let metrics = Rc::new(Metrics::new(registry));
-    let connections = Rc::new(TaskSet::new());
-    let room = Room { open: Rc::default(), freed: Rc::default(), bodies: Rc::default() };
-    let accepting = {
-        let (stop, backend, metrics, room) =
-            (stop.clone(), backend.clone(), Rc::clone(&metrics), room.clone());
-        let connections = Rc::clone(&connections);
-        spawn_local(async move {
-            loop {
-                while room.open.get() >= limits.connections_max {
-                    room.freed.notified().await;
-                }
-                let stream = match listener.accept().await {
-                    Ok(stream) => stream,
-                    Err(error) => {
-                        metrics.accept_failed(&error);
-                        if is_out_of_files(&error) {
-                            sleep(OUT_OF_FILES_PAUSE).await;
-                        }
-                        continue;
-                    }
-                };
-                room.open.set(room.open.get() + 1);
-                metrics.opened(room.open.get());
-                backend.set_connections(room.open.get() as u64);
-                let (backend, metrics) = (backend.clone(), Rc::clone(&metrics));
-                let (room, stop) = (room.clone(), stop.clone());
-                connections.spawn(async move {
-                    connection::run(stream, &backend, limits, &metrics, &room, &stop).await;
-                    room.open.set(room.open.get() - 1);
-                    metrics.closed(room.open.get());
-                    backend.set_connections(room.open.get() as u64);
-                    room.freed.notify();
-                });
-            }
-        })
-    };
-    stop.wait().await;
-    accepting.cancel().await;
-    connections.idle().await;
-}
-
-#[derive(Clone)]
-struct Room {
+    registry: Registry,
+    metrics: Rc<Metrics>,
+    sampler: Rc<RefCell<Sampler>>,
+    /// Connections that are open at all of them.
     open: Rc<Cell<usize>>,
-    freed: Rc<runtime::LocalNotify>,
     /// Bytes of bodies that are being gathered.
     bodies: Rc<Cell<usize>>,
+}
+
+impl<B: Backend> Doors<B> {
+    /// The doors to `backend`. `sampler` decides which requests are traced.
+    pub fn new(backend: B, sampler: Sampler, registry: &Registry) -> Self {
+        Self {
+            backend,
+            registry: registry.clone(),
+            metrics: Rc::new(Metrics::new(registry)),
+            sampler: Rc::new(RefCell::new(sampler)),
+            open: Rc::default(),
+            bodies: Rc::default(),
+        }
+    }
+
+    /// Serves HTTP until `stop` happens and every connection has ended.
+    pub async fn serve_http(&self, listener: Listener, limits: Limits, stop: &LocalEvent) {
+        let gate = Gate::new(self, "http", limits.connections_max);
+        let (doors, stopping) = (self.clone(), stop.clone());
+        let serve = move |stream| {
+            let (doors, stop) = (doors.clone(), stopping.clone());
+            async move { connection::run(stream, &doors, limits, &stop).await }
+        };
+        gate.serve(listener, stop, serve).await;
+    }
+
+    /// Serves the binary protocol, in the name of `identity`, until `stop` happens and every
+    /// connection has ended.
+    pub async fn serve_binary(
+        &self,
+        listener: Listener,
+        limits: BinaryLimits,
+        identity: Identity,
+        stop: &LocalEvent,
+    ) {
+        let gate = Gate::new(self, "binary", limits.connections_max);
+        let options = Rc::new(ServeOptions {
+            identity,
+            idle_max: limits.idle_max,
+            write_stall_max: limits.write_stall_max,
+            ..ServeOptions::default()
+        });
+        let metrics = RpcMetrics::new(&self.registry, Side::Server, &[Kind::SUBMIT, Kind::QUERY]);
+        let (doors, stopping) = (self.clone(), stop.clone());
+        let serve = move |stream| {
+            let service = binary::Connection::new(&doors);
+            let (options, metrics) = (Rc::clone(&options), metrics.clone());
+            let stop = stopping.clone();
+            async move {
+                // How it ended is counted there.
+                let _ended = serve_connection(stream, &service, &options, &metrics, &stop).await;
+            }
+        };
+        gate.serve(listener, stop, serve).await;
+    }
+
+    /// The trace that a submission is part of, if it is to be recorded.
+    fn trace(&self, caller: Traceparent) -> Option<TraceContext> {
+        self.sampler.borrow_mut().decide(caller)
+    }
 }
 
 /// A body's share of what may be gathered; given back when dropped.
@@ -115,8 +146,8 @@ struct Share<'a> {
 }
 
 impl<'a> Share<'a> {
-    fn of(room: &'a Room) -> Self {
-        Self { bodies: &room.bodies, bytes: 0 }
+    fn of(bodies: &'a Cell<usize>) -> Self {
+        Self { bodies, bytes: 0 }
     }
 
     /// Takes more; false when nothing is left.

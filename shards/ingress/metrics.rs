@@ -1,9 +1,11 @@
-//! What the door counts.
+//! What the doors count.
 
 use std::cell::RefCell;
-use std::io;
 use std::time::Duration;
 use telemetry::{Counter, Gauge, Histogram, Registry, families};
+
+/// The label of what is counted of connections; the binary door's are counted by `rpc`.
+const PROTOCOL: (&str, &str) = ("protocol", "http");
 
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -20,36 +22,36 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new(registry: &Registry) -> Self {
         Self {
-            connections: registry.counter(&families::TCP_CONNECTIONS, &[]),
-            active: registry.gauge(&families::TCP_CONNECTIONS_ACTIVE, &[]),
-            received: registry.counter(&families::TCP_BYTES_RECEIVED, &[]),
-            sent: registry.counter(&families::TCP_BYTES_SENT, &[]),
+            connections: registry.counter(&families::TCP_CONNECTIONS, &[PROTOCOL]),
+            active: registry.gauge(&families::TCP_CONNECTIONS_ACTIVE, &[PROTOCOL]),
+            received: registry.counter(&families::TCP_BYTES_RECEIVED, &[PROTOCOL]),
+            sent: registry.counter(&families::TCP_BYTES_SENT, &[PROTOCOL]),
             duration: registry.histogram(&families::HTTP_REQUEST_DURATION, &[]),
             answered: RefCell::default(),
             registry: registry.clone(),
         }
     }
 
-    pub(crate) fn opened(&self, open: usize) {
+    /// A connection was opened. It counts as open until what is returned is dropped.
+    pub(crate) fn opened(&self) -> Open {
         self.connections.increment();
-        self.active.set_count(open as u64);
-    }
-
-    pub(crate) fn closed(&self, open: usize) {
-        self.active.set_count(open as u64);
-    }
-
-    pub(crate) fn accept_failed(&self, error: &io::Error) {
-        self.failed(if runtime::is_out_of_files(error) { "out_of_files" } else { "accept" });
+        self.active.add(1.0);
+        Open(self.active.clone())
     }
 
     /// A connection ended badly.
     pub(crate) fn failed(&self, why: &str) {
-        self.registry.counter(&families::TCP_ERRORS, &[("error_type", why)]).increment();
+        let labels = [("error_type", why), PROTOCOL];
+        self.registry.counter(&families::TCP_ERRORS, &labels).increment();
     }
 
-    pub(crate) fn answered(&self, route: &'static str, status: u16, took: Duration) {
+    /// A request took so long.
+    pub(crate) fn took(&self, took: Duration) {
         self.duration.observe_duration(took);
+    }
+
+    /// A request was answered.
+    pub(crate) fn answered(&self, route: &'static str, status: u16) {
         let mut answered = self.answered.borrow_mut();
         // The patterns are constants: equal ones are the same text.
         let known =
@@ -63,5 +65,14 @@ impl Metrics {
         let counter = self.registry.counter(&families::HTTP_REQUESTS, &labels);
         counter.increment();
         answered.push((route, status, counter));
+    }
+}
+
+/// An open connection, as the gauge counts it.
+pub(crate) struct Open(Gauge);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.add(-1.0);
     }
 }

@@ -3,11 +3,12 @@
 use engine::record::{Ended, Failed};
 use flow::{Order, OrderKind, TaskError};
 use replica::Caller;
+use telemetry::Registry;
 use worker::{CallError, HttpClient, HttpOptions, HttpRequest, HttpResponse};
 
 /// What the replica hands its orders to.
-pub(crate) fn caller() -> Caller {
-    let client = HttpClient::new(HttpOptions::default());
+pub(crate) fn caller(registry: &Registry) -> Caller {
+    let client = HttpClient::counted(HttpOptions::default(), registry);
     Box::new(move |order| {
         let client = client.clone();
         Box::pin(async move { ended(&client.call(request(*order)).await) })
@@ -16,14 +17,15 @@ pub(crate) fn caller() -> Caller {
 
 fn request(order: Order) -> HttpRequest {
     let OrderKind::Http(http) = order.kind;
-    HttpRequest {
+    let request = HttpRequest {
         method: http.method,
         url: http.url,
         headers: http.headers,
         body: http.body.unwrap_or_default().into(),
         timeout: http.timeout,
         idempotency_key: Some(order.idempotency_key),
-    }
+    };
+    request.with_trace(order.trace)
 }
 
 fn ended(called: &Result<HttpResponse, CallError>) -> Ended {

@@ -4,17 +4,20 @@
 //! minds; let them flush; send. Connections are tasks beside it. They run first, so that a round
 //! gathers what all of them had.
 
+use crate::door::Door;
+use crate::health::{Board, Facts, LogFacts, Reporter};
 use crate::process;
 use crate::settings::Settings;
-use api::{Request, Response, Route};
-use base::{CoreId, Instant};
+use crate::trace::{self, Traces};
+use base::{CoreId, Instant, Prng};
 use consensus::Consensus;
 use engine::message::{Answer, ConsensusStatus, Packet, Question, ToConsensus, ToShard};
 use engine::{ShardConfig, ShardCore};
-use ingress::Backend;
+use ingress::Doors;
 use replica::{Outgoing, Replica};
+use rpc::Identity;
 use runtime::{
-    CoreContext, CoreFailure, Listener, LocalNotify, LocalReceiver, MeshEnd, MeshReceiver, sleep,
+    CoreContext, CoreFailure, Listener, LocalEvent, LocalNotify, MeshEnd, MeshReceiver, sleep,
     sleep_until, spawn_local, yield_if_needed,
 };
 use std::cell::{Cell, RefCell};
@@ -26,6 +29,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
+use telemetry::Sampler;
+use wire::Hello;
 
 /// The core that keeps the log.
 pub(crate) const CONSENSUS: CoreId = CoreId(0);
@@ -34,6 +39,8 @@ pub(crate) const CONSENSUS: CoreId = CoreId(0);
 const PACKETS_PER_ROUND: usize = 256;
 /// How often a core that has nothing left looks whether the others have, when the node stops.
 const DRAIN_POLL: Duration = Duration::from_millis(1);
+/// How long a stop waits for a collector to take the last spans.
+const TRACES_STOP_MAX: Duration = Duration::from_secs(1);
 /// How long a full mesh is left alone.
 const FULL_PAUSE: Duration = Duration::from_micros(50);
 
@@ -41,7 +48,11 @@ const FULL_PAUSE: Duration = Duration::from_micros(50);
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    pub(crate) address: SocketAddr,
+    pub(crate) http: SocketAddr,
+    /// None: the binary protocol is not served.
+    pub(crate) tcp: Option<SocketAddr>,
+    pub(crate) board: Board,
+    pub(crate) traces: Traces,
     pub(crate) shard: ShardConfig,
     pub(crate) seed: u64,
     /// Cores on which somebody still waits for an answer.
@@ -60,35 +71,38 @@ pub(crate) async fn run(
     let (sender, inbox) = end.split();
     let wake = Rc::new(LocalNotify::new());
     let outgoing = Outgoing::new(sender);
-    let config = ShardConfig { core, ..shared.shard.clone() };
+    let mind = ShardCore::new(ShardConfig { core, ..shared.shard.clone() });
+    let registry = mind.metrics().registry().clone();
+    let spans = shared.traces.buffer(core);
     let replica = Replica::new(
-        ShardCore::new(config),
+        mind,
         CONSENSUS,
         outgoing.clone(),
         Rc::clone(&wake),
-        crate::call::caller(),
+        crate::call::caller(&registry),
         Box::new(process::Host::new(core)),
     );
-    let registry = replica.look(|mind| mind.metrics().registry().clone());
+    let replica = replica.with_spans(spans.clone());
     let _logging = crate::log::on_core(core, &registry);
+    let tracing = trace::start(&shared.traces, core, &spans, &registry);
     let _watching = process::watch(core, context.cpu(), &registry);
-    let listener = Listener::bind(shared.address)?;
+    let listener = Listener::bind(shared.http)?;
+    let binary = shared.tcp.map(Listener::bind).transpose()?;
 
     let log = Rc::new(Log::default());
-    let pumping = spawn_local(pump(
-        inbox,
-        replica.clone(),
-        Rc::clone(&log),
-        outgoing.clone(),
-        Rc::clone(&wake),
-    ));
-    let serving = {
-        let (replica, limits) = (replica.clone(), shared.settings.http_limits);
-        let (registry, stop) = (registry.clone(), context.stop().clone());
-        spawn_local(async move {
-            ingress::serve(listener, Door(replica), limits, &registry, &stop).await;
-        })
+    let core_loop = Loop {
+        replica: replica.clone(),
+        log: Rc::clone(&log),
+        outgoing: outgoing.clone(),
+        wake: Rc::clone(&wake),
+        reporter: Reporter::new(&shared.board, core),
+        stop: context.stop().clone(),
     };
+    let pumping = spawn_local(async move { core_loop.run(inbox).await });
+    let door = Door::new(replica.clone(), shared.board.clone());
+    let doors = Doors::new(door, sampler(&shared, core)?, &registry);
+    let serving =
+        spawn_local(serve(doors, listener, binary, shared.clone(), context.stop().clone()));
     if core == CONSENSUS
         && let Some(opened) = open_log(&context, &shared, &outgoing, &wake, &log).await?
     {
@@ -102,11 +116,50 @@ pub(crate) async fn run(
         say_differences(&shared, &replica);
     }
     context.stop().wait().await;
+    // The loop tells who asks for the node's health.
+    wake.notify();
     stop(&shared, &replica, &log, serving).await;
     pumping.cancel().await;
     // What apply may have started since: a call holds the replica that holds the call.
     replica.stop();
+    tracing.stop(runtime::instant() + TRACES_STOP_MAX).await;
     Ok(())
+}
+
+/// Serves this core's clients until the node stops and all of them have their answers.
+async fn serve(
+    doors: Doors<Door>,
+    http: Listener,
+    binary: Option<Listener>,
+    shared: Shared,
+    stop: LocalEvent,
+) {
+    let Shared { settings, shard, .. } = shared;
+    let binary = binary.map(|listener| {
+        let identity = Identity {
+            node: shard.node.0,
+            role: Hello::BOTH,
+            features: 0,
+            program: format!("distric-shard {}", shard.program_version).into(),
+        };
+        let (doors, stop) = (doors.clone(), stop.clone());
+        spawn_local(async move {
+            doors.serve_binary(listener, settings.tcp_limits, identity, &stop).await;
+        })
+    });
+    doors.serve_http(http, settings.http_limits, &stop).await;
+    if let Some(binary) = binary {
+        binary.await;
+    }
+}
+
+/// Which requests that come in on this core are traced.
+fn sampler(shared: &Shared, core: CoreId) -> Result<Sampler, CoreFailure> {
+    if shared.settings.trace_endpoint.is_none() {
+        return Ok(Sampler::off());
+    }
+    let dice = Prng::new(shared.seed).fork("traces").fork(&core.to_string());
+    Ok(Sampler::new(shared.settings.trace_ratio, dice)?)
 }
 
 /// Reads the log; nothing when the node is told to stop meanwhile.
@@ -260,40 +313,61 @@ impl Log {
     }
 }
 
-/// The loop of a core.
-async fn pump(
-    mut inbox: MeshReceiver<Packet>,
+/// What the loop of a core turns.
+struct Loop {
     replica: Replica,
     log: Rc<Log>,
     outgoing: Outgoing,
     wake: Rc<LocalNotify>,
-) {
-    let mut packets: Vec<(CoreId, Packet)> = Vec::new();
-    let held_up = Cell::new(false);
-    loop {
-        let role = log.role();
-        let deadline = earliest(replica.deadline(), role.as_ref().map(Consensus::deadline));
-        wait(&mut inbox, &mut packets, &wake, deadline, held_up.get()).await;
-        inbox.drain(&mut packets, PACKETS_PER_ROUND);
-        for (from, packet) in packets.drain(..) {
-            match packet {
-                Packet::Shard(message) => replica.on_packet(from, message),
-                Packet::Consensus(message) => log.on_packet(from, message, &outgoing),
+    reporter: Reporter,
+    stop: LocalEvent,
+}
+
+impl Loop {
+    async fn run(&self, mut inbox: MeshReceiver<Packet>) {
+        let Self { replica, log, outgoing, wake, .. } = self;
+        let mut packets: Vec<(CoreId, Packet)> = Vec::new();
+        let held_up = Cell::new(false);
+        loop {
+            let role = log.role();
+            let deadline = earliest(replica.deadline(), role.as_ref().map(Consensus::deadline));
+            wait(&mut inbox, &mut packets, wake, deadline, held_up.get()).await;
+            inbox.drain(&mut packets, PACKETS_PER_ROUND);
+            for (from, packet) in packets.drain(..) {
+                match packet {
+                    Packet::Shard(message) => replica.on_packet(from, message),
+                    Packet::Consensus(message) => log.on_packet(from, message, outgoing),
+                }
             }
-        }
-        let now = runtime::instant();
-        if replica.deadline().is_some_and(|due| due <= now) {
-            replica.on_deadline();
-        }
-        replica.flush();
-        if let Some(role) = &role {
-            if role.deadline() <= now {
-                role.on_deadline();
+            let now = runtime::instant();
+            if replica.deadline().is_some_and(|due| due <= now) {
+                replica.on_deadline();
             }
-            role.flush();
+            replica.flush();
+            if let Some(role) = &role {
+                if role.deadline() <= now {
+                    role.on_deadline();
+                }
+                role.flush();
+            }
+            held_up.set(!outgoing.flush());
+            self.report(role.as_ref());
+            yield_if_needed().await;
         }
-        held_up.set(!outgoing.flush());
-        yield_if_needed().await;
+    }
+
+    fn report(&self, role: Option<&Consensus>) {
+        let log = role.map(|role| {
+            let status = role.status();
+            LogFacts {
+                leading: status.leading,
+                has_space: status.has_space,
+                is_disk_full: status.is_disk_full,
+            }
+        });
+        let facts =
+            Facts { serving: self.replica.serving().is_set(), stopping: self.stop.is_set(), log };
+        self.reporter.report(facts, || runtime::now().wall);
     }
 }
 
@@ -332,18 +406,4 @@ async fn wait(
         Poll::Pending
     })
     .await;
-}
-
-/// The replica as the ingress sees it.
-#[derive(Clone)]
-struct Door(Replica);
-
-impl Backend for Door {
-    fn request(&self, route: &Route, request: &Request<'_>) -> LocalReceiver<Response> {
-        self.0.request(route, request)
-    }
-
-    fn set_connections(&self, count: u64) {
-        self.0.set_connections(count);
-    }
 }

@@ -11,35 +11,35 @@
 //! Every core reports ready, or the process exits with the reason.
 
 mod call;
+mod console;
 mod core;
+mod door;
 mod examples;
+mod health;
 mod identity;
 mod log;
 mod process;
 mod settings;
+mod trace;
 
 pub use settings::{Options, Settings};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use console::{Console, Ready, Stopped};
 use engine::message::Packet;
 use engine::record::Born;
 use engine::{Birth, ShardConfig};
 use runtime::{
-    DataDirectory, Mesh, Placement, Shutdown, launch, probe_port, raise_open_files, stop_on_signals,
+    DataDirectory, Mesh, Placement, Port, Shutdown, launch, probe_port, raise_open_files,
+    stop_on_signals, use_small_pages,
 };
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-
-/// A line to whoever started the node. Nobody may be reading any more: that ends no node.
-macro_rules! say {
-    ($($text:tt)*) => {{
-        let _unread = writeln!(std::io::stdout(), $($text)*);
-    }};
-}
+use telemetry::Resource;
+use trace::Traces;
 
 /// Packets on their way between two cores at once.
 const MESH_CAPACITY: usize = 16 * 1024;
@@ -73,17 +73,26 @@ fn chain(error: &anyhow::Error) -> String {
 
 fn run(options: &Options) -> Result<()> {
     let settings = Settings::read(options, |name| std::env::var(name).ok())?;
-    let logging = log::init(&settings.log, settings.log_format.parse()?)?;
-    let ended = serve(settings);
+    let logging = log::init(&log::Options {
+        filter: &settings.log,
+        format: settings.log_format,
+        mode: settings.log_mode,
+        file: settings.log_file.as_deref(),
+    })?;
+    let console = Console::new(settings.log_format, settings.log_file.is_none());
+    let ended = serve(settings, console);
     logging.close();
-    ended
+    console.stopped(&ended?);
+    Ok(())
 }
 
-fn serve(settings: Settings) -> Result<()> {
+fn serve(settings: Settings, console: Console) -> Result<Stopped> {
+    use_small_pages().context("cannot turn huge pages off for this process")?;
     let files = raise_open_files().context("cannot raise the limit of open files")?;
-    check_address(&settings)?;
+    check_addresses(&settings)?;
     let directory = DataDirectory::open(&settings.data)?;
-    let port = probe_port(settings.http)?;
+    let ports =
+        Ports { http: probe_port(settings.http)?, tcp: settings.tcp.map(probe_port).transpose()? };
     let placement = match &settings.cores {
         Some(spec) => spec.place(),
         None => Placement::everywhere(),
@@ -110,10 +119,27 @@ fn serve(settings: Settings) -> Result<()> {
         started_at: runtime::instant(),
         birth: Birth { born: born(&settings, identity.cluster), catalogue },
     };
+    let seed = identity::random()?;
+    let traces = Traces::new(&trace::Options {
+        endpoint: settings.trace_endpoint.as_deref(),
+        resource: &Resource {
+            service: "distric".to_owned(),
+            instance: format!(
+                "{}-{:016x}",
+                identity.node,
+                base::hash64(&identity.store.0.to_le_bytes())
+            ),
+            version: template.program_version.to_owned(),
+        },
+        seed,
+    });
     let shared = core::Shared {
-        address: port.address(),
+        http: ports.http.address(),
+        tcp: ports.tcp.as_ref().map(Port::address),
+        board: health::Board::new(placement.len(), runtime::now().wall),
         shard: template,
-        seed: identity::random()?,
+        traces,
+        seed,
         busy: Arc::new(AtomicUsize::new(placement.len())),
         unanswered: Arc::new(AtomicUsize::new(0)),
         settings,
@@ -128,24 +154,44 @@ fn serve(settings: Settings) -> Result<()> {
         })
         .collect();
     let running = launch(&placement, &shutdown, bodies)?;
-    announce(&shared, &placement, files);
+    console.ready(&Ready {
+        version: shared.shard.program_version,
+        http: shared.http,
+        tcp: shared.tcp,
+        data: &shared.settings.data,
+        node: shared.shard.node.0,
+        start: shared.shard.boot.0,
+        placement: &placement,
+        open_files: files,
+    });
     let _limit = limit_stop(&shutdown, shared.settings.stop_timeout + STOP_GRACE);
     running.join()?;
-    drop((port, directory));
-    farewell(&shared, &shutdown);
-    Ok(())
+    drop((ports, directory));
+    let stopped = Stopped {
+        reason: shutdown.reason().unwrap_or_default(),
+        unanswered: shared.unanswered.load(Ordering::Acquire),
+    };
+    console.stopping(&stopped);
+    Ok(stopped)
 }
 
-fn check_address(settings: &Settings) -> Result<()> {
-    if settings.http.ip().is_loopback() || settings.allow_remote {
-        return Ok(());
+/// Held until every core has ended.
+struct Ports {
+    http: Port,
+    tcp: Option<Port>,
+}
+
+fn check_addresses(settings: &Settings) -> Result<()> {
+    let addresses = [Some(settings.http), settings.tcp];
+    let open = addresses.into_iter().flatten().find(|address| !address.ip().is_loopback());
+    match open {
+        Some(address) if !settings.allow_remote => bail!(
+            "{address} can be reached from other machines, and there is no authentication yet: \
+             bind a loopback address, or say --allow-remote when something in front of the node \
+             keeps strangers out"
+        ),
+        _ => Ok(()),
     }
-    bail!(
-        "{} can be reached from other machines, and there is no authentication yet: bind a \
-         loopback address, or say --allow-remote when something in front of the node keeps \
-         strangers out",
-        settings.http
-    )
 }
 
 fn born(settings: &Settings, cluster_id: u64) -> Born {
@@ -158,29 +204,6 @@ fn born(settings: &Settings, cluster_id: u64) -> Born {
     }
 }
 
-/// In plain words: where the API is, and which core does what.
-fn announce(shared: &core::Shared, placement: &Placement, files: u64) {
-    let address = shared.address;
-    say!("distric-shard {} is ready.", shared.shard.program_version);
-    say!("  API      http://{address}/api/v1/   health http://{address}/health/ready");
-    say!(
-        "  data     {}   (node {}, start {})",
-        shared.settings.data.display(),
-        shared.shard.node,
-        shared.shard.boot
-    );
-    for (core, cpu) in placement.cores() {
-        let roles =
-            if core == core::CONSENSUS { "log, clients, workflows" } else { "clients, workflows" };
-        say!("  core {core:<4}on CPU {cpu}: {roles}");
-    }
-    if let Some(notice) = placement.notice() {
-        say!("  note     {notice}");
-    }
-    say!("  limits   {files} open files; stop with Ctrl-C");
-    tracing::info!(%address, data = %shared.settings.data.display(), boot = shared.shard.boot.0, cores = placement.len(), "ready");
-}
-
 /// Ends the cores where they stand when the orderly stop takes too long.
 fn limit_stop(shutdown: &Shutdown, most: Duration) -> std::thread::JoinHandle<()> {
     let shutdown = shutdown.clone();
@@ -189,18 +212,4 @@ fn limit_stop(shutdown: &Shutdown, most: Duration) -> std::thread::JoinHandle<()
         std::thread::sleep(most);
         shutdown.force("the orderly stop took too long");
     })
-}
-
-fn farewell(shared: &core::Shared, shutdown: &Shutdown) {
-    let reason = shutdown.reason().unwrap_or_default();
-    let unanswered = shared.unanswered.load(Ordering::Acquire);
-    if unanswered == 0 {
-        say!("distric-shard stopped ({reason}): everything taken was answered and is durable.");
-    } else {
-        say!(
-            "distric-shard stopped ({reason}): {unanswered} requests had no answer yet. Whether \
-             they were accepted is shown after the next start, by their Idempotency-Key"
-        );
-    }
-    tracing::info!(reason, unanswered, "stopped");
 }

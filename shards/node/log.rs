@@ -1,31 +1,35 @@
 //! The node's log: from `tracing`, and through it the `log` lines of libraries, to one thread that
-//! writes. What a line looks like and which are written is `telemetry`'s; here is who carries them.
+//! writes to standard output or a file. What a line looks like and which are written is `telemetry`'s; here is who carries them.
 //!
 //! ```text
 //! a core's events  -> its own LogBuffer --- every 20 ms, whole ---+
 //!                                                                 v
-//! other threads' events --- line by line -------------------->  Queue -> writer -> standard output
+//! other threads' events --- line by line -------------------->  Queue -> writer -> output
 //! ```
 //!
 //! Spans are not kept: one per message would cost more than the message.
 //!
 //! Invariants:
-//! - A core never waits for the log: not for the disk or the terminal, and not for another thread.
+//! - A core never waits for the log: not for the disk or the terminal, and not for another thread
+//!   ([`Mode::Sync`] excepted, which is there to wait).
 //! - A line of a core allocates nothing, and a line is whole or not there at all.
 //! - What is dropped is counted, and a line tells how many.
 //! - Every line that was accepted before [`LogGuard::close`] is written by it, unless the output
 //!   hangs.
 
+mod file;
 mod human;
 mod queue;
 mod seat;
 
 use anyhow::Context;
 use base::CoreId;
+use file::LogFile;
 use queue::{Queue, Sink};
 use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::panic::PanicHookInfo;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -39,6 +43,9 @@ use tracing_log::{LogTracer, NormalizeEvent};
 /// How long the end of the process waits for lines to be written. A pipe that nobody reads must not
 /// keep a node from stopping.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
+
+/// How long one line waits to be written in [`Mode::Sync`].
+const SYNC_MAX: Duration = Duration::from_secs(1);
 
 /// Room for a line of a thread that is no core's. Unit: bytes. Most lines fit; a longer one grows.
 const LINE_BYTES_USUAL: usize = 512;
@@ -86,21 +93,67 @@ impl FromStr for Format {
     }
 }
 
-/// Sets up the log of this process, to standard output. Once per process, before the cores start.
-/// `filter` is as in [`Filter::parse`]: `info,consensus=debug`.
-pub(crate) fn init(filter: &str, format: Format) -> anyhow::Result<LogGuard> {
-    let out = std::io::stdout();
-    let format = match format {
-        Format::Auto if out.is_terminal() => Format::Text,
-        format => format,
-    };
-    init_to(filter, format, Box::new(out))
+/// When a line is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Soon, by another thread: who logs never waits, and what there is no room for is dropped.
+    #[default]
+    Async,
+    /// Before the call that logs it returns, for who looks for the last line before a crash. The
+    /// whole core waits for each of its lines, a second at most for an output that hangs.
+    Sync,
 }
 
-/// As [`init`], to anything that can be written to, such as a file opened for appending.
-/// [`Format::Auto`] means JSON here.
-fn init_to(filter: &str, format: Format, out: Box<dyn Write + Send>) -> anyhow::Result<LogGuard> {
-    let log = Arc::new(Log::new(Filter::parse(filter)?));
+impl Mode {
+    /// The name in options and in the config file.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Async => "async",
+            Self::Sync => "sync",
+        }
+    }
+}
+
+impl FromStr for Mode {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Async, Self::Sync]
+            .into_iter()
+            .find(|mode| mode.as_str() == text)
+            .with_context(|| format!("`{text}` is no log mode: expected async or sync"))
+    }
+}
+
+/// What is logged, how and where.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options<'a> {
+    /// As in [`Filter::parse`]: `info,consensus=debug`.
+    pub(crate) filter: &'a str,
+    pub(crate) format: Format,
+    pub(crate) mode: Mode,
+    /// Appended to. `None`: standard output.
+    pub(crate) file: Option<&'a Path>,
+}
+
+/// Sets up the log of this process. Once per process, before the cores start.
+pub(crate) fn init(options: &Options<'_>) -> anyhow::Result<LogGuard> {
+    let is_terminal = options.file.is_none() && std::io::stdout().is_terminal();
+    let for_people = match options.format {
+        Format::Auto => is_terminal,
+        Format::Text => true,
+        Format::Json => false,
+    };
+    let out: Box<dyn Write + Send> = match options.file {
+        Some(path) => Box::new(LogFile::open(path)?),
+        None => Box::new(std::io::stdout()),
+    };
+    init_to(options.filter, options.mode, Sink::new(out, for_people))
+}
+
+/// As [`init`], to anything that can be written to.
+fn init_to(filter: &str, mode: Mode, sink: Sink) -> anyhow::Result<LogGuard> {
+    let log = Arc::new(Log::new(Filter::parse(filter)?, mode));
     tracing_core::dispatcher::set_global_default(Front { log: Arc::clone(&log) }.into())
         .context("the log of this process is set up already")?;
     // Nothing from TRACE is ever written, so libraries' own lines of it end at their first check.
@@ -108,7 +161,7 @@ fn init_to(filter: &str, format: Format, out: Box<dyn Write + Send>) -> anyhow::
         .with_max_level(tracing_log::log::LevelFilter::Debug)
         .init()
         .context("the log lines of libraries go elsewhere already")?;
-    let guard = LogGuard::start(Arc::clone(&log), Sink::new(out, format == Format::Text))?;
+    let guard = LogGuard::start(Arc::clone(&log), sink)?;
     // Nobody else gets here: the dispatcher takes one only.
     LOG.get_or_init(|| Arc::clone(&log));
     tell_of_panics(log);
@@ -116,7 +169,6 @@ fn init_to(filter: &str, format: Format, out: Box<dyn Write + Send>) -> anyhow::
 }
 
 /// Changes which lines are written, from now on. Nothing happens before [`init`].
-#[cfg_attr(not(test), expect(dead_code, reason = "the request that changes the level comes later"))]
 pub(crate) fn set_filter(text: &str) -> Result<(), FilterError> {
     let filter = Filter::parse(text)?;
     if let Some(log) = LOG.get() {
@@ -125,6 +177,12 @@ pub(crate) fn set_filter(text: &str) -> Result<(), FilterError> {
         tracing_core::callsite::rebuild_interest_cache();
     }
     Ok(())
+}
+
+/// Which lines are written now, as [`Filter::parse`] reads it.
+pub(crate) fn filter() -> String {
+    let filter = LOG.get().map(|log| log.filter.read().unwrap_or_else(PoisonError::into_inner));
+    filter.map_or_else(|| Filter::default().to_string(), |filter| filter.to_string())
 }
 
 /// Gives this core a buffer of its own, for as long as the task lives; hold it until the core's
@@ -137,16 +195,17 @@ pub(crate) fn on_core(core: CoreId, registry: &Registry) -> runtime::Task<()> {
 }
 
 /// Which lines are written, and where they wait.
-struct Log {
+pub(crate) struct Log {
     /// Asked once for each place that logs through `tracing`, and once for each line through the
     /// `log` crate: a lock that is written to when an operator changes the filter is cheap enough.
     filter: RwLock<Filter>,
+    mode: Mode,
     queue: Queue,
 }
 
 impl Log {
-    fn new(filter: Filter) -> Self {
-        Self { filter: RwLock::new(filter), queue: Queue::new() }
+    fn new(filter: Filter, mode: Mode) -> Self {
+        Self { filter: RwLock::new(filter), mode, queue: Queue::new() }
     }
 
     fn is_written(&self, level: Level, target: &str) -> bool {
@@ -258,10 +317,15 @@ impl Subscriber for Front {
         // glommio logs through the `log` crate, perhaps from the middle of its scheduler, where no
         // task may be woken.
         let may_wake = of_log_crate.is_none();
-        if !seat::push(level, may_wake, write) {
-            let mut line = Vec::with_capacity(LINE_BYTES_USUAL);
-            write(&mut line);
-            self.log.queue.push(level, &line);
+        if self.log.mode == Mode::Async && seat::push(level, may_wake, write) {
+            return;
+        }
+        let mut line = Vec::with_capacity(LINE_BYTES_USUAL);
+        write(&mut line);
+        self.log.queue.push(level, &line);
+        if self.log.mode == Mode::Sync {
+            // An output that hangs holds up its lines, not the node for ever.
+            let _ = self.log.queue.flush(SYNC_MAX);
         }
     }
 
@@ -280,4 +344,4 @@ impl Subscriber for Front {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

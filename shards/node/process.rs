@@ -35,19 +35,19 @@ impl replica::Host for Host {
     fn log(&self, line: &flow::LogLine) {
         let (instance, message) = (line.instance.to_string(), line.message.as_str());
         let fields = (line.fields != expr::Value::Null).then(|| line.fields.to_json());
-        let fields = fields.as_deref();
+        let (task, fields) = (line.task.0, fields.as_deref());
         match line.level {
             flow::Level::Debug => {
-                tracing::debug!(target: "workflow", instance, fields, "{message}");
+                tracing::debug!(target: "workflow", instance, task, fields, "{message}");
             }
             flow::Level::Info => {
-                tracing::info!(target: "workflow", instance, fields, "{message}");
+                tracing::info!(target: "workflow", instance, task, fields, "{message}");
             }
             flow::Level::Warn => {
-                tracing::warn!(target: "workflow", instance, fields, "{message}");
+                tracing::warn!(target: "workflow", instance, task, fields, "{message}");
             }
             flow::Level::Error => {
-                tracing::error!(target: "workflow", instance, fields, "{message}");
+                tracing::error!(target: "workflow", instance, task, fields, "{message}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What a node is told: defaults, then the config file, then the environment, then the command
 //! line; the later one wins. Every value knows where it came from, so that an error can say so.
 
+use crate::log;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use document::{Kind, Source};
@@ -8,13 +9,15 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use telemetry::Filter;
 
 /// DistriC: messages in, rules matched, workflows run durably.
 ///
 /// Starts a node. Without any option it uses every core, keeps its data in ./data and serves
-/// http://127.0.0.1:8080. Every option is a key of the config file, too, and an environment
-/// variable: `--http`, `http:` and DISTRIC_HTTP are the same. The command line wins over the
-/// environment, the environment over the file. config/distric.yaml explains every key.
+/// http://127.0.0.1:8080, and the binary protocol on 127.0.0.1:8081. Every option is a key of the
+/// config file, too, and an environment variable: `--http`, `http:` and DISTRIC_HTTP are the same. The
+/// command line wins over the environment, the environment over the file. config/distric.yaml explains
+/// every key.
 #[derive(Parser, Debug)]
 #[command(name = "distric-shard", version, about, long_about)]
 pub struct Options {
@@ -30,6 +33,9 @@ pub struct Options {
     /// Where clients reach the HTTP API [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
+    /// Where clients reach the binary protocol, or `off` [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    tcp: Option<String>,
     /// Serve on an address other machines can reach, though there is no authentication yet
     #[arg(long)]
     allow_remote: bool,
@@ -41,6 +47,9 @@ pub struct Options {
     /// [default: auto]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// Where lines go: `stdout`, or a file, which is appended to [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<String>,
     /// Any other key of the config file, as in `--set retention=1GiB`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -55,16 +64,28 @@ pub struct Settings {
     pub data: PathBuf,
     /// The HTTP address.
     pub http: SocketAddr,
+    /// The address of the binary protocol; `None`: it is not served.
+    pub tcp: Option<SocketAddr>,
     /// Whether an address that is not loopback is all right.
     pub allow_remote: bool,
     /// The log filter.
     pub log: String,
     /// The log format.
-    pub log_format: String,
+    pub(crate) log_format: log::Format,
+    /// When a line is written.
+    pub(crate) log_mode: log::Mode,
+    /// The file that the log is appended to; `None`: standard output.
+    pub log_file: Option<PathBuf>,
+    /// Where traces are sent; `None`: nothing is traced.
+    pub trace_endpoint: Option<String>,
+    /// The share of requests to trace whose sender has not decided that. From 0 to 1.
+    pub trace_ratio: f64,
     /// The longest orderly stop.
     pub stop_timeout: Duration,
     /// See `ingress::Limits`.
     pub http_limits: ingress::Limits,
+    /// See `ingress::BinaryLimits`.
+    pub tcp_limits: ingress::BinaryLimits,
     /// A snapshot is taken when the journal is larger. Unit: bytes.
     pub snapshot_journal: u64,
     /// The journal's segments. Unit: bytes.
@@ -96,15 +117,23 @@ const KEYS: &[(&str, &str)] = &[
     ("cores", "all"),
     ("data", "./data"),
     ("http", "127.0.0.1:8080"),
+    ("tcp", "127.0.0.1:8081"),
     ("allow_remote", "false"),
     ("log", "info"),
     ("log_format", "auto"),
+    ("log_mode", "async"),
+    ("log_file", "stdout"),
+    ("trace_endpoint", "off"),
+    ("trace_ratio", "0"),
     ("stop_timeout", "10s"),
     ("http_connections_max", "16384"),
     ("http_header_timeout", "10s"),
     ("http_body_timeout", "10s"),
     ("http_write_stall", "10s"),
     ("http_header_bytes_max", "16KiB"),
+    ("tcp_connections_max", "16384"),
+    ("tcp_idle", "5m"),
+    ("tcp_write_stall", "10s"),
     ("snapshot_journal", "1GiB"),
     ("segment", "64MiB"),
     ("examples", "true"),
@@ -150,7 +179,8 @@ fn read_file(name: &str, text: &str, given: &mut BTreeMap<String, Given>) -> Res
         let text = match &entry.value.kind {
             Kind::Bool(value) => value.to_string(),
             Kind::Int(value) => value.to_string(),
-            Kind::Text { value, .. } => value.clone(),
+            Kind::Float(value) => value.to_string(),
+            Kind::Number(value) | Kind::Text { value, .. } => value.clone(),
             _ => bail!(
                 "{place}: `{}` takes a plain value, not {}",
                 entry.key,
@@ -175,8 +205,10 @@ fn read_options(options: &Options, given: &mut BTreeMap<String, Given>) -> Resul
         ("cores", &options.cores),
         ("data", &options.data),
         ("http", &options.http),
+        ("tcp", &options.tcp),
         ("log", &options.log),
         ("log_format", &options.log_format),
+        ("log_file", &options.log_file),
     ];
     for (key, value) in named {
         if let Some(text) = value {
@@ -217,21 +249,33 @@ impl Reader {
                 _ => Some(self.parsed("cores", |text| text.parse().map_err(anyhow::Error::from))?),
             },
             data: PathBuf::from(self.text("data").text),
-            http: self.parsed("http", |text| {
-                text.parse().map_err(|_| {
-                    anyhow::anyhow!("expected an address and a port, as in 127.0.0.1:8080")
-                })
+            http: self.parsed("http", |text| address(text, "127.0.0.1:8080"))?,
+            tcp: self.parsed("tcp", |text| match text {
+                "off" => Ok(None),
+                text => address(text, "127.0.0.1:8081, or `off`").map(Some),
             })?,
             allow_remote: self.parsed("allow_remote", truth)?,
-            log: self.text("log").text,
-            log_format: self.text("log_format").text,
+            log: self.parsed("log", filter)?,
+            log_format: self.parsed("log_format", str::parse)?,
+            log_mode: self.parsed("log_mode", str::parse)?,
+            log_file: match self.text("log_file").text.as_str() {
+                "stdout" => None,
+                file => Some(PathBuf::from(file)),
+            },
+            trace_endpoint: self.parsed("trace_endpoint", endpoint)?,
+            trace_ratio: self.parsed("trace_ratio", ratio)?,
             stop_timeout: self.parsed("stop_timeout", duration)?,
             http_limits: ingress::Limits {
                 connections_max: self.number("http_connections_max", 1, 1_000_000)?,
-                header_timeout: self.parsed("http_header_timeout", duration)?,
-                body_timeout: self.parsed("http_body_timeout", duration)?,
-                write_stall_max: self.parsed("http_write_stall", duration)?,
+                header_timeout: self.parsed("http_header_timeout", some_time)?,
+                body_timeout: self.parsed("http_body_timeout", some_time)?,
+                write_stall_max: self.parsed("http_write_stall", some_time)?,
                 header_bytes_max: self.size("http_header_bytes_max", 8 << 10, 1 << 20)?,
+            },
+            tcp_limits: ingress::BinaryLimits {
+                connections_max: self.number("tcp_connections_max", 1, 1_000_000)?,
+                idle_max: self.parsed("tcp_idle", some_time)?,
+                write_stall_max: self.parsed("tcp_write_stall", some_time)?,
             },
             snapshot_journal: self.size("snapshot_journal", 1 << 20, 1 << 40)?,
             segment: self.size("segment", 16 << 20, 1 << 30)?,
@@ -239,8 +283,14 @@ impl Reader {
             partitions: self.number("partitions", 1, 4_095)?,
             retention: self.size("retention", 1 << 20, 1 << 40)?,
             keys_max: self.number("keys_max", 1, 100_000_000)?,
-            key_ttl: self.parsed("key_ttl", duration)?,
+            key_ttl: self.parsed("key_ttl", some_time)?,
         };
+        if settings.tcp == Some(settings.http) && settings.http.port() != 0 {
+            bail!(
+                "http and tcp are both {}: each needs an address of its own, or `tcp` is `off`",
+                settings.http
+            );
+        }
         let share = settings.retention / u64::from(settings.partitions);
         if share > PARTITION_RETENTION_MAX {
             bail!(
@@ -306,8 +356,44 @@ fn truth(text: &str) -> Result<bool> {
     }
 }
 
+fn address(text: &str, example: &str) -> Result<SocketAddr> {
+    text.parse().map_err(|_| anyhow::anyhow!("expected an IP address and a port, as in {example}"))
+}
+
+fn filter(text: &str) -> Result<String> {
+    Filter::parse(text)?;
+    Ok(text.to_owned())
+}
+
+/// The collector's name is looked up when there is something to send; that there is one is seen here.
+fn endpoint(text: &str) -> Result<Option<String>> {
+    let host =
+        |url: &str| url.split(['/', '?', '#', ':']).next().is_some_and(|host| !host.is_empty());
+    match text {
+        "off" => Ok(None),
+        text if text.strip_prefix("http://").is_some_and(host) => Ok(Some(text.to_owned())),
+        _ => bail!("expected an http:// URL, as in http://127.0.0.1:4318/v1/traces, or `off`"),
+    }
+}
+
+fn ratio(text: &str) -> Result<f64> {
+    match text.parse() {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        _ => bail!("expected a share from 0 to 1, as in 0.01"),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration> {
     Ok(document::parse_duration(text)?)
+}
+
+/// Where none at all would close every connection, or forget every key, before it was of use.
+fn some_time(text: &str) -> Result<Duration> {
+    let time = duration(text)?;
+    if time.is_zero() {
+        bail!("expected a time above 0, as in 10s");
+    }
+    Ok(time)
 }
 
 /// `65536`, `64KiB`, `64MiB`, `1GiB`.

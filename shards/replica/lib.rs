@@ -6,6 +6,7 @@
 //! - a call's task is held here, and is gone when its order is withdrawn or the core stops.
 
 mod outgoing;
+mod spans;
 
 pub use outgoing::Outgoing;
 
@@ -13,7 +14,7 @@ use api::{Request, Response, Route};
 use base::{CoreId, Instant, Outbox};
 use engine::message::{Packet, ToShard};
 use engine::record::Ended;
-use engine::{OrderId, RequestId, ShardCore, ShardEffect};
+use engine::{OrderId, RequestId, ShardCore, ShardEffect, Submission, SubmitResults};
 use runtime::{
     LocalEvent, LocalNotify, LocalOneshot, LocalReceiver, LocalSender, Task, spawn_local, yield_now,
 };
@@ -22,6 +23,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use telemetry::SpanBuffer;
+
+use spans::{Answer, TaskSpan, Traced};
 
 /// Carries out one order; the future is dropped when the order is withdrawn.
 pub type Caller = Box<dyn Fn(Box<flow::Order>) -> Pin<Box<dyn Future<Output = Ended>>>>;
@@ -40,6 +44,21 @@ pub struct Replica {
     inner: Rc<Inner>,
 }
 
+/// Told what became of a submission, once.
+pub type Done = Box<dyn FnOnce(SubmitResults)>;
+
+/// Who waits for an answer.
+struct Waiting {
+    teller: Teller,
+    /// Of a request that is recorded. Apart: most are not.
+    traced: Option<Box<Traced>>,
+}
+
+enum Teller {
+    Response(LocalSender<Response>),
+    Results(Done),
+}
+
 struct Inner {
     consensus: CoreId,
     mind: RefCell<ShardCore>,
@@ -47,12 +66,13 @@ struct Inner {
     outgoing: Outgoing,
     /// Rings when there is something to flush or to send.
     wake: Rc<LocalNotify>,
-    waiting: RefCell<HashMap<RequestId, LocalSender<Response>>>,
+    waiting: RefCell<HashMap<RequestId, Waiting>>,
     next_request: Cell<u64>,
     calls: RefCell<BTreeMap<OrderId, Task<()>>>,
     caller: Caller,
     host: Box<dyn Host>,
     serving: LocalEvent,
+    spans: SpanBuffer,
 }
 
 impl std::fmt::Debug for Replica {
@@ -83,18 +103,27 @@ impl Replica {
             caller,
             host,
             serving: LocalEvent::new(),
+            spans: SpanBuffer::off(),
         };
         Self { inner: Rc::new(inner) }
+    }
+
+    /// The same, recording spans of what is traced. Only a replica that nobody shares yet can change.
+    pub fn with_spans(mut self, spans: SpanBuffer) -> Self {
+        let inner = Rc::get_mut(&mut self.inner).expect("a new replica is nobody else's");
+        inner.spans = spans;
+        self
     }
 
     /// A client's request. The answer comes through the receiver, whenever it comes.
     pub fn request(&self, route: &Route, request: &Request<'_>) -> LocalReceiver<Response> {
         let inner = &self.inner;
-        let id = RequestId(inner.next_request.get());
-        inner.next_request.set(id.0 + 1);
         let (sender, receiver) = LocalOneshot::new();
-        inner.waiting.borrow_mut().insert(id, sender);
         let now = runtime::now();
+        let traced = Traced::begin(&inner.spans, request.trace, route.pattern(), now.wall);
+        // What is not recorded here is not carried along either.
+        let request = &Request { trace: traced.as_ref().map(|traced| traced.own), ..*request };
+        let id = inner.wait(Teller::Response(sender), traced);
         inner.with(|mind, out| {
             mind.on_request(now, id, route, request, out);
             if *route == Route::SubmitMessage {
@@ -102,9 +131,33 @@ impl Replica {
                 mind.metrics().rule_evaluation.observe_duration(took);
             }
         });
+        inner.gathered(id);
         self.carry_out();
         inner.wake.notify();
         receiver
+    }
+
+    /// A client's messages. `done` is told what became of them: before this returns when nothing of
+    /// it is taken, else when it is durable and applied.
+    pub fn submit(&self, submission: &Submission<'_>, done: Done) {
+        let inner = &self.inner;
+        let now = runtime::now();
+        let traced = Traced::begin(&inner.spans, submission.trace, "submit", now.wall);
+        let submission =
+            &Submission { trace: traced.as_ref().map(|traced| traced.own), ..*submission };
+        let id = inner.wait(Teller::Results(done), traced);
+        inner.with(|mind, out| {
+            mind.on_submit(id, submission, out);
+            let count = submission.messages.len() as u64;
+            let took = runtime::instant().since(now.instant).as_nanos();
+            let took = u64::try_from(took).unwrap_or(u64::MAX);
+            if let Some(each) = took.checked_div(count) {
+                mind.metrics().rule_evaluation.observe_many(each, count);
+            }
+        });
+        inner.gathered(id);
+        self.carry_out();
+        inner.wake.notify();
     }
 
     /// A packet of another core, or of this one's consensus.
@@ -136,6 +189,8 @@ impl Replica {
     /// again after the next start.
     pub fn stop(&self) {
         self.inner.mind.borrow_mut().on_stop();
+        // Who waits for something to happen need not wait any longer.
+        self.on_deadline();
         self.inner.calls.borrow_mut().clear();
     }
 
@@ -187,9 +242,19 @@ impl Replica {
                 inner.outgoing.push(to, Packet::Shard(message));
             }
             ShardEffect::Reply { request, response } => {
-                let sender = inner.waiting.borrow_mut().remove(&request);
+                let answer = Answer::of_response(&response);
+                let Some(Teller::Response(sender)) = inner.answered(request, answer) else {
+                    unreachable!("a request of the REST API is answered once, by a response")
+                };
                 // A client that has gone needs no answer; its message is accepted all the same.
-                let _gone = sender.map(|sender| sender.send(response));
+                let _gone = sender.send(response);
+            }
+            ShardEffect::Submitted { request, results } => {
+                let answer = Answer::of_results(&results);
+                let Some(Teller::Results(done)) = inner.answered(request, answer) else {
+                    unreachable!("a submission is answered once, by its results")
+                };
+                done(results);
             }
             ShardEffect::Call(order) => self.start_call(order),
             ShardEffect::Abort(id) => {
@@ -203,17 +268,31 @@ impl Replica {
         }
     }
 
-    fn start_call(&self, order: Box<flow::Order>) {
+    fn start_call(&self, mut order: Box<flow::Order>) {
         let id = OrderId::of(&order);
+        let span = TaskSpan::begin(&self.inner.spans, &mut order);
         let call = (self.inner.caller)(order);
         let replica = self.clone();
         let task = spawn_local(async move {
+            let began = runtime::now();
             // A task runs at once when it is spawned: its handle must be kept before it can end.
             yield_now().await;
             let ended = call.await;
             // The task's own handle: dropped here, after the last await.
             let _handle = replica.inner.calls.borrow_mut().remove(&id);
-            replica.inner.with(|mind, out| mind.on_call_ended(id, ended, out));
+            let now = runtime::now();
+            if let Some(span) = span {
+                span.end(&replica.inner.spans, (began.wall, now.wall), id, &ended);
+            }
+            replica.inner.with(|mind, out| {
+                let metrics = mind.metrics();
+                let time = match &ended {
+                    Ended::Output(_) => &metrics.task_completed,
+                    Ended::Failed(_) => &metrics.task_failed,
+                };
+                time.observe_duration(now.instant.since(began.instant));
+                mind.on_call_ended(id, ended, out);
+            });
             replica.carry_out();
             replica.inner.wake.notify();
         });
@@ -222,6 +301,33 @@ impl Replica {
 }
 
 impl Inner {
+    fn wait(&self, teller: Teller, traced: Option<Box<Traced>>) -> RequestId {
+        let id = RequestId(self.next_request.get());
+        self.next_request.set(id.0 + 1);
+        self.waiting.borrow_mut().insert(id, Waiting { teller, traced });
+        id
+    }
+
+    /// The mind has seen a request.
+    fn gathered(&self, request: RequestId) {
+        // One look in vain at a buffer that is off, and the table is not asked.
+        if self.spans.is_on()
+            && let Some(waiting) = self.waiting.borrow_mut().get_mut(&request)
+            && let Some(traced) = &mut waiting.traced
+        {
+            traced.gathered(&self.spans, runtime::now().wall);
+        }
+    }
+
+    /// Who waits for that answer, which is about to be told.
+    fn answered(&self, request: RequestId, answer: Answer) -> Option<Teller> {
+        let Waiting { teller, traced } = self.waiting.borrow_mut().remove(&request)?;
+        if let Some(traced) = traced {
+            traced.end(&self.spans, runtime::now().wall, answer);
+        }
+        Some(teller)
+    }
+
     fn with(&self, call: impl FnOnce(&mut ShardCore, &mut Outbox<ShardEffect>)) {
         call(&mut self.mind.borrow_mut(), &mut self.out.borrow_mut());
     }

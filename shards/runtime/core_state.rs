@@ -1,7 +1,8 @@
-//! What one core's thread keeps for everybody on it: its timers, and a count of its tasks, so that
-//! an executor never ends with one still holding a socket.
+//! What one core's thread keeps for everybody on it: its timers, its resolver, and a count of its
+//! tasks, so that an executor never ends with one still holding a socket.
 
 use crate::local::LocalNotify;
+use crate::resolver::Resolver;
 use crate::timer::Timers;
 use crate::wheel::Wheel;
 use base::Instant;
@@ -27,6 +28,8 @@ pub(crate) struct CoreState {
     pub(crate) wheel: Rc<Wheel>,
     /// When a task last made room for others and for input.
     pub(crate) yielded: Cell<Instant>,
+    /// Made when it is first asked for.
+    pub(crate) resolver: RefCell<Option<Rc<Resolver>>>,
     tasks: Cell<usize>,
     task_ended: LocalNotify,
 }
@@ -76,6 +79,7 @@ pub(crate) fn run<T>(
             timers,
             wheel,
             yielded: Cell::new(crate::timer::instant()),
+            resolver: RefCell::default(),
             tasks: Cell::new(0),
             task_ended: LocalNotify::new(),
         });
@@ -87,6 +91,8 @@ pub(crate) fn run<T>(
 
         let output = body.await;
 
+        // Its look-ups are tasks, and may take long.
+        drop(state.resolver.take());
         let drained = async {
             while state.tasks.get() > 0 {
                 state.task_ended.notified().await;

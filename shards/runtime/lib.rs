@@ -10,10 +10,12 @@
 //! | between cores | [`Mesh::new`] -> [`MeshEnd::split`] -> [`MeshSender`], [`MeshReceiver`] |
 //! | time | [`now`], [`instant`], [`sleep`], [`sleep_until`], [`timeout`]; coarse and cheap: [`sleep_coarse`], [`timeout_coarse`] |
 //! | TCP | [`probe_port`], [`Listener`], [`Stream`] |
+//! | UDP | [`Udp`], at most [`DATAGRAM_BYTES_MAX`] a datagram, counted by [`UdpMetrics`] |
+//! | names and networks | [`resolve`], [`Resolver`]; [`interfaces`] |
 //! | HTTP | [`http_io::HttpIo`], [`http_io::HttpTimer`] for hyper |
 //! | disk | [`DataDirectory`] (lock, small files), [`LogDirectory`] -> [`LogFile`], [`DmaBuffer`] |
 //! | blocking work | [`offload`] |
-//! | limits | [`raise_open_files`] |
+//! | limits | [`raise_open_files`], [`use_small_pages`] |
 //!
 //! A role's loop waits for its mailbox, its sockets or its deadline, hands what came to a pure core
 //! and carries out the effects. Everything that runs on a core is `!Send`; what crosses cores goes
@@ -29,21 +31,25 @@ mod cores;
 mod directory;
 mod guard;
 pub mod http_io;
+mod interfaces;
 mod launch;
 mod local;
 mod log_file;
 mod mesh;
 mod net;
 mod offload;
+mod resolver;
 mod shutdown;
 mod signals;
 mod task;
 mod timer;
 mod trouble;
+mod udp;
 mod wheel;
 
 pub use cores::{CORES_MAX, CoreSpec, CoreSpecError, Placement};
 pub use directory::{DataDirectory, DirectoryError};
+pub use interfaces::{Interface, interfaces};
 pub use launch::{
     CoreContext, CoreError, CoreErrorKind, CoreFailure, LaunchError, Running, block_on,
     block_on_core, launch,
@@ -55,9 +61,13 @@ pub use log_file::{BLOCK_BYTES, DmaBuffer, LogDirectory, LogError, LogFile};
 pub use mesh::{Closed, MESH_CAPACITY_MIN, Mesh, MeshEnd, MeshReceiver, MeshSender, SendError};
 pub use net::{Listener, Port, PortError, Stream, is_out_of_files, probe_port};
 pub use offload::{Offload, OffloadFull, offload};
+pub use resolver::{Lookup, ResolveError, Resolver, resolve};
 pub use shutdown::{Shutdown, ShutdownWait};
 pub use signals::{SignalThread, stop_on_signals};
 pub use task::{Task, TaskSet, spawn_local, yield_if_needed, yield_now};
 pub use timer::{Sleep, TimedOut, instant, now, sleep, sleep_until, timeout};
-pub use trouble::raise_open_files;
+pub use trouble::{raise_open_files, use_small_pages};
+pub use udp::{
+    DATAGRAM_BYTES_MAX, DATAGRAM_OVERHEAD_BYTES, Udp, UdpError, UdpMetrics, UdpOptions, UdpRate,
+};
 pub use wheel::{COARSE_TICK, CoarseSleep, sleep_coarse, timeout_coarse};

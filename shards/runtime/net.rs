@@ -68,7 +68,7 @@ pub enum PortError {
 }
 
 impl PortError {
-    fn new(address: SocketAddr, source: io::Error) -> Self {
+    pub(crate) fn new(address: SocketAddr, source: io::Error) -> Self {
         match Errno::from_io_error(&source) {
             Some(Errno::ADDRINUSE) => Self::InUse { address },
             Some(Errno::ACCESS | Errno::PERM) => Self::Forbidden { address },
@@ -331,5 +331,7 @@ impl AsyncWrite for Stream {
     }
 }
 
+#[cfg(test)]
+mod scenarios;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use std::io;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Signals that come within so long after the first are the same request: a terminal's Ctrl-C and
+/// GNU `timeout` signal the process and then its whole group, so that one request comes twice. Nobody
+/// presses a key again that soon.
+const ONE_REQUEST: Duration = Duration::from_millis(200);
 
 /// The thread that waits for signals. It ends when this is dropped.
 #[derive(Debug)]
@@ -21,18 +27,27 @@ pub fn stop_on_signals(shutdown: &Shutdown) -> io::Result<SignalThread> {
     let shutdown = shutdown.clone();
     let thread =
         std::thread::Builder::new().name("distric-signals".to_owned()).spawn(move || {
-            let mut asked = false;
+            let mut asked = None;
             for signal in signals.forever() {
                 let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
-                if asked {
-                    eprintln!("{name} a second time: ending at once, without an orderly stop");
-                    signal_hook::low_level::exit(128 + signal);
+                match asked {
+                    None => {
+                        asked = Some(Instant::now());
+                        shutdown.request(name);
+                    }
+                    Some(first) if is_the_same_request(first, Instant::now()) => {}
+                    Some(_) => {
+                        eprintln!("{name} a second time: ending at once, without an orderly stop");
+                        signal_hook::low_level::exit(128 + signal);
+                    }
                 }
-                asked = true;
-                shutdown.request(name);
             }
         })?;
     Ok(SignalThread { handle, thread: Some(thread) })
+}
+
+fn is_the_same_request(first: Instant, now: Instant) -> bool {
+    now.duration_since(first) < ONE_REQUEST
 }
 
 impl Drop for SignalThread {

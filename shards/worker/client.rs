@@ -1,17 +1,18 @@
-//! One call after the other, over kept connections.
+//! Calls over kept connections: a permit first, then a connection that is kept, or else a new one.
 
-use crate::pool::{Connection, Pool};
+use crate::permits::{Permit, Permits, TooManyWait, WAITING_MAX};
+use crate::pool::{Connection, Pool, PoolMetrics};
 use crate::request::{CallError, CallErrorCode, HttpRequest, HttpResponse, Prepared};
-use crate::resolver::{Lookup, ResolveError, Resolver, system_lookup};
 use crate::target::Origin;
 use crate::transport::Transport;
 use crate::trust::{Trust, TrustError};
+use base::Instant;
 use bytes::{Bytes, BytesMut};
 use futures_rustls::TlsConnector;
 use http_body_util::BodyExt as _;
 use hyper::Response;
 use hyper::body::{Body as _, Incoming};
-use runtime::{Stream, Task, spawn_local};
+use runtime::{ResolveError, Resolver, Stream, Task, instant, spawn_local};
 use rustls::pki_types::ServerName;
 use std::cell::RefCell;
 use std::io;
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use telemetry::Registry;
 
 /// The longest that one address may take to accept a connection, so that the next one is tried
 /// within the call's time.
@@ -34,6 +36,9 @@ pub struct HttpOptions {
     pub response_bytes_max: usize,
     /// The largest head of an answer. Unit: bytes. Default 64 KiB.
     pub header_bytes_max: usize,
+    /// Connections to one origin, per core, in use or waiting; further calls wait for one within
+    /// their time. At least 1. Default 256: as many calls as a core makes at a time.
+    pub connections_per_origin_max: usize,
     /// Connections to one origin that wait for their next request. Default 32.
     pub idle_per_origin_max: usize,
     /// Connections that wait in all, per core. Default 256.
@@ -49,6 +54,7 @@ impl Default for HttpOptions {
         Self {
             response_bytes_max: base::limits::MESSAGE_BYTES_MAX,
             header_bytes_max: 64 * 1024,
+            connections_per_origin_max: 256,
             idle_per_origin_max: 32,
             idle_max: 256,
             idle_time_max: Duration::from_secs(30),
@@ -66,8 +72,10 @@ pub struct HttpClient {
 
 struct Inner {
     options: HttpOptions,
+    permits: Rc<Permits>,
     pool: Rc<Pool>,
-    resolver: Resolver,
+    metrics: PoolMetrics,
+    resolver: Rc<Resolver>,
     connector: RefCell<Option<TlsConnector>>,
     _reaper: Task<()>,
 }
@@ -81,30 +89,69 @@ struct Failure {
 }
 
 impl HttpClient {
-    /// A client of the core that this is called on.
+    /// A client of the core that this is called on, whose counts nobody reads.
     pub fn new(options: HttpOptions) -> Self {
-        Self::with_lookup(options, system_lookup())
+        Self::counted(options, &Registry::new())
     }
 
-    pub(crate) fn with_lookup(options: HttpOptions, lookup: Lookup) -> Self {
+    /// The same, counting in the core's registry.
+    pub fn counted(options: HttpOptions, registry: &Registry) -> Self {
+        Self::with_resolver(options, registry, Resolver::of_this_core())
+    }
+
+    pub(crate) fn with_resolver(
+        options: HttpOptions,
+        registry: &Registry,
+        resolver: Rc<Resolver>,
+    ) -> Self {
         let pool = Rc::new(Pool::new(&options));
         let reaper = spawn_local(Rc::clone(&pool).reap());
-        let resolver = Resolver::new(lookup);
-        let connector = RefCell::new(None);
-        Self { inner: Rc::new(Inner { options, pool, resolver, connector, _reaper: reaper }) }
+        let inner = Inner {
+            permits: Permits::new(options.connections_per_origin_max),
+            pool,
+            metrics: PoolMetrics::new(registry),
+            resolver,
+            connector: RefCell::new(None),
+            options,
+            _reaper: reaper,
+        };
+        Self { inner: Rc::new(inner) }
     }
 
     /// Makes a request and waits for the whole answer, whatever its status.
     pub async fn call(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
         let within = request.timeout;
         let prepared = Prepared::new(request)?;
-        match runtime::timeout(within, self.inner.exchange(&prepared)).await {
+        let began = instant();
+        let permit = self.permit(&prepared, within).await?;
+        let left = within.saturating_sub(instant().since(began));
+        let result = match runtime::timeout(left, self.inner.exchange(&prepared, began)).await {
             Ok(result) => result,
             Err(_) => Err(CallError::later(
                 CallErrorCode::Timeout,
                 format!("no answer of {} within {within:?}", prepared.target.origin()),
             )),
-        }
+        };
+        // The connection is back among those that are kept, or closed: the next one may open one.
+        drop(permit);
+        result
+    }
+
+    async fn permit(&self, prepared: &Prepared, within: Duration) -> Result<Permit, CallError> {
+        let permits = &self.inner.permits;
+        let origin = prepared.target.origin();
+        let why = match runtime::timeout(within, permits.acquire(origin)).await {
+            Ok(Ok(permit)) => return Ok(permit),
+            Ok(Err(TooManyWait)) => format!("and {WAITING_MAX} calls wait already"),
+            Err(_) => format!("and none became free within {within:?}"),
+        };
+        Err(CallError::later(
+            CallErrorCode::Exhausted,
+            format!(
+                "all {} connections to {origin} are in use, {why}; nothing was sent",
+                permits.per_origin_max()
+            ),
+        ))
     }
 
     /// How many connections wait for their next request.
@@ -125,16 +172,25 @@ impl std::fmt::Debug for HttpClient {
 }
 
 impl Inner {
-    async fn exchange(&self, prepared: &Prepared) -> Result<HttpResponse, CallError> {
+    /// Asks on a kept connection if there is one, and on a new one if that was closed meanwhile.
+    async fn exchange(
+        &self,
+        prepared: &Prepared,
+        began: Instant,
+    ) -> Result<HttpResponse, CallError> {
         let origin = prepared.target.origin();
+        let mut began = began;
         if let Some(connection) = self.kept_connection(origin).await {
+            self.metrics.reused.increment();
+            self.metrics.acquired.observe_duration(instant().since(began));
             match self.round_trip(connection, prepared).await {
                 Ok(response) => return Ok(response),
                 Err(failure) if !failure.again => return Err(failure.error),
-                Err(_stale) => {}
+                Err(_stale) => began = instant(),
             }
         }
         let connection = self.connect(origin).await?;
+        self.metrics.acquired.observe_duration(instant().since(began));
         self.round_trip(connection, prepared).await.map_err(|failure| failure.error)
     }
 
@@ -227,7 +283,8 @@ impl Inner {
         let stream = connect_any(origin, &addresses).await?;
         let transport =
             if origin.tls { self.encrypt(origin, stream).await? } else { Transport::plain(stream) };
-        Connection::open(transport, &self.options).await.map_err(|error| explain(origin, &error))
+        let opened = Connection::open(transport, &self.options, &self.metrics).await;
+        opened.map_err(|error| explain(origin, &error))
     }
 
     async fn addresses(&self, origin: &Origin) -> Result<Rc<[SocketAddr]>, CallError> {

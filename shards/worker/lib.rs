@@ -9,16 +9,17 @@
 //! task's call carries an idempotency key, and the same key with each attempt.
 //!
 //! Invariants:
+//! - There are at most [`HttpOptions::connections_per_origin_max`] connections to one origin.
 //! - A request is sent at most once per call, except on a kept connection that the server had
 //!   closed: then once more if nothing of it was sent, or if it carries its key and not a byte of
 //!   an answer came.
 //! - A call that failed or ran out of time leaves no connection open.
-//! - Nothing is kept without a bound: answers, headers, idle connections, looked-up names.
+//! - Nothing is kept without a bound: answers, headers, connections, calls that wait for one.
 
 mod client;
+mod permits;
 mod pool;
 mod request;
-mod resolver;
 mod target;
 mod transport;
 mod trust;

@@ -5,6 +5,7 @@
 //!   [`HttpOptions::idle_max`] in all, none longer than [`HttpOptions::idle_time_max`] (and the
 //!   reaper's round).
 //! - A connection that the server has closed is not handed out, if that is known.
+//! - `tcp_pool_size` is the number of connections that are open, in use or waiting.
 
 use crate::client::HttpOptions;
 use crate::target::Origin;
@@ -19,6 +20,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
+use telemetry::{Counter, Gauge, Histogram, Registry, families};
 
 /// The longest that a server may take nothing of what we send. Unit: time.
 const STALL_MAX: Duration = Duration::from_secs(30);
@@ -28,13 +30,51 @@ pub(crate) struct Connection {
     pub(crate) sender: SendRequest<Full<Bytes>>,
     received: Rc<Cell<u64>>,
     _driver: Task<()>,
+    _counted: Counted,
+}
+
+/// What is counted of connections.
+#[derive(Debug, Clone)]
+pub(crate) struct PoolMetrics {
+    size: Gauge,
+    pub(crate) acquired: Histogram,
+    pub(crate) reused: Counter,
+}
+
+impl PoolMetrics {
+    pub(crate) fn new(registry: &Registry) -> Self {
+        let labels = [("protocol", "http")];
+        Self {
+            size: registry.gauge(&families::TCP_POOL_SIZE, &labels),
+            acquired: registry.histogram(&families::TCP_POOL_ACQUIRE_DURATION, &labels),
+            reused: registry.counter(&families::TCP_POOL_CONNECTION_REUSE, &labels),
+        }
+    }
+}
+
+/// One connection more, for as long as this lives.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(size: &Gauge) -> Self {
+        size.add(1.0);
+        Self(size.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.add(-1.0);
+    }
 }
 
 impl Connection {
     pub(crate) async fn open(
         transport: Transport,
         options: &HttpOptions,
+        metrics: &PoolMetrics,
     ) -> Result<Self, hyper::Error> {
+        let counted = Counted::new(&metrics.size);
         let received = transport.received();
         let (sender, connection) = http1::Builder::new()
             .max_headers(crate::request::HEADERS_MAX)
@@ -46,7 +86,7 @@ impl Connection {
         // What goes wrong on the connection is told to the request that is on it; without one,
         // it only ends.
         let driver = spawn_local(async move { drop(connection.await) });
-        Ok(Self { sender, received, _driver: driver })
+        Ok(Self { sender, received, _driver: driver, _counted: counted })
     }
 
     /// Bytes that have come in so far.

@@ -7,6 +7,7 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, header};
 use std::fmt;
 use std::time::Duration;
+use telemetry::TraceContext;
 
 /// Headers of a request and of an answer.
 pub const HEADERS_MAX: usize = 100;
@@ -15,6 +16,11 @@ pub const HEADERS_MAX: usize = 100;
 pub const REQUEST_BYTES_MAX: usize = 4 * base::limits::MESSAGE_BYTES_MAX;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+const TRACEPARENT: &str = "traceparent";
+
+/// What a vendor adds to a trace: it belongs to the `traceparent` that it came with.
+const TRACESTATE: &str = "tracestate";
 
 /// A request to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +38,22 @@ pub struct HttpRequest {
     pub timeout: Duration,
     /// Sent as `Idempotency-Key`; the same for every attempt of a task.
     pub idempotency_key: Option<String>,
+}
+
+impl HttpRequest {
+    /// Says which trace the call is part of, by a `traceparent` header in the place of any that was
+    /// given: what a workflow writes by hand is for requests that are not traced.
+    pub fn with_trace(mut self, trace: Option<TraceContext>) -> Self {
+        let Some(trace) = trace else { return self };
+        self.headers.retain(|(name, _)| {
+            !name.eq_ignore_ascii_case(TRACEPARENT) && !name.eq_ignore_ascii_case(TRACESTATE)
+        });
+        let mut value = Vec::new();
+        trace.write_traceparent(&mut value);
+        let value = String::from_utf8(value).expect("it is made of digits and dashes");
+        self.headers.push((TRACEPARENT.to_owned(), value));
+        self
+    }
 }
 
 /// A whole answer.
@@ -70,6 +92,8 @@ pub enum CallErrorCode {
     Protocol,
     /// Too many look-ups wait already.
     Busy,
+    /// Every connection that may be had to that origin is in use. Nothing was sent.
+    Exhausted,
 }
 
 impl CallErrorCode {
@@ -87,6 +111,7 @@ impl CallErrorCode {
             Self::Broken => "broken",
             Self::Protocol => "protocol",
             Self::Busy => "busy",
+            Self::Exhausted => "exhausted",
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{CallErrorCode, HttpRequest, HttpResponse, Trust};
 use bytes::Bytes;
 use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use futures_rustls::TlsAcceptor;
-use runtime::{Listener, Stream, Task, TaskSet, block_on, spawn_local};
+use runtime::{Listener, Resolver, Stream, Task, TaskSet, block_on, spawn_local};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::cell::{Cell, RefCell};
@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use telemetry::{Registry, Value};
 
 const SOON: Duration = Duration::from_secs(5);
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -269,6 +270,76 @@ fn idle_connections_are_bounded_and_closed_in_their_time() {
 }
 
 #[test]
+fn calls_beyond_the_bound_wait_for_a_connection_and_are_told_when_none_comes() {
+    block_on(async {
+        // The first two are not answered; whoever comes later is.
+        let server = Server::start(vec![Act::Silence, Act::Silence]);
+        let options = HttpOptions { connections_per_origin_max: 2, ..HttpOptions::default() };
+        let client = HttpClient::new(options);
+        let stuck: Vec<_> = (0..2)
+            .map(|_| {
+                let (client, request) = (client.clone(), server.request("/stuck"));
+                spawn_local(async move { client.call(request).await.map(drop) })
+            })
+            .collect();
+        let waiting = {
+            let (client, request) = (client.clone(), server.request("/waits"));
+            spawn_local(async move { client.call(request).await })
+        };
+        let mut brief = server.request("/in-vain");
+        brief.timeout = Duration::from_millis(5);
+        let (code, retryable, message) = failure(&client, brief).await;
+        assert_eq!((code, retryable), (CallErrorCode::Exhausted, true), "{message}");
+        let words = format!(
+            "all 2 connections to {} are in use, and none became free within 5ms; nothing was sent",
+            server.address
+        );
+        assert_eq!(message, words);
+        assert!(server.connections.get() <= 2, "none was opened for it");
+        // A call that is given up makes room for the next.
+        for stuck in stuck {
+            assert!(stuck.cancel().await.is_none());
+        }
+        assert_eq!(waiting.await.unwrap().status, 200);
+        let in_vain = |request: &String| request.contains("/in-vain");
+        assert!(!server.requests.borrow().iter().any(in_vain), "what waited in vain was not sent");
+    });
+}
+
+/// Connections open, connections given to calls, and those of them that had been kept.
+fn counts(registry: &Registry) -> (f64, u64, u64) {
+    let snapshot = registry.snapshot();
+    let value = |name| {
+        let sample = snapshot.samples().iter().find(|sample| sample.name() == name);
+        sample.expect("the pool counts from its beginning").value()
+    };
+    let (Value::Level(open), Value::Buckets { buckets: given, .. }, Value::Count(reused)) = (
+        value("tcp_pool_size"),
+        value("tcp_pool_acquire_duration_seconds"),
+        value("tcp_pool_connection_reuse_total"),
+    ) else {
+        panic!("each is of its kind")
+    };
+    (*open, given.iter().sum(), *reused)
+}
+
+#[test]
+fn connections_are_counted_while_they_are_open() {
+    block_on(async {
+        let registry = Registry::new();
+        let server = Server::start(Vec::new());
+        let client = HttpClient::counted(HttpOptions::default(), &registry);
+        assert_eq!(counts(&registry), (0.0, 0, 0));
+        for after in [(1.0, 1, 0), (1.0, 2, 1), (1.0, 3, 2)] {
+            assert_eq!(client.call(server.request("/")).await.unwrap().status, 200);
+            assert_eq!(counts(&registry), after);
+        }
+        client.close_idle();
+        assert_eq!(counts(&registry), (0.0, 3, 2));
+    });
+}
+
+#[test]
 fn a_kept_connection_that_the_server_drops_unread_is_replaced_when_the_call_has_a_key() {
     block_on(async {
         for (key, status) in [(Some("k"), Some(200)), (None, None)] {
@@ -375,10 +446,9 @@ fn time_runs_out_whatever_the_server_withholds_and_its_connection_is_closed() {
 #[test]
 fn each_way_to_fail_has_its_code() {
     block_on(async {
-        let client = HttpClient::with_lookup(
-            HttpOptions::default(),
-            Arc::new(|_, _| Err(std::io::Error::other("no such name"))),
-        );
+        let nothing = Resolver::new(Arc::new(|_, _| Err(std::io::Error::other("no such name"))));
+        let client =
+            HttpClient::with_resolver(HttpOptions::default(), &Registry::new(), Rc::new(nothing));
         let closed = runtime::probe_port(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let (code, retryable, message) =
             failure(&client, get(&format!("http://{}/", closed.address()))).await;
@@ -404,10 +474,9 @@ fn the_next_address_of_a_name_is_tried_when_one_refuses() {
     block_on(async {
         let server = Server::start(Vec::new());
         let (good, bad) = (server.address, SocketAddr::from(([127, 0, 0, 2], 1)));
-        let client = HttpClient::with_lookup(
-            HttpOptions::default(),
-            Arc::new(move |_, _| Ok(vec![bad, good])),
-        );
+        let both = Resolver::new(Arc::new(move |_, _| Ok(vec![bad, good])));
+        let client =
+            HttpClient::with_resolver(HttpOptions::default(), &Registry::new(), Rc::new(both));
         assert_eq!(client.call(get("http://two.local/")).await.unwrap().status, 200);
         assert!(server.requests.borrow()[0].contains("host: two.local\r\n"));
     });
@@ -431,7 +500,8 @@ fn certificate() -> (TlsAcceptor, Vec<u8>) {
 
 fn tls_client(trust: Trust, address: SocketAddr) -> HttpClient {
     let options = HttpOptions { trust, ..HttpOptions::default() };
-    HttpClient::with_lookup(options, Arc::new(move |_, _| Ok(vec![address])))
+    let resolver = Resolver::new(Arc::new(move |_, _| Ok(vec![address])));
+    HttpClient::with_resolver(options, &Registry::new(), Rc::new(resolver))
 }
 
 #[test]

@@ -68,7 +68,7 @@ codes! {
     /// The HTTP request itself is broken.
     BadRequest = 400 "bad_request", "send a well-formed HTTP/1.1 request";
     /// There is no such path.
-    UnknownPath = 404 "unknown_path", "paths begin with /api/v1/messages, /api/v1/workflows, /api/v1/rules, /api/v1/definitions, /api/v1/cluster/status, /metrics or /health/";
+    UnknownPath = 404 "unknown_path", "paths begin with /api/v1/messages, /api/v1/workflows, /api/v1/rules, /api/v1/definitions, /api/v1/events, /api/v1/log, /api/v1/cluster/status, /metrics or /health/";
     /// There is no such thing, and never was.
     UnknownId = 404 "unknown_id", "look the id up in a list, or in the answer that named it";
     /// The path exists, the method does not.
@@ -77,6 +77,10 @@ codes! {
     RequestTimeout = 408 "request_timeout", "send the whole request at once";
     /// The thing cannot be done in the state that it is in.
     WrongState = 409 "wrong_state", "look at its status first";
+    /// The producer's sequence is below what is remembered of it.
+    SequenceTooOld = 409 "sequence_too_old", "whether it was taken is no longer known: look for its effects, then send it under a new producer id if it is missing";
+    /// A producer that is not known begins in the middle.
+    UnknownProducer = 409 "unknown_producer", "begin under a new producer id with sequence 1; what had no answer may have been taken: look for its effects first";
     /// Something else still needs it.
     InUse = 409 "in_use", "remove what needs it first";
     /// There was such a thing; it is no longer kept.

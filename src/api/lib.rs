@@ -23,17 +23,18 @@ mod view;
 pub use answer::{BatchAnswer, Outcome, write_answer, write_message_id};
 pub use batch::{BatchLine, split_batch};
 pub use error::{ApiError, Code, Fault};
-pub use page::{Cursor, InstancesQuery, LIMIT_DEFAULT, LIMIT_MAX, Status};
+pub use page::{Cursor, EventsQuery, InstancesQuery, LIMIT_DEFAULT, LIMIT_MAX, Status, WAIT_MAX};
 pub use request::{
     BATCH_KEY_BYTES_MAX, DocumentFormat, Method, Request, batch_key_of, check_json,
     document_format, key_of, write_line_key,
 };
 pub use response::{ContentType, Response};
 pub use route::{DOCUMENT_BYTES_MAX, Route, route};
-pub use telemetry::{json, write_time};
+pub use telemetry::{TraceContext, json, write_time};
 pub use view::{
-    CatalogueChange, ClusterStatus, CoreStatus, DefinitionSummary, DefinitionsView,
-    InstanceSummary, InstancesView, MessageView, RuleMatch, RuleSummary, RulesView,
+    CatalogueChange, CatalogueEvent, ClusterStatus, CoreStatus, DefinitionSummary, DefinitionsView,
+    EventKind, EventView, EventsView, InstanceSummary, InstancesView, MessageView, RuleMatch,
+    RuleSummary, RulesView,
 };
 
 #[cfg(test)]

@@ -1,15 +1,20 @@
-//! Lists in pages: newest first, from a cursor on.
+//! Lists in pages: instances newest first, events oldest first, each from a place on.
 
 use crate::error::{ApiError, Code, quoted};
 use base::{InstanceId, UnixMicros};
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Entries of a page when the client names no limit.
 pub const LIMIT_DEFAULT: u32 = 50;
 
 /// Entries of a page at most: one page is built in one piece of memory by one core.
 pub const LIMIT_MAX: u32 = 1_000;
+
+/// How long a request for events may wait for the next one. Whatever stands between client and node
+/// takes a connection that is silent for longer to be dead.
+pub const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// Where the next page begins: behind this instance, in the order (started, instance) descending.
 /// A cursor stays valid while instances start and end, because nothing moves in that order.
@@ -110,5 +115,22 @@ pub struct InstancesQuery {
 impl Default for InstancesQuery {
     fn default() -> Self {
         Self { status: None, workflow: None, limit: LIMIT_DEFAULT, after: None }
+    }
+}
+
+/// What `GET /api/v1/events` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventsQuery {
+    /// Only those with a greater number. Events count from 1.
+    pub after: u64,
+    /// At most so many, 1 to [`LIMIT_MAX`].
+    pub limit: u32,
+    /// When there is none yet, how long to wait for one, at most [`WAIT_MAX`].
+    pub wait: Duration,
+}
+
+impl Default for EventsQuery {
+    fn default() -> Self {
+        Self { after: 0, limit: LIMIT_DEFAULT, wait: Duration::ZERO }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{ApiError, Code, quoted};
 use base::limits::KEY_BYTES_MAX;
+use telemetry::TraceContext;
 use telemetry::json::write_number;
 
 /// What the client wants done with the path.
@@ -49,6 +50,8 @@ pub struct Request<'a> {
     pub content_type: Option<&'a str>,
     /// `Idempotency-Key`, any bytes that a header may hold.
     pub idempotency_key: Option<&'a [u8]>,
+    /// The trace that it is part of; none for one that nobody records.
+    pub trace: Option<TraceContext>,
     /// The whole body.
     pub body: &'a [u8],
 }

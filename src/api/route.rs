@@ -6,11 +6,12 @@
 //! - no path, query or id makes this panic.
 
 use crate::error::{ApiError, Code, quoted};
-use crate::page::{InstancesQuery, LIMIT_MAX};
+use crate::page::{EventsQuery, InstancesQuery, LIMIT_MAX, WAIT_MAX};
 use crate::request::Method;
 use base::limits::{BATCH_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
 use base::{InstanceId, MessageId};
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// The largest rule or workflow file of one request. Unit: bytes. It becomes one record of the log,
 /// whose entries hold four of them.
@@ -53,6 +54,12 @@ pub enum Route {
     PutDefinition(String),
     /// `DELETE /api/v1/definitions/{id}`
     DeleteDefinition(String),
+    /// `GET /api/v1/events?after=&limit=&wait=`
+    Events(EventsQuery),
+    /// `GET /api/v1/log`
+    LogFilter,
+    /// `PUT /api/v1/log`
+    PutLogFilter,
     /// `GET /api/v1/cluster/status`
     ClusterStatus,
     /// `GET /metrics`
@@ -96,6 +103,9 @@ impl Route {
             Self::PostDefinitions => "POST /api/v1/definitions",
             Self::PutDefinition(_) => "PUT /api/v1/definitions/{id}",
             Self::DeleteDefinition(_) => "DELETE /api/v1/definitions/{id}",
+            Self::Events(_) => "GET /api/v1/events",
+            Self::LogFilter => "GET /api/v1/log",
+            Self::PutLogFilter => "PUT /api/v1/log",
             Self::ClusterStatus => "GET /api/v1/cluster/status",
             Self::Metrics => "GET /metrics",
             Self::Live => "GET /health/live",
@@ -130,6 +140,8 @@ enum Target<'p> {
     Rule(&'p str),
     Definitions,
     Definition(&'p str),
+    Events,
+    Log,
     ClusterStatus,
     Metrics,
     Live,
@@ -163,6 +175,8 @@ impl<'p> Target<'p> {
             ("rules", Some(id), None) => Some(Self::Rule(id)),
             ("definitions", None, None) => Some(Self::Definitions),
             ("definitions", Some(id), None) => Some(Self::Definition(id)),
+            ("events", None, None) => Some(Self::Events),
+            ("log", None, None) => Some(Self::Log),
             ("cluster", Some("status"), None) => Some(Self::ClusterStatus),
             _ => None,
         }
@@ -173,6 +187,7 @@ impl<'p> Target<'p> {
             Self::Messages | Self::Batch | Self::Cancel(_) => "POST",
             Self::Rules | Self::Definitions => "GET, HEAD, POST",
             Self::Rule(_) | Self::Definition(_) => "GET, HEAD, PUT, DELETE",
+            Self::Log => "GET, HEAD, PUT",
             _ => "GET, HEAD",
         }
     }
@@ -199,6 +214,9 @@ fn route_any(method: Method, path: &str, query: &str) -> Result<Route, ApiError>
         (Target::Definition(id), Method::Get) => Route::Definition(name(id)?),
         (Target::Definition(id), Method::Put) => Route::PutDefinition(name(id)?),
         (Target::Definition(id), Method::Delete) => Route::DeleteDefinition(name(id)?),
+        (Target::Events, Method::Get) => return events(query).map(Route::Events),
+        (Target::Log, Method::Get) => Route::LogFilter,
+        (Target::Log, Method::Put) => Route::PutLogFilter,
         (Target::ClusterStatus, Method::Get) => Route::ClusterStatus,
         // Probes and scrapers add parameters of their own: theirs are let through.
         (Target::Metrics, Method::Get) => return Ok(Route::Metrics),
@@ -259,8 +277,39 @@ fn name(segment: &str) -> Result<String, ApiError> {
 }
 
 fn instances(query: &str) -> Result<InstancesQuery, ApiError> {
-    const NAMES: &str = "status, workflow, limit, after";
     let mut found = InstancesQuery::default();
+    parameters(query, &["status", "workflow", "limit", "after"], |name, value| {
+        match name {
+            "status" => found.status = Some(value.parse()?),
+            "workflow" => found.workflow = Some(value.into_owned()),
+            "limit" => found.limit = limit(&value)?,
+            _ => found.after = Some(value.parse()?),
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn events(query: &str) -> Result<EventsQuery, ApiError> {
+    let mut found = EventsQuery::default();
+    parameters(query, &["after", "limit", "wait"], |name, value| {
+        match name {
+            "after" => found.after = event_number(&value)?,
+            "limit" => found.limit = limit(&value)?,
+            _ => found.wait = wait(&value)?,
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Hands each parameter of `query` to `take`: its name, one of `names`, and its value, which is not
+/// empty. `?status=`, as an empty form field sends it, asks for nothing.
+fn parameters<'q>(
+    query: &'q str,
+    names: &[&str],
+    mut take: impl FnMut(&str, Cow<'q, str>) -> Result<(), ApiError>,
+) -> Result<(), ApiError> {
     let mut seen: Vec<Cow<'_, str>> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -269,32 +318,49 @@ fn instances(query: &str) -> Result<InstancesQuery, ApiError> {
             let detail = format!("`{}` has a broken percent escape", quoted(pair));
             return Err(ApiError::new(Code::BadQuery, detail));
         };
+        if !names.contains(&&*name) {
+            let detail = format!("there is no parameter `{}`", quoted(&name));
+            let hint = format!("the parameters are {}", names.join(", "));
+            return Err(ApiError::new(Code::BadQuery, detail).with_hint(hint));
+        }
         if seen.contains(&name) {
             let detail = format!("`{}` is given twice", quoted(&name));
             return Err(ApiError::new(Code::BadQuery, detail));
         }
-        match &*name {
-            // `?status=` as an empty form field sends it: not asked for.
-            "status" | "workflow" | "limit" | "after" if value.is_empty() => {}
-            "status" => found.status = Some(value.parse()?),
-            "workflow" => found.workflow = Some(value.into_owned()),
-            "limit" => found.limit = limit(&value)?,
-            "after" => found.after = Some(value.parse()?),
-            _ => {
-                let detail = format!("there is no parameter `{}`", quoted(&name));
-                let hint = format!("the parameters are {NAMES}");
-                return Err(ApiError::new(Code::BadQuery, detail).with_hint(hint));
-            }
+        if !value.is_empty() {
+            take(&name, value)?;
         }
         seen.push(name);
     }
-    Ok(found)
+    Ok(())
 }
 
 fn limit(text: &str) -> Result<u32, ApiError> {
     text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
         let detail = format!("limit=`{}` is not a number from 1 to {LIMIT_MAX}", quoted(text));
         ApiError::new(Code::BadQuery, detail)
+    })
+}
+
+fn event_number(text: &str) -> Result<u64, ApiError> {
+    text.parse().map_err(|_| {
+        let detail = format!("after=`{}` is not an event's number", quoted(text));
+        let hint = "use `next` of the page before, unchanged";
+        ApiError::new(Code::BadQuery, detail).with_hint(hint)
+    })
+}
+
+/// `30s` or `500ms`.
+fn wait(text: &str) -> Result<Duration, ApiError> {
+    let found = [("ms", 1), ("s", 1_000)]
+        .into_iter()
+        .find_map(|(unit, ms)| text.strip_suffix(unit).map(|number| (number, ms)));
+    let wait = found.and_then(|(number, ms)| number.parse::<u64>().ok()?.checked_mul(ms));
+    let wait = wait.map(Duration::from_millis);
+    wait.filter(|wait| *wait <= WAIT_MAX).ok_or_else(|| {
+        let detail =
+            format!("wait=`{}` is not a time up to {} s", quoted(text), WAIT_MAX.as_secs());
+        ApiError::new(Code::BadQuery, detail).with_hint("write it as `30s` or `500ms`")
     })
 }
 

@@ -3,11 +3,13 @@
 
 mod catalogue;
 mod cluster;
+mod event;
 mod instance;
 mod message;
 
 pub use catalogue::{CatalogueChange, DefinitionSummary, DefinitionsView, RuleSummary, RulesView};
 pub use cluster::{ClusterStatus, CoreStatus};
+pub use event::{CatalogueEvent, EventKind, EventView, EventsView};
 pub use instance::{InstanceSummary, InstancesView};
 pub use message::{MessageView, RuleMatch};
 

@@ -1,8 +1,11 @@
 //! Words that every crate of the house shares: identifiers, instants, a seeded generator, the
-//! outbox a pure core writes its effects to, a hasher that is the same on every node, limits.
+//! outbox a pure core writes its effects to, a hasher that is the same on every node, limits;
+//! addresses as people write them, and a bound on how often something is done.
 //!
 //! Nothing here reads a clock, opens a file or rolls a die.
 
+mod address;
+mod bucket;
 mod hash;
 mod ids;
 pub mod limits;
@@ -10,6 +13,8 @@ mod outbox;
 mod prng;
 mod time;
 
+pub use address::{Address, AddressError, AddressFault, HOST_NAME_BYTES_MAX, Host, HostName};
+pub use bucket::{TokenBucket, TokenError};
 pub use hash::{FixedHasher, FixedState, hash64};
 pub use ids::{BootId, CoreId, InstanceId, MessageId, NodeId, ParseIdError, PartitionId, StoreId};
 pub use outbox::Outbox;

@@ -9,7 +9,7 @@
 //! All integers are little-endian. `bytes` counts what follows the header. The journal's checksum
 //! covers a batch; what does not parse is our own mistake or a newer program's, and stops the node.
 
-use crate::record::RecordType;
+use crate::record::{Accepted, RecordType};
 use base::{BootId, CoreId, NodeId, PartitionId, UnixMicros};
 use bytes::Bytes;
 
@@ -49,6 +49,30 @@ pub struct Section {
     records: u32,
 }
 
+/// A place between two records of a [`Section`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    bytes: usize,
+    records: u32,
+}
+
+impl Mark {
+    /// How many records stand before it.
+    pub fn records(self) -> u32 {
+        self.records
+    }
+
+    /// The section's size up to it, with header.
+    pub fn len(self) -> usize {
+        self.bytes
+    }
+
+    /// Whether no record stands before it.
+    pub fn is_empty(self) -> bool {
+        self.records == 0
+    }
+}
+
 impl Section {
     /// An empty session batch.
     pub fn new(capacity: usize) -> Self {
@@ -57,17 +81,32 @@ impl Section {
         Self { bytes, records: 0 }
     }
 
-    /// Adds a record and says its place in the section, from 0.
+    /// Adds a record of version 1 and says its place in the section, from 0.
     pub fn push(
         &mut self,
         kind: RecordType,
         partition: PartitionId,
         body: impl FnOnce(&mut Vec<u8>),
     ) -> u32 {
+        self.push_version((kind, 1), partition, body)
+    }
+
+    /// Adds a message, in the oldest version that says all of it.
+    pub fn push_accepted(&mut self, partition: PartitionId, record: &Accepted<'_>) -> u32 {
+        let kind = (RecordType::Accepted, record.version());
+        self.push_version(kind, partition, |body| record.write(body))
+    }
+
+    fn push_version(
+        &mut self,
+        (kind, version): (RecordType, u8),
+        partition: PartitionId,
+        body: impl FnOnce(&mut Vec<u8>),
+    ) -> u32 {
         assert_eq!(kind.is_global(), partition == GLOBAL, "global records have no partition");
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&(kind as u16).to_le_bytes());
-        self.bytes.extend_from_slice(&[kind.version(), 0]);
+        self.bytes.extend_from_slice(&[version, 0]);
         self.bytes.extend_from_slice(&partition.0.to_le_bytes());
         self.bytes.extend_from_slice(&[0; 6]);
         body(&mut self.bytes);
@@ -80,19 +119,29 @@ impl Section {
 
     /// Copies a record of another section.
     pub fn push_raw(&mut self, record: &RecordView<'_>) -> u32 {
-        self.push(record.kind, record.partition, |out| out.extend_from_slice(record.body))
+        let kind = (record.kind, record.version);
+        self.push_version(kind, record.partition, |out| out.extend_from_slice(record.body))
     }
 
-    /// Adds all records of another section behind its own.
-    pub fn append(&mut self, other: &Self) {
-        self.bytes.extend_from_slice(&other.bytes[SECTION_HEADER_BYTES..]);
-        self.records += other.records;
+    /// Its present end, to come back to.
+    pub fn mark(&self) -> Mark {
+        Mark { bytes: self.bytes.len(), records: self.records }
     }
 
-    /// Forgets its records and keeps its memory.
-    pub fn clear(&mut self) {
-        self.bytes.truncate(SECTION_HEADER_BYTES);
-        self.records = 0;
+    /// Forgets what came since `mark`, and keeps the memory.
+    pub fn truncate(&mut self, mark: Mark) {
+        assert!(mark.bytes <= self.bytes.len(), "a mark is of the section that it is used on");
+        self.bytes.truncate(mark.bytes);
+        self.records = mark.records;
+    }
+
+    /// Moves what came since `mark` to a section of its own.
+    pub fn split_off(&mut self, mark: Mark) -> Self {
+        let mut tail = Self::new(self.bytes.capacity());
+        tail.bytes.extend_from_slice(&self.bytes[mark.bytes..]);
+        tail.records = self.records - mark.records;
+        self.truncate(mark);
+        tail
     }
 
     /// How many records it holds.
@@ -201,6 +250,8 @@ pub struct SectionView<'a> {
 pub struct RecordView<'a> {
     /// What it is.
     pub kind: RecordType,
+    /// The version of its layout.
+    pub version: u8,
     /// Whose it is; [`GLOBAL`] for all.
     pub partition: PartitionId,
     /// The rkyv archive.
@@ -306,10 +357,10 @@ impl<'a> RecordView<'a> {
         let head = cut(rest, total - rest.len(), RECORD_HEADER_BYTES)?;
         let (code, version) = (u16_at(head, 0), head[2]);
         let kind = RecordType::from_code(code)
-            .filter(|kind| kind.version() == version)
+            .filter(|kind| (1..=kind.newest_version()).contains(&version))
             .ok_or(BadBatch::UnknownRecord { kind: code, version })?;
         let body = cut(rest, total - rest.len(), u32_at(head, 8) as usize)?;
-        Ok(Self { kind, partition: PartitionId(u16_at(head, 4)), body })
+        Ok(Self { kind, version, partition: PartitionId(u16_at(head, 4)), body })
     }
 }
 

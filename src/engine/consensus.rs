@@ -549,6 +549,7 @@ impl<A: Buffers> ConsensusCore<A> {
             commit: group.commit,
             applied: self.applied,
             has_space: self.has_space(),
+            is_disk_full: self.journal.is_disk_full(),
             journal_bytes: self.journal.bytes(),
         }
     }

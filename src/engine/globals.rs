@@ -65,6 +65,31 @@ pub enum Changed {
     },
 }
 
+/// What a change did to one of the catalogue's tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edits {
+    /// Ids that were added or replaced.
+    pub stored: Vec<String>,
+    /// Ids that were removed.
+    pub deleted: Vec<String>,
+}
+
+impl Edits {
+    /// Whether it did nothing.
+    pub fn is_empty(&self) -> bool {
+        self.stored.is_empty() && self.deleted.is_empty()
+    }
+}
+
+/// What a change did to the catalogue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CatalogueEdits {
+    /// To the rules.
+    pub rules: Edits,
+    /// To the definitions.
+    pub definitions: Edits,
+}
+
 /// Why a change was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -157,10 +182,17 @@ impl Globals {
         self.born = Some(born);
     }
 
-    /// A change of the catalogue.
-    pub fn apply_catalogue(&mut self, change: &CatalogueChanged, stamp: UnixMicros) -> Changed {
-        match self.changed(change, stamp) {
-            Ok((rules, definitions, created)) => {
+    /// A change of the catalogue. What it did is told besides, for whoever watches; it is nothing
+    /// when the change was refused.
+    pub fn apply_catalogue(
+        &mut self,
+        change: &CatalogueChanged,
+        stamp: UnixMicros,
+    ) -> (Changed, CatalogueEdits) {
+        let mut edits = CatalogueEdits::default();
+        let changed = match self.changed(change, stamp) {
+            Ok((rules, definitions, created, made)) => {
+                edits = made;
                 let same = rules.is_none() && definitions.is_none();
                 if let Some(rules) = rules {
                     self.rules = rules;
@@ -172,7 +204,8 @@ impl Globals {
                 Changed::Applied { version: self.catalogue_version, created }
             }
             Err((why, detail, hint)) => Changed::Refused { why, detail, hint },
-        }
+        };
+        (changed, edits)
     }
 
     fn compile(&mut self) {
@@ -196,7 +229,11 @@ impl Globals {
             }
         }
         next.check_references()?;
-        Ok((next.rules.taken(), next.definitions.taken(), next.created))
+        let edits = CatalogueEdits {
+            rules: std::mem::take(&mut next.rules.edits),
+            definitions: std::mem::take(&mut next.definitions.edits),
+        };
+        Ok((next.rules.taken(), next.definitions.taken(), next.created, edits))
     }
 
     /// The bytes of an image: equal state gives equal bytes.
@@ -273,18 +310,23 @@ struct GlobalsImage {
 }
 
 type Refused = (Refusal, String, String);
-type Next =
-    (Option<BTreeMap<String, StoredRule>>, Option<BTreeMap<String, StoredDefinition>>, bool);
+type Next = (
+    Option<BTreeMap<String, StoredRule>>,
+    Option<BTreeMap<String, StoredDefinition>>,
+    bool,
+    CatalogueEdits,
+);
 
 /// A table that is copied when first changed.
 struct Edited<'a, T> {
     old: &'a BTreeMap<String, T>,
     new: Option<BTreeMap<String, T>>,
+    edits: Edits,
 }
 
 impl<'a, T: Clone> Edited<'a, T> {
     fn new(old: &'a BTreeMap<String, T>) -> Self {
-        Self { old, new: None }
+        Self { old, new: None, edits: Edits::default() }
     }
 
     fn read(&self) -> &BTreeMap<String, T> {
@@ -300,7 +342,13 @@ impl<'a, T: Clone> Edited<'a, T> {
             let detail = format!("there is no {what} `{id}`");
             return Err((Refusal::Unknown, detail, format!("list them to see every {what}'s id")));
         }
+        self.edits.deleted.push(id.to_owned());
         Ok(())
+    }
+
+    fn put(&mut self, id: &str, value: T) {
+        self.write().insert(id.to_owned(), value);
+        self.edits.stored.push(id.to_owned());
     }
 
     fn taken(self) -> Option<BTreeMap<String, T>> {
@@ -328,7 +376,8 @@ impl Editor<'_> {
             self.created = true;
         }
         let stored = StoredRule::new(rule, self.stamp).map_err(invalid)?;
-        self.rules.write().insert(stored.rule.id.clone(), stored);
+        let id = stored.rule.id.clone();
+        self.rules.put(&id, stored);
         Ok(())
     }
 
@@ -345,7 +394,8 @@ impl Editor<'_> {
             self.created = true;
         }
         let stored = StoredDefinition::new(definition, self.stamp);
-        self.definitions.write().insert(stored.definition.id.clone(), stored);
+        let id = Arc::clone(&stored.name);
+        self.definitions.put(&id, stored);
         Ok(())
     }
 

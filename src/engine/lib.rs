@@ -8,21 +8,26 @@
 pub mod batch;
 mod clock;
 pub mod consensus;
+mod events;
 mod globals;
 mod keys;
 pub mod message;
 mod metrics;
 mod partition;
+mod producers;
 pub mod record;
 mod shard;
 mod shelf;
 pub mod snapshot;
+mod submission;
 
 pub use clock::StampClock;
 pub use consensus::{
     ConsensusConfig, ConsensusCore, ConsensusEffect, Left, Replay, SnapshotEffect, Start,
 };
-pub use globals::{Admission, Changed, Globals, Refusal};
+pub use events::EventKind;
+pub use globals::{Admission, CatalogueEdits, Changed, Edits, Globals, Refusal};
 pub use metrics::{ConsensusMetrics, ShardMetrics};
-pub use partition::{CancelOutcome, InstanceRow, Outcome, Partition, PartitionEffect};
+pub use partition::{CancelOutcome, InstanceRow, Outcome, Partition, PartitionEffect, Workflows};
 pub use shard::{Birth, OrderId, RequestId, ShardConfig, ShardCore, ShardEffect, limits};
+pub use submission::{LineResult, Origin, Submission, SubmitResults};

@@ -1,8 +1,9 @@
 //! What the cores of one node tell each other. Batches are the elements: the cost of a hand-over
 //! is paid once for many records.
 
+use crate::events::EventKind;
 use crate::partition::{InstanceRow, Outcome};
-use api::{InstancesQuery, Response, Route};
+use api::{EventsQuery, InstancesQuery, Response, Route};
 use base::{CoreId, PartitionId, UnixMicros};
 use bytes::Bytes;
 
@@ -112,6 +113,13 @@ pub enum ToShard {
     TakeImage(Part),
     /// Another shard applied records of this shard's session.
     Outcomes(Vec<(u64, u32, Outcome)>),
+    /// Something happened on another shard that the log of events on core 0 keeps.
+    Event {
+        /// When.
+        at: UnixMicros,
+        /// What.
+        kind: Box<EventKind>,
+    },
     /// Another shard's question.
     Ask {
         /// Repeated in the answer.
@@ -148,6 +156,8 @@ pub enum Question {
     Read(Route),
     /// A page of instances.
     List(InstancesQuery),
+    /// A page of events, of core 0. Answered once there is one, or the wait is over.
+    Events(EventsQuery),
     /// Answered once everything up to the index is applied.
     AppliedThrough(u64),
     /// Metrics of the core.
@@ -206,6 +216,8 @@ pub struct ConsensusStatus {
     pub applied: u64,
     /// Whether there is room for more.
     pub has_space: bool,
+    /// Whether the disk has none for another segment.
+    pub is_disk_full: bool,
     /// The journal's live size. Unit: bytes.
     pub journal_bytes: u64,
 }

@@ -27,6 +27,14 @@ pub struct ShardMetrics {
     pub(crate) state_bytes: Gauge,
     /// Bytes that wait for the log.
     pub(crate) unanswered: Gauge,
+    /// Orders that wait for a call.
+    pub(crate) orders: Gauge,
+    /// Requests that wait for other cores, or for events.
+    pub(crate) queries: Gauge,
+    /// Time of an attempt that gave a result; observed by whoever holds the clock.
+    pub task_completed: Histogram,
+    /// Time of an attempt that failed.
+    pub task_failed: Histogram,
     /// Time to match and gather one message; observed by whoever holds the clock.
     pub rule_evaluation: Histogram,
 }
@@ -37,7 +45,10 @@ impl ShardMetrics {
         let received =
             |outcome| registry.counter(&families::MESSAGES_RECEIVED, &[("outcome", outcome)]);
         let core = core.to_string();
-        let labels = [("core", core.as_str()), ("queue", "unanswered_bytes")];
+        let queue = |name| {
+            registry.gauge(&families::QUEUE_DEPTH, &[("core", core.as_str()), ("queue", name)])
+        };
+        let task = |status| registry.histogram(&families::TASK_DURATION, &[("status", status)]);
         Self {
             accepted: received("accepted"),
             duplicate: received("duplicate"),
@@ -49,7 +60,11 @@ impl ShardMetrics {
             calls: registry.gauge(&families::TASKS_RUNNING, &[]),
             catalogue: registry.gauge(&families::CATALOGUE_VERSION, &[]),
             state_bytes: registry.gauge(&families::STATE_BYTES, &[]),
-            unanswered: registry.gauge(&families::QUEUE_DEPTH, &labels),
+            unanswered: queue("unanswered_bytes"),
+            orders: queue("orders"),
+            queries: queue("queries"),
+            task_completed: task("completed"),
+            task_failed: task("failed"),
             rule_evaluation: registry.histogram(&families::RULE_EVALUATION, &[]),
             registry,
         }

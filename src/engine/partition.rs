@@ -12,14 +12,15 @@ mod image;
 mod live;
 pub(crate) mod view;
 
-pub(crate) use answer::Workflows;
-pub use answer::{CancelOutcome, Outcome};
+pub use answer::{CancelOutcome, Outcome, Workflows};
+pub(crate) use image::{IMAGE_VERSION, upgraded};
 use view::Found;
 pub use view::InstanceRow;
 
 use crate::globals::Globals;
 use crate::keys::{KeyTable, Known, Verdict, fingerprint};
-use crate::record::{ArchivedAccepted, BadBody, Ended, Failed, TaskEnded, TaskStopped};
+use crate::producers::{self, ProducerTable};
+use crate::record::{AcceptedView, Ended, Failed, TaskEnded, TaskStopped};
 use crate::shelf::Shelf;
 use base::{FixedState, InstanceId, MessageId, Outbox, PartitionId, UnixMicros};
 use expr::Value;
@@ -48,6 +49,19 @@ const LIVE_BYTES_MAX: usize = 512 * 1024 * 1024;
 pub enum PartitionEffect {
     /// What an instance wants done.
     Flow(flow::Effect),
+    /// A task of an instance has failed for good.
+    TaskFailed {
+        /// The instance.
+        instance: InstanceId,
+        /// What it is a run of.
+        definition: Arc<flow::Definition>,
+        /// The task.
+        task: TaskIndex,
+        /// How many attempts it had.
+        attempts: u32,
+        /// The last one's error.
+        error: flow::TaskError,
+    },
     /// An instance has ended.
     Ended {
         /// How.
@@ -72,6 +86,9 @@ pub struct Partition {
     /// Finished messages that had instances: what lists walk.
     shelved_with_instances: view::Recent,
     keys: KeyTable,
+    producers: ProducerTable,
+    /// Shared by all messages that start none.
+    no_workflows: Workflows,
     timers: BTreeSet<(UnixMicros, u64, u16)>,
     timers_per_entry: usize,
     /// Reused, so that an entry without instances allocates nothing.
@@ -96,6 +113,11 @@ impl Partition {
             shelf: Shelf::new(share(born.retention_bytes)),
             shelved_with_instances: view::Recent::default(),
             keys: KeyTable::new(Duration::from_millis(born.key_ttl_ms), share(born.keys_max)),
+            producers: ProducerTable::new(
+                Duration::from_millis(born.key_ttl_ms),
+                share(born.keys_max).max(producers::PLACES_MIN),
+            ),
+            no_workflows: Workflows::default(),
             timers: BTreeSet::new(),
             timers_per_entry: (TIMERS_PER_ENTRY / usize::from(born.partitions))
                 .max(TIMERS_PER_ENTRY_MIN),
@@ -113,7 +135,7 @@ impl Partition {
         self.applied
     }
 
-    /// Begins an entry: expires keys and fires what is due at its stamp. False when the partition
+    /// Begins an entry: expires keys and producers and fires what is due at its stamp. False when the partition
     /// has this entry already (its image was taken later than the globals').
     pub fn begin(
         &mut self,
@@ -128,6 +150,7 @@ impl Partition {
         self.applied = index;
         self.current = index;
         self.keys.expire(stamp);
+        self.producers.expire(stamp);
         for _ in 0..self.timers_per_entry {
             let Some(&(due, sequence, ordinal)) = self.timers.first() else { break };
             if due > stamp {
@@ -156,56 +179,82 @@ impl Partition {
         &mut self,
         globals: &Globals,
         stamp: UnixMicros,
-        body: &[u8],
+        record: &AcceptedView<'_>,
         out: &mut Outbox<PartitionEffect>,
-    ) -> Result<Outcome, BadBody> {
-        let record = ArchivedAccepted::view(body)?;
-        let payload: &[u8] = &record.payload;
-        let key = scoped_key(&record.namespace, &record.key);
-        if let Some(key) = &key {
-            match self.keys.look(key, fingerprint(payload)) {
-                Verdict::New => {}
-                Verdict::Repeat(known) => {
-                    let id = MessageId::new(self.id, known.sequence);
-                    return Ok(Outcome::Duplicate { id, workflows: known.workflows });
-                }
-                Verdict::Conflict(known) => {
-                    let id = MessageId::new(self.id, known.sequence);
-                    return Ok(Outcome::Conflict { id });
-                }
-                Verdict::Full => return Ok(Outcome::KeysFull),
-            }
+    ) -> Outcome {
+        let payload = record.payload;
+        let key = scoped_key(record.namespace, record.key);
+        let named = key.is_some() || record.producer.is_some();
+        let body = if named { fingerprint(payload) } else { (0, 0) };
+        if let Some(outcome) = self.known_before(key.as_deref(), body, stamp, record) {
+            return outcome;
         }
         let starts = starts(globals, record);
         let needed = payload.len() + starts.len() * INSTANCE_BYTES;
         if !starts.is_empty() && self.live_bytes + needed > self.live_bytes_max {
-            return Ok(Outcome::LiveFull);
+            return Outcome::LiveFull;
         }
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         let id = MessageId::new(self.id, sequence);
-        let workflows: Workflows = starts.iter().map(|start| Arc::clone(start.name)).collect();
-        if let Some(key) = &key {
-            let body = fingerprint(payload);
-            self.keys.remember(key, stamp, Known { sequence, body, workflows: workflows.clone() });
+        let workflows = match &starts[..] {
+            [] => Arc::clone(&self.no_workflows),
+            starts => starts.iter().map(|start| Arc::clone(start.name)).collect(),
+        };
+        if named {
+            let known = Known { sequence, body, workflows: Arc::clone(&workflows) };
+            if let Some(at) = record.producer {
+                self.producers.remember(at, known.clone());
+            }
+            if let Some(key) = &key {
+                self.keys.remember(key, stamp, known);
+            }
         }
         if starts.is_empty() {
             self.shelf.put_with(sequence, |out| live::write_plain(record, stamp, out));
         } else {
             self.start(id, stamp, record, &starts, out);
         }
-        Ok(Outcome::Accepted { id, workflows })
+        Outcome::Accepted { id, workflows }
+    }
+
+    /// What a message is told that is not new, or that could not be remembered.
+    fn known_before(
+        &mut self,
+        key: Option<&str>,
+        body: (u64, u32),
+        stamp: UnixMicros,
+        record: &AcceptedView<'_>,
+    ) -> Option<Outcome> {
+        let id = |known: &Known| MessageId::new(self.id, known.sequence);
+        let repeat =
+            |known: Known| Outcome::Duplicate { id: id(&known), workflows: known.workflows };
+        let by_key = key.map_or(Verdict::New, |key| self.keys.look(key, body));
+        match by_key {
+            Verdict::New => {}
+            Verdict::Repeat(known) => return Some(repeat(known)),
+            Verdict::Conflict(known) => return Some(Outcome::Conflict { id: id(&known) }),
+            Verdict::Full => return Some(Outcome::KeysFull),
+        }
+        Some(match self.producers.look(record.producer?, body, stamp) {
+            producers::Verdict::New => return None,
+            producers::Verdict::Repeat(known) => repeat(known),
+            producers::Verdict::Conflict(known) => Outcome::Conflict { id: id(&known) },
+            producers::Verdict::Full => Outcome::KeysFull,
+            producers::Verdict::TooOld(lowest) => Outcome::SequenceTooOld { lowest },
+            producers::Verdict::Unknown => Outcome::UnknownProducer,
+        })
     }
 
     fn start(
         &mut self,
         id: MessageId,
         stamp: UnixMicros,
-        record: &ArchivedAccepted<'_>,
+        record: &AcceptedView<'_>,
         starts: &[Start<'_>],
         out: &mut Outbox<PartitionEffect>,
     ) {
-        let message = Value::parse_json(&record.payload)
+        let message = Value::parse_json(record.payload)
             .expect("ingress accepts only what parses, and both parsers are strict");
         let mut live = Live::new(record, stamp);
         for (start, ordinal) in starts.iter().zip(1..) {
@@ -317,8 +366,11 @@ impl Partition {
     /// again.
     pub fn outstanding(&self) -> Vec<flow::Order> {
         let mut orders: Vec<flow::Order> = (self.live.values())
-            .flat_map(|live| &live.runs)
-            .flat_map(|run| run.instance.orders(&run.definition))
+            .flat_map(|live| {
+                let runs = live.runs.iter();
+                let orders = runs.flat_map(|run| run.instance.orders(&run.definition));
+                orders.map(|order| flow::Order { trace: live.trace, ..order })
+            })
             .collect();
         orders.sort_by_key(|order| (order.instance, order.task, order.attempt));
         orders
@@ -393,6 +445,15 @@ fn hand_out(flow_out: &mut Outbox<flow::Effect>, live: &Live, out: &mut Outbox<P
                 let ended = run.instance.ended().unwrap_or(run.instance.started());
                 PartitionEffect::Ended { status, took: ended.since(run.instance.started()) }
             }
+            flow::Effect::TaskFailed { instance, task, attempts, error } => {
+                let run = live.run(instance.ordinal).expect("an instance that goes on is there");
+                let definition = Arc::clone(&run.definition);
+                PartitionEffect::TaskFailed { instance, definition, task, attempts, error }
+            }
+            flow::Effect::Order(order) => PartitionEffect::Flow(flow::Effect::Order(flow::Order {
+                trace: live.trace,
+                ..order
+            })),
             effect => PartitionEffect::Flow(effect),
         });
     }
@@ -406,9 +467,9 @@ struct Start<'a> {
 }
 
 /// The workflows that a record's matches start, in order.
-fn starts<'a>(globals: &'a Globals, record: &ArchivedAccepted<'_>) -> Vec<Start<'a>> {
+fn starts<'a>(globals: &'a Globals, record: &AcceptedView<'_>) -> Vec<Start<'a>> {
     let mut starts = Vec::new();
-    for matched in &*record.matches {
+    for matched in record.matches {
         let stored = &globals.rules[&*matched.rule];
         assert_eq!(
             stored.rule.version,

@@ -9,6 +9,7 @@ use base::{InstanceId, MessageId};
 use rkyv::rancor::Error as Rancor;
 use rkyv::with::InlineAsBox;
 use rkyv::{Archive, Deserialize, Serialize};
+use telemetry::TraceContext;
 
 /// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +44,12 @@ impl RecordType {
         .find(|kind| *kind as u16 == code)
     }
 
-    /// The one version of its layout that this program writes and reads.
-    pub fn version(self) -> u8 {
-        1
+    /// The newest version of its layout. This program reads every version from 1 on.
+    pub fn newest_version(self) -> u8 {
+        match self {
+            Self::Accepted => 2,
+            _ => 1,
+        }
     }
 
     /// Whether every core applies it, not one partition alone.
@@ -63,9 +67,11 @@ pub struct Born {
     pub partitions: u16,
     /// Finished messages and instances kept. Unit: bytes, over all partitions.
     pub retention_bytes: u64,
-    /// Idempotency keys kept, over all partitions.
+    /// Idempotency keys kept, over all partitions; and, apart from them, as many places in the
+    /// windows of producers.
     pub keys_max: u64,
-    /// How long a key is remembered. Unit: milliseconds of log time.
+    /// How long a key is remembered, and a producer after its last message. Unit: milliseconds of
+    /// log time.
     pub key_ttl_ms: u64,
 }
 
@@ -113,21 +119,77 @@ pub struct Match<'a> {
     pub version: u32,
 }
 
+/// Names one message of a producer: the producer counts its messages from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerSequence {
+    /// The producer, never 0.
+    pub producer: u64,
+    /// The message's number.
+    pub sequence: u64,
+}
+
 /// A message was accepted by an ingress core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Accepted<'a> {
     /// The namespace of key and matches.
-    #[rkyv(with = InlineAsBox)]
     pub namespace: &'a str,
     /// The idempotency key; empty when none was given.
-    #[rkyv(with = InlineAsBox)]
     pub key: &'a str,
     /// Every rule that the message woke, by priority, then id.
-    #[rkyv(with = InlineAsBox)]
     pub matches: &'a [Match<'a>],
     /// The message as it came: one JSON object.
-    #[rkyv(with = InlineAsBox)]
     pub payload: &'a [u8],
+    /// The message's place among its producer's, when it has one.
+    pub producer: Option<ProducerSequence>,
+    /// The trace that the message's tasks go on with, when somebody records it.
+    pub trace: Option<TraceContext>,
+}
+
+/// The layout of a message that has neither producer nor trace: most have neither.
+#[derive(Archive, Serialize)]
+struct AcceptedV1<'a> {
+    #[rkyv(with = InlineAsBox)]
+    namespace: &'a str,
+    #[rkyv(with = InlineAsBox)]
+    key: &'a str,
+    #[rkyv(with = InlineAsBox)]
+    matches: &'a [Match<'a>],
+    #[rkyv(with = InlineAsBox)]
+    payload: &'a [u8],
+}
+
+/// The layout of a message that has one of them. Zeros stand for what it has not.
+#[derive(Archive, Serialize)]
+struct AcceptedV2<'a> {
+    #[rkyv(with = InlineAsBox)]
+    namespace: &'a str,
+    #[rkyv(with = InlineAsBox)]
+    key: &'a str,
+    #[rkyv(with = InlineAsBox)]
+    matches: &'a [Match<'a>],
+    #[rkyv(with = InlineAsBox)]
+    payload: &'a [u8],
+    producer: u64,
+    sequence: u64,
+    trace: u128,
+    span: u64,
+}
+
+/// A checked view of an [`Accepted`] record's body, without a copy.
+#[derive(Clone, Copy)]
+pub struct AcceptedView<'a> {
+    /// See [`Accepted::namespace`].
+    pub namespace: &'a str,
+    /// See [`Accepted::key`].
+    pub key: &'a str,
+    /// See [`Accepted::matches`].
+    pub matches: &'a [ArchivedMatch<'a>],
+    /// See [`Accepted::payload`].
+    pub payload: &'a [u8],
+    /// See [`Accepted::producer`].
+    pub producer: Option<ProducerSequence>,
+    /// See [`Accepted::trace`].
+    pub trace: Option<TraceContext>,
 }
 
 /// Why an attempt failed.
@@ -219,17 +281,54 @@ body!(TaskStopped, TaskStopped);
 body!(Cancelled, Cancelled);
 
 impl Accepted<'_> {
-    /// Appends the body's bytes.
+    /// The version of the layout that says all of it, the oldest such one.
+    pub fn version(&self) -> u8 {
+        if self.producer.is_none() && self.trace.is_none() { 1 } else { 2 }
+    }
+
+    /// Appends the body's bytes, in the layout of [`Self::version`].
     pub fn write(&self, out: &mut Vec<u8>) {
-        rkyv::api::high::to_bytes_in::<_, Rancor>(self, out)
-            .expect("writing to memory cannot fail");
+        let Self { namespace, key, matches, payload, producer, trace } = *self;
+        let written = if self.version() == 1 {
+            let body = AcceptedV1 { namespace, key, matches, payload };
+            rkyv::api::high::to_bytes_in::<_, Rancor>(&body, out)
+        } else {
+            let (producer, sequence) = producer.map_or((0, 0), |p| (p.producer, p.sequence));
+            let (trace, span) = trace.map_or((0, 0), |context| (context.trace, context.span));
+            let body =
+                AcceptedV2 { namespace, key, matches, payload, producer, sequence, trace, span };
+            rkyv::api::high::to_bytes_in::<_, Rancor>(&body, out)
+        };
+        written.expect("writing to memory cannot fail");
     }
 }
 
-impl ArchivedAccepted<'_> {
-    /// A checked view of a body, without a copy.
-    pub fn view(bytes: &[u8]) -> Result<&ArchivedAccepted<'_>, BadBody> {
-        rkyv::access::<ArchivedAccepted<'_>, Rancor>(bytes).map_err(bad(RecordType::Accepted))
+impl<'a> AcceptedView<'a> {
+    /// Reads a body of that version.
+    pub fn read(version: u8, bytes: &'a [u8]) -> Result<Self, BadBody> {
+        let bad = bad(RecordType::Accepted);
+        if version == 1 {
+            let body = rkyv::access::<ArchivedAcceptedV1<'a>, Rancor>(bytes).map_err(bad)?;
+            return Ok(Self {
+                namespace: &body.namespace,
+                key: &body.key,
+                matches: &body.matches,
+                payload: &body.payload,
+                producer: None,
+                trace: None,
+            });
+        }
+        let body = rkyv::access::<ArchivedAcceptedV2<'a>, Rancor>(bytes).map_err(bad)?;
+        let (producer, sequence) = (body.producer.to_native(), body.sequence.to_native());
+        let (trace, span) = (body.trace.to_native(), body.span.to_native());
+        Ok(Self {
+            namespace: &body.namespace,
+            key: &body.key,
+            matches: &body.matches,
+            payload: &body.payload,
+            producer: (producer != 0).then_some(ProducerSequence { producer, sequence }),
+            trace: (trace != 0).then_some(TraceContext { trace, span }),
+        })
     }
 }
 

@@ -12,6 +12,7 @@
 //! - everything held is bounded: see [`limits`].
 
 mod apply;
+mod events;
 mod orders;
 mod queries;
 mod session;
@@ -22,14 +23,15 @@ mod tests;
 
 pub use orders::OrderId;
 
-use crate::batch::Section;
 use crate::globals::Globals;
 use crate::message::{ToConsensus, ToShard};
 use crate::metrics::ShardMetrics;
 use crate::partition::{Partition, PartitionEffect};
 use crate::record::{Born, Change};
+use crate::submission::SubmitResults;
 use api::Response;
 use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, StoreId, UnixMicros};
+use events::Events;
 use orders::Orders;
 use queries::Queries;
 use session::Session;
@@ -53,12 +55,19 @@ pub mod limits {
     pub const CALLS_MAX: usize = 256;
     /// Requests that ask other cores, at once, on one core.
     pub const QUERIES_MAX: usize = 1_024;
+    /// Of them, those that wait for events: a wait takes up to a minute, also when its client has
+    /// gone meanwhile, and other reads must find their place.
+    pub const EVENT_WAITS_MAX: usize = 256;
     /// How long a shard waits after a refused batch before it tries its own records again.
     pub const RETRY_MS: u64 = 100;
 
     const _: () = assert!(
         GROUP_BYTES_MAX + SECTION_BYTES + 4_096 <= base::limits::ENTRY_BYTES_MAX,
         "a group fits an entry"
+    );
+    const _: () = assert!(
+        QUERIES_MAX == 1_024 && EVENT_WAITS_MAX == 256 && 2 * EVENT_WAITS_MAX < QUERIES_MAX,
+        "docs/API.md names the bounds, and most of the places are for reads"
     );
 }
 
@@ -117,6 +126,13 @@ pub enum ShardEffect {
         /// The answer.
         response: Response,
     },
+    /// Tell a client what became of its messages: [`ShardCore::on_submit`].
+    Submitted {
+        /// Whose request.
+        request: RequestId,
+        /// What became of them.
+        results: SubmitResults,
+    },
     /// Carry out a call; then tell [`ShardCore::on_call_ended`].
     Call(Box<flow::Order>),
     /// Stop a call; then tell [`ShardCore::on_call_stopped`].
@@ -138,13 +154,14 @@ pub struct ShardCore {
     partitions: Vec<Option<Partition>>,
     /// The partitions hosted here.
     hosted: Vec<PartitionId>,
-    /// Which of them gets the next message without a key.
+    /// Which of them gets the next message without a name.
     turn: usize,
     matcher: rules::Matcher,
     matches: rules::Matches,
     session: Session,
     orders: Orders,
     queries: Queries,
+    events: Events,
     metrics: ShardMetrics,
     role: Role,
     stopping: bool,
@@ -153,8 +170,6 @@ pub struct ShardCore {
     wake: Option<UnixMicros>,
     connections: u64,
     partition_out: Outbox<PartitionEffect>,
-    /// Reused by every request that gathers records.
-    scratch: Section,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -179,6 +194,7 @@ impl ShardCore {
             matches: rules::Matches::new(),
             orders: Orders::default(),
             queries: Queries::default(),
+            events: Events::default(),
             metrics: ShardMetrics::new(config.core.0),
             role: Role::default(),
             stopping: false,
@@ -186,7 +202,6 @@ impl ShardCore {
             wake: None,
             connections: 0,
             partition_out: Outbox::new(),
-            scratch: Section::new(4096),
             config,
         }
     }
@@ -203,7 +218,9 @@ impl ShardCore {
             ToShard::Restore { globals, partitions } => self.restore(&globals, &partitions, out),
             ToShard::Committed(entries) => self.on_committed(&entries, out),
             ToShard::Role { leading, term } => {
-                self.role = Role { leading, term, in_office: false };
+                let before =
+                    std::mem::replace(&mut self.role, Role { leading, term, in_office: false });
+                self.on_role(now, before, out);
             }
             ToShard::Refused { number, round, why } => {
                 self.on_refused(now, number, round, why, out);
@@ -214,7 +231,10 @@ impl ShardCore {
                     self.resolve(number, slot, outcome, out);
                 }
             }
-            ToShard::Ask { ticket, question } => self.on_question(from, ticket, &question, out),
+            ToShard::Event { at, kind } => self.on_event(at, *kind, out),
+            ToShard::Ask { ticket, question } => {
+                self.on_question(now, from, ticket, &question, out);
+            }
             ToShard::Answer { ticket, from, answer } => self.on_answer(ticket, from, answer, out),
         }
     }
@@ -226,7 +246,8 @@ impl ShardCore {
 
     /// When to call [`Self::on_deadline`].
     pub fn deadline(&self) -> Option<Instant> {
-        self.session.retry_at()
+        let due = [self.session.retry_at(), self.events.deadline(self.stopping)];
+        due.into_iter().flatten().min()
     }
 
     /// The deadline has come.
@@ -235,6 +256,7 @@ impl ShardCore {
             self.session.retry(self.globals.catalogue_version, out);
             self.on_flush(out);
         }
+        self.answer_events(Some(now.instant), out);
     }
 
     /// The node stops: nothing new is taken.

@@ -9,12 +9,17 @@
 //! - the bytes kept, each entry counted with [`ENTRY_OVERHEAD_BYTES`], are within the budget, but
 //!   for the newest entry, which is always kept;
 //! - what is dropped depends only on the sequence of puts, never on time or memory.
+//!
+//! Most messages finish in the order of their sequences: those are found by bisection, as the highest
+//! sequence put so far rises with every place. Only the few that finish late are in a table: for a
+//! message that starts nothing, putting and dropping touch the ends of two rings and nothing else.
 
 use base::FixedState;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 
-/// What an entry costs besides its bytes: its place in two tables. Unit: bytes.
+/// What an entry costs besides its bytes, about: its place. Unit: bytes. A part of the rule of what
+/// is dropped, so it stays as it is.
 pub(crate) const ENTRY_OVERHEAD_BYTES: usize = 64;
 
 /// Room is made for entries of this size from the start. Unit: bytes. Partitions fill evenly, so
@@ -27,9 +32,15 @@ const PLACES_RESERVED_MAX: usize = 1 << 16;
 /// The size of a chunk. An entry larger than this has a chunk of its own.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// A chunk with less room than this takes no further entry: one that does not fit makes the chunk
+/// grow, which copies it and leaves room that nobody uses. Unit: bytes.
+const ROOM_BYTES: usize = 4 * 1024;
+
 #[derive(Clone, Copy, Debug)]
 struct Place {
     sequence: u64,
+    /// The highest sequence put up to here. Another one than `sequence` when this was late.
+    highest: u64,
     chunk: u64,
     offset: u32,
     length: u32,
@@ -46,7 +57,9 @@ pub(crate) struct Shelf {
     order: VecDeque<Place>,
     /// The number of the first place of the ring.
     first_place: u64,
-    places: HashMap<u64, u64, FixedState>,
+    highest: u64,
+    /// The numbers of the places of those that were late.
+    late: HashMap<u64, u64, FixedState>,
     spare: Option<Vec<u8>>,
 }
 
@@ -61,7 +74,8 @@ impl Shelf {
             first_chunk: 0,
             order: VecDeque::with_capacity(places),
             first_place: 0,
-            places: HashMap::with_capacity_and_hasher(places, FixedState),
+            highest: 0,
+            late: HashMap::with_hasher(FixedState),
             spare: None,
         }
     }
@@ -73,7 +87,12 @@ impl Shelf {
 
     /// The same, with the bytes written in place.
     pub(crate) fn put_with(&mut self, sequence: u64, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.chunks.back().is_none_or(|chunk| chunk.len() >= CHUNK_BYTES) {
+        if self.chunks.back().is_none_or(|chunk| chunk.len() + ROOM_BYTES > CHUNK_BYTES) {
+            if let Some(full) = self.chunks.back_mut()
+                && full.capacity() > CHUNK_BYTES
+            {
+                full.shrink_to_fit();
+            }
             let chunk = self.spare.take().unwrap_or_else(|| Vec::with_capacity(CHUNK_BYTES));
             self.chunks.push_back(chunk);
         }
@@ -81,16 +100,21 @@ impl Shelf {
         let offset = chunk.len();
         write(chunk);
         let length = chunk.len() - offset;
+        let in_order = sequence > self.highest;
+        self.highest = self.highest.max(sequence);
         let place = Place {
             sequence,
+            highest: self.highest,
             chunk: self.first_chunk + self.chunks.len() as u64 - 1,
             offset: u32::try_from(offset).expect("a chunk is far below 4 GiB"),
             length: u32::try_from(length).expect("an entry is far below 4 GiB"),
         };
         let number = self.first_place + self.order.len() as u64;
         self.order.push_back(place);
-        let old = self.places.insert(sequence, number);
-        assert!(old.is_none(), "a message finishes once");
+        if !in_order {
+            let old = self.late.insert(sequence, number);
+            assert!(old.is_none(), "a message finishes once");
+        }
         self.used += length + ENTRY_OVERHEAD_BYTES;
         while self.used > self.budget && self.order.len() > 1 {
             self.drop_oldest();
@@ -99,9 +123,14 @@ impl Shelf {
 
     /// The entry with that sequence.
     pub(crate) fn find(&self, sequence: u64) -> Option<&[u8]> {
-        let number = *self.places.get(&sequence)?;
-        let at = usize::try_from(number - self.first_place).expect("the ring fits memory");
-        Some(self.bytes(&self.order[at]))
+        let at = match self.late.get(&sequence) {
+            Some(number) => {
+                usize::try_from(number - self.first_place).expect("the ring fits memory")
+            }
+            None => self.order.partition_point(|place| place.highest < sequence),
+        };
+        let place = self.order.get(at).filter(|place| place.sequence == sequence)?;
+        Some(self.bytes(place))
     }
 
     /// All entries with their sequences, the oldest first.
@@ -128,14 +157,16 @@ impl Shelf {
     fn drop_oldest(&mut self) {
         let place = self.order.pop_front().expect("the caller saw one");
         self.first_place += 1;
-        self.places.remove(&place.sequence);
+        if place.sequence != place.highest {
+            self.late.remove(&place.sequence);
+        }
         self.used -= place.length as usize + ENTRY_OVERHEAD_BYTES;
         let needed = self.order.front().map_or(u64::MAX, |next| next.chunk);
         while self.first_chunk < needed && self.chunks.len() > 1 {
             let mut chunk = self.chunks.pop_front().expect("the loop saw one");
             self.first_chunk += 1;
-            // A chunk that grew for a large entry would keep its memory: only plain ones are kept.
-            if chunk.capacity() <= 2 * CHUNK_BYTES {
+            // A chunk of another size, for a large entry, would waste memory: only plain ones are kept.
+            if chunk.capacity() == CHUNK_BYTES {
                 chunk.clear();
                 self.spare = Some(chunk);
             }

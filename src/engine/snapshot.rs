@@ -1,16 +1,18 @@
 //! A snapshot as a file: chunks, each with its checksum, closed by a trailer.
 //!
 //! ```text
-//! chunk    magic u32 "DSNP" | version u16 = 1 | part u16 | applied u64 | term u64
+//! chunk    magic u32 "DSNP" | version u16 = 2 | part u16 | applied u64 | term u64
 //!          | bytes u64 | crc32 u32 | 0 u32                                         40 bytes
 //!          image                                                                   `bytes` bytes
 //! ```
 //! All integers are little-endian. `part` is a partition, 0xffff for the globals (the first chunk)
 //! or 0xfffe for the trailer (the last, without an image). `crc32` is over header (crc32 zero) and
-//! image. A file without its trailer, or with bytes behind it, is no snapshot.
+//! image. A file without its trailer, or with bytes behind it, is no snapshot. The version is that of
+//! a partition's image; a file of an older one is read, and its images are made anew.
 
 use crate::globals::Globals;
 use crate::message::{Part, ToShard};
+use crate::partition::{IMAGE_VERSION, upgraded};
 use base::{PartitionId, UnixMicros};
 use bytes::Bytes;
 
@@ -18,7 +20,7 @@ use bytes::Bytes;
 pub const CHUNK_HEADER_BYTES: usize = 40;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"DSNP");
-const VERSION: u16 = 1;
+const VERSION: u16 = IMAGE_VERSION;
 const GLOBALS: u16 = u16::MAX;
 const TRAILER: u16 = u16::MAX - 1;
 
@@ -102,7 +104,7 @@ fn raw_chunk(code: u16, applied: u64, term: u64, image: &[u8]) -> Vec<u8> {
 pub fn read(file: &Bytes) -> Result<Snapshot, BadSnapshot> {
     let (mut at, mut globals, mut partitions) = (0, None, Vec::new());
     loop {
-        let (code, applied, term, image) = read_chunk(file, at)?;
+        let Chunk { version, code, applied, term, image } = read_chunk(file, at)?;
         let bad = |what: &str| BadSnapshot::Chunk { at, what: what.into() };
         match (code, &globals) {
             (GLOBALS, None) => {
@@ -129,7 +131,12 @@ pub fn read(file: &Bytes) -> Result<Snapshot, BadSnapshot> {
                 });
             }
             (id, Some(_)) if usize::from(id) == partitions.len() => {
-                partitions.push((PartitionId(id), image.clone()));
+                let image = if version == VERSION {
+                    image.clone()
+                } else {
+                    upgraded(version, &image).map_err(|what| bad(&what))?.into()
+                };
+                partitions.push((PartitionId(id), image));
             }
             _ => return Err(bad(&format!("part {code:#x} is out of its turn"))),
         }
@@ -137,13 +144,23 @@ pub fn read(file: &Bytes) -> Result<Snapshot, BadSnapshot> {
     }
 }
 
-fn read_chunk(file: &Bytes, at: usize) -> Result<(u16, u64, u64, Bytes), BadSnapshot> {
+struct Chunk {
+    version: u16,
+    code: u16,
+    applied: u64,
+    term: u64,
+    image: Bytes,
+}
+
+fn read_chunk(file: &Bytes, at: usize) -> Result<Chunk, BadSnapshot> {
     let short = BadSnapshot::Short { at: file.len() };
     let header = file.get(at..at + CHUNK_HEADER_BYTES).ok_or(short.clone())?;
     let bad = |what: &str| BadSnapshot::Chunk { at, what: what.into() };
     let u64_at = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("8 bytes"));
-    if header[0..4] != MAGIC.to_le_bytes() || header[4..6] != VERSION.to_le_bytes() {
-        return Err(bad("not a snapshot of this version"));
+    let u16_at = |at: usize| u16::from_le_bytes(header[at..at + 2].try_into().expect("2 bytes"));
+    let version = u16_at(4);
+    if header[0..4] != MAGIC.to_le_bytes() || !(1..=VERSION).contains(&version) {
+        return Err(bad("not a snapshot of a version that this program knows"));
     }
     let length = usize::try_from(u64_at(24)).map_err(|_| bad("a length beyond memory"))?;
     let start = at + CHUNK_HEADER_BYTES;
@@ -156,8 +173,8 @@ fn read_chunk(file: &Bytes, at: usize) -> Result<(u16, u64, u64, Bytes), BadSnap
     if header[32..36] != hasher.finalize().to_le_bytes() {
         return Err(bad("the checksum differs"));
     }
-    let code = u16::from_le_bytes(header[6..8].try_into().expect("2 bytes"));
-    Ok((code, u64_at(8), u64_at(16), file.slice(start..end)))
+    let image = file.slice(start..end);
+    Ok(Chunk { version, code: u16_at(6), applied: u64_at(8), term: u64_at(16), image })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::http::HttpRequest;
 use crate::status::InstanceStatus;
 use base::InstanceId;
 use expr::{EvalError, Value};
+use telemetry::TraceContext;
 
 /// What the driver of an instance is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,17 @@ pub enum Effect {
     },
     /// Write a line of the log.
     Log(LogLine),
+    /// A task has failed for good: it gets no further attempt.
+    TaskFailed {
+        /// Whose.
+        instance: InstanceId,
+        /// Which task.
+        task: TaskIndex,
+        /// How many attempts it had.
+        attempts: u32,
+        /// The last one's error.
+        error: TaskError,
+    },
     /// The instance has ended.
     Ended {
         /// Which.
@@ -47,6 +59,9 @@ pub struct Order {
     /// The same for every attempt of the task, so that the other side can drop a repeat:
     /// `instance/task`.
     pub idempotency_key: String,
+    /// What the attempt's span belongs below. An instance knows of none: who keeps the message that
+    /// started it adds the message's.
+    pub trace: Option<TraceContext>,
 }
 
 /// What is to be done.

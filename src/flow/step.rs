@@ -369,6 +369,8 @@ impl<'a> Stepper<'a> {
         if self.instance.error.is_none() {
             self.instance.error = Some(Failure { task: Some(task), error: error.clone() });
         }
+        let (instance, attempts) = (self.instance.id, attempt);
+        self.out.push(Effect::TaskFailed { instance, task, attempts, error: error.clone() });
         self.instance.tasks[task.index()].error = Some(error);
         self.end(task, status, Some(reason));
     }
@@ -552,6 +554,7 @@ impl Instance {
             attempt: self.tasks[task.index()].attempt,
             kind: OrderKind::Http(request),
             idempotency_key: format!("{}/{}", self.id, definition.tasks[task.index()].id),
+            trace: None,
         }
     }
 }

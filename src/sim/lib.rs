@@ -7,6 +7,7 @@
 
 mod disk;
 mod node;
+mod producers;
 mod world;
 
 pub use disk::Disk;

@@ -7,7 +7,7 @@ use engine::message::{Packet, ToShard};
 use engine::record::{Born, Change, Ended, Failed};
 use engine::{
     Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, Left, OrderId, Replay, RequestId,
-    ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start,
+    ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start, Submission, SubmitResults,
 };
 use journal::{Effect, File, HeapBuffers, Journal, Recovery, Token};
 
@@ -96,6 +96,13 @@ pub enum Said {
         /// The answer.
         response: api::Response,
     },
+    /// What became of a client's messages.
+    Submitted {
+        /// Whose request.
+        request: RequestId,
+        /// What became of them.
+        results: SubmitResults,
+    },
     /// The end of the process.
     Fatal(String),
 }
@@ -181,6 +188,20 @@ impl Node {
             .expect("the world asks what there is");
         let shard = &mut self.shards[usize::from(core.0)];
         shard.on_request(now, id, &route, request, &mut self.shard_out);
+        schedule.events.push(Event::ShardRound(core));
+        self.drain_shard(now, core, schedule);
+    }
+
+    /// A client's messages reach a core.
+    pub fn submit(
+        &mut self,
+        now: Now,
+        core: CoreId,
+        id: RequestId,
+        submission: &Submission<'_>,
+        schedule: &mut Schedule<'_>,
+    ) {
+        self.shards[usize::from(core.0)].on_submit(id, submission, &mut self.shard_out);
         schedule.events.push(Event::ShardRound(core));
         self.drain_shard(now, core, schedule);
     }
@@ -333,6 +354,9 @@ impl Node {
                     }
                     ShardEffect::Reply { request, response } => {
                         schedule.said.push(Said::Reply { request, response });
+                    }
+                    ShardEffect::Submitted { request, results } => {
+                        schedule.said.push(Said::Submitted { request, results });
                     }
                     ShardEffect::Call(order) => {
                         schedule.events.push(Event::Called { core, order });

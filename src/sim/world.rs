@@ -2,17 +2,19 @@
 //!
 //! What is checked:
 //! - every message answered 202 is in the state after any crash, once, with its body;
-//! - a key's repeat gets the first answer, whatever happened in between;
+//! - a key's repeat gets the first answer, whatever happened in between, and so does a producer's
+//!   (see `producers`);
 //! - after the last crash everything comes to rest: every instance ends, each with one result per
 //!   task;
 //! - nothing is there that no client sent.
 
 use crate::disk::Disk;
 use crate::node::{Event, Node, NodeConfig, Said, Schedule};
+use crate::producers::{Producers, Sent, Told};
 use api::{Method, Request};
 use base::{BootId, CoreId, Instant, MessageId, Now, Prng, UnixMicros};
-use engine::RequestId;
 use engine::message::Committed;
+use engine::{Origin, RequestId, Submission, SubmitResults};
 use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -23,6 +25,9 @@ use std::time::Duration;
 const EPOCH: UnixMicros = UnixMicros(1_700_000_000_000_000);
 /// Rest is reached within so much virtual time, or something is stuck.
 const REST_MAX: Duration = Duration::from_hours(1);
+
+/// How often producers send again, once nothing goes wrong any more.
+const SEND_AGAIN_MAX: u32 = 5;
 
 /// Events at one instant; more are a loop.
 const EVENTS_AT_ONCE_MAX: u32 = 10_000;
@@ -49,6 +54,8 @@ pub struct Report {
     pub acknowledged: u64,
     /// Repeats of a key that were told the first answer.
     pub duplicates: u64,
+    /// Numbers of producers that had come before, and were told their first answer.
+    pub repeated: u64,
     /// Requests without an answer, because the power failed.
     pub unanswered: u64,
     /// Instances that ended.
@@ -128,6 +135,8 @@ pub struct World {
     clients: Prng,
     outside: Prng,
     asked: BTreeMap<RequestId, Asked>,
+    producers: Producers,
+    sent: BTreeMap<RequestId, Sent>,
     acknowledged: BTreeMap<MessageId, Acknowledged>,
     by_key: BTreeMap<u64, MessageId>,
     next_nonce: u64,
@@ -144,6 +153,7 @@ impl World {
             crashes: seeds.fork("crashes"),
             clients: seeds.fork("clients"),
             outside: seeds.fork("outside"),
+            producers: Producers::new(seeds.fork("producers")),
             seeds,
             config,
             faults,
@@ -156,6 +166,7 @@ impl World {
             at_once: 0,
             lanes: BTreeMap::new(),
             asked: BTreeMap::new(),
+            sent: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             by_key: BTreeMap::new(),
             next_nonce: 1,
@@ -181,6 +192,7 @@ impl World {
         let until = self.instant + Duration::from_secs(1);
         self.live(until, last)?;
         self.rest()?;
+        self.send_what_is_left()?;
         self.check_acknowledged()?;
         self.check_instances()?;
         self.report.virtual_time = self.instant.since(Instant(1));
@@ -230,7 +242,8 @@ impl World {
         self.node = None;
         self.heap.clear();
         self.lanes.clear();
-        self.report.unanswered += self.asked.len() as u64;
+        self.report.unanswered += (self.asked.len() + self.sent.len()) as u64;
+        self.sent.clear();
         self.report.crashes += 1;
         self.asked.clear();
         self.instant = self.instant + Duration::from_millis(self.crashes.below(2_000));
@@ -241,7 +254,11 @@ impl World {
         let last = self.next_nonce + messages;
         self.pass(until, |world| {
             while world.next_nonce < last && world.clients.chance(1, 3) {
-                world.send()?;
+                if world.producers.is_next() {
+                    world.produce()?;
+                } else {
+                    world.send()?;
+                }
             }
             if world.faults.catalogue_changes && world.clients.chance(1, 400) {
                 world.change_catalogue()?;
@@ -319,6 +336,7 @@ impl World {
             match said {
                 Said::Fatal(reason) => return Err(format!("the node ended itself: {reason}")),
                 Said::Reply { request, response } => self.on_reply(request, &response)?,
+                Said::Submitted { request, results } => self.on_results(request, &results)?,
             }
         }
         Ok(())
@@ -374,11 +392,70 @@ impl World {
             query: "",
             content_type: None,
             idempotency_key: text.as_deref().map(str::as_bytes),
+            trace: None,
             body: body.as_bytes(),
         };
         // Before it is asked: it may be refused at once.
         self.asked.insert(RequestId(self.next_request), Asked { nonce, key });
         self.ask(&request)
+    }
+
+    /// A producer sends, new messages or old ones.
+    fn produce(&mut self) -> Result<(), String> {
+        let sent = self.producers.send(&mut self.next_nonce);
+        self.submit(sent)
+    }
+
+    fn submit(&mut self, sent: Sent) -> Result<(), String> {
+        let (producer, sequence, nonces) = self.producers.of(&sent);
+        let bodies: Vec<String> = nonces.into_iter().map(body).collect();
+        let messages: Vec<&[u8]> = bodies.iter().map(String::as_bytes).collect();
+        let origin = Origin::Producer { producer, sequence };
+        // Some are recorded: their records have all that a record can have.
+        let trace = (sequence % 3 == 0)
+            .then_some(api::TraceContext { trace: u128::from(producer), span: sequence });
+        let submission = Submission { origin, messages: &messages, trace };
+        let (id, core) = self.next_request();
+        self.sent.insert(id, sent);
+        let (mut events, mut said) = (Vec::new(), Vec::new());
+        let mut schedule = Schedule { events: &mut events, said: &mut said };
+        let now = self.now();
+        let node = self.node.as_mut().expect("the node runs");
+        node.submit(now, core, id, &submission, &mut schedule);
+        self.settle(events, said)
+    }
+
+    fn on_results(&mut self, request: RequestId, results: &SubmitResults) -> Result<(), String> {
+        let Some(sent) = self.sent.remove(&request) else {
+            return Err(format!("{request:?} was answered twice"));
+        };
+        let Told { acknowledged, repeated, refused } = self.producers.on_results(&sent, results)?;
+        self.report.repeated += repeated;
+        self.report.refused += refused;
+        for (nonce, id) in acknowledged {
+            let told = Acknowledged { nonce, key: None };
+            if let Some(known) = self.acknowledged.insert(id, told)
+                && known.nonce != nonce
+            {
+                return Err(format!("message {nonce} got the id {id} of message {}", known.nonce));
+            }
+        }
+        Ok(())
+    }
+
+    /// Producers send what they have no answer for until they have all answers.
+    fn send_what_is_left(&mut self) -> Result<(), String> {
+        for _ in 0..SEND_AGAIN_MAX {
+            let left = self.producers.left();
+            if left.is_empty() {
+                return Ok(());
+            }
+            for sent in left {
+                self.submit(sent)?;
+            }
+            self.rest()?;
+        }
+        Err(format!("producers have no answer to {:?}", self.producers.left()))
     }
 
     fn change_catalogue(&mut self) -> Result<(), String> {
@@ -393,22 +470,28 @@ impl World {
             query: "",
             content_type: Some("application/json"),
             idempotency_key: None,
+            trace: None,
             body: body.as_bytes(),
         };
         self.ask(&request)
     }
 
     fn ask(&mut self, request: &Request<'_>) -> Result<(), String> {
-        let id = RequestId(self.next_request);
-        self.next_request += 1;
-        let core = u16::try_from(self.clients.below(u64::from(self.config.shards)))
-            .expect("a core's number");
+        let (id, core) = self.next_request();
         let (mut events, mut said) = (Vec::new(), Vec::new());
         let mut schedule = Schedule { events: &mut events, said: &mut said };
         let now = self.now();
         let node = self.node.as_mut().expect("the node runs");
-        node.request(now, CoreId(core), id, request, &mut schedule);
+        node.request(now, core, id, request, &mut schedule);
         self.settle(events, said)
+    }
+
+    /// The next request's name, and the core that it reaches.
+    fn next_request(&mut self) -> (RequestId, CoreId) {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        let core = self.clients.below(u64::from(self.config.shards));
+        (id, CoreId(u16::try_from(core).expect("a core's number")))
     }
 
     fn on_reply(&mut self, request: RequestId, response: &api::Response) -> Result<(), String> {
@@ -474,13 +557,15 @@ impl World {
             shard.partitions().map(engine::Partition::running).sum::<usize>()
         };
         self.asked.is_empty()
+            && self.sent.is_empty()
             && node.shards().iter().all(|shard| running(shard) == 0 && shard.is_drained())
     }
 
     /// What still goes on.
     fn unrest(&self) -> String {
         let node = self.node.as_ref().expect("the node runs");
-        let mut text = format!("{} requests wait, {:?}", self.asked.len(), node.status());
+        let mut text =
+            format!("{} requests wait, {:?}", self.asked.len() + self.sent.len(), node.status());
         for (shard, core) in node.shards().iter().zip(0..) {
             let running: usize = shard.partitions().map(engine::Partition::running).sum();
             let (applied, waiting) = (shard.applied(), shard.unanswered());

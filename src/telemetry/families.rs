@@ -2,6 +2,7 @@
 //! meaning. What a network of nodes adds (gossip, calls between nodes) is named where it is built.
 
 use crate::metric::{CounterFamily, GaugeFamily, HistogramFamily, Merge, Unit};
+use crate::summary::SummaryFamily;
 
 /// Times from one microsecond to ten seconds. Unit: nanoseconds.
 pub const DURATION_BOUNDS: &[u64] = &[
@@ -57,6 +58,7 @@ macro_rules! families {
         counters { $($counter:ident = $counter_name:literal in $counter_unit:ident, $counter_help:literal;)* }
         gauges { $($gauge:ident = $gauge_name:literal by $merge:ident, $gauge_help:literal;)* }
         histograms { $($histogram:ident = $histogram_name:literal in $unit:ident over $bounds:ident, $histogram_help:literal;)* }
+        summaries { $($summary:ident = $summary_name:literal in $summary_unit:ident, $summary_help:literal;)* }
     ) => {
         $(#[doc = $counter_help] pub static $counter: CounterFamily =
             CounterFamily { name: $counter_name, help: $counter_help, unit: Unit::$counter_unit };)*
@@ -68,6 +70,8 @@ macro_rules! families {
             unit: Unit::$unit,
             bounds: $bounds,
         };)*
+        $(#[doc = $summary_help] pub static $summary: SummaryFamily =
+            SummaryFamily { name: $summary_name, help: $summary_help, unit: Unit::$summary_unit };)*
 
         #[cfg(test)]
         const COUNTERS: &[&CounterFamily] = &[$(&$counter,)*];
@@ -75,6 +79,8 @@ macro_rules! families {
         const GAUGES: &[&GaugeFamily] = &[$(&$gauge,)*];
         #[cfg(test)]
         const HISTOGRAMS: &[&HistogramFamily] = &[$(&$histogram,)*];
+        #[cfg(test)]
+        const SUMMARIES: &[&SummaryFamily] = &[$(&$summary,)*];
     };
 }
 
@@ -88,13 +94,18 @@ families! {
         JOURNAL_WRITTEN = "distric_journal_written_bytes_total" in One, "Bytes written to the journal, padding included.";
         JOURNAL_SYNCS = "distric_journal_syncs_total" in One, "Times the journal was made durable.";
         HTTP_REQUESTS = "distric_http_requests_total" in One, "Requests answered, by route and status (labels route, status).";
-        TCP_CONNECTIONS = "tcp_connections_total" in One, "Connections accepted.";
-        TCP_BYTES_SENT = "tcp_bytes_sent_total" in One, "Bytes sent on connections.";
-        TCP_BYTES_RECEIVED = "tcp_bytes_received_total" in One, "Bytes received on connections.";
-        TCP_ERRORS = "tcp_errors_total" in One, "Connections that ended badly, by reason (label error_type).";
+        TCP_CONNECTIONS = "tcp_connections_total" in One, "Connections accepted, by protocol (label protocol).";
+        TCP_BYTES_SENT = "tcp_bytes_sent_total" in One, "Bytes sent on connections (label protocol).";
+        TCP_BYTES_RECEIVED = "tcp_bytes_received_total" in One, "Bytes received on connections (label protocol).";
+        TCP_ERRORS = "tcp_errors_total" in One, "Connections that ended badly, by reason and protocol (labels error_type, protocol).";
+        TCP_POOL_CONNECTION_REUSE = "tcp_pool_connection_reuse_total" in One, "Times a kept connection was used again (label protocol).";
+        RPC_CALLS = "rpc_calls_total" in One, "Calls over the binary protocol, served or made (labels msg_type, side).";
+        RPC_ERRORS = "rpc_errors_total" in One, "Calls over the binary protocol that failed (labels msg_type, side, error_type).";
         CORE_BUSY = "distric_core_busy_seconds_total" in Nanoseconds, "Time that a core was at work (label core).";
         LOG_LINES = "distric_log_lines_total" in One, "Log lines written (label level).";
         LOG_LINES_DROPPED = "distric_log_lines_dropped_total" in One, "Log lines dropped, as their buffer was full.";
+        TRACE_SPANS_EXPORTED = "distric_trace_spans_exported_total" in One, "Spans that the collector has taken.";
+        TRACE_SPANS_DROPPED = "distric_trace_spans_dropped_total" in One, "Spans that are lost (label reason: full, unreachable, rejected, stopped).";
         METRIC_SERIES_REFUSED = "distric_metric_series_refused_total" in One, "Cells that were asked for and not kept, as the core's registry was full.";
         PROCESS_CPU = "process_cpu_seconds_total" in Nanoseconds, "User and system CPU time of the process.";
     }
@@ -106,7 +117,8 @@ families! {
         RAFT_COMMIT_INDEX = "distric_raft_commit_index" by Max, "The last entry committed.";
         RAFT_APPLIED_INDEX = "distric_raft_applied_index" by Max, "The last entry applied by every core.";
         JOURNAL_BYTES = "distric_journal_bytes" by Sum, "Size of the journal on disk.";
-        TCP_CONNECTIONS_ACTIVE = "tcp_connections_active" by Sum, "Connections open.";
+        TCP_CONNECTIONS_ACTIVE = "tcp_connections_active" by Sum, "Connections open (label protocol).";
+        TCP_POOL_SIZE = "tcp_pool_size" by Sum, "Outgoing connections, in use or kept (label protocol).";
         CORE_BUSY_RATIO = "distric_core_busy_ratio" by Max, "Share of the last second that a core was at work, 0 to 1 (label core).";
         QUEUE_DEPTH = "distric_queue_depth" by Sum, "Elements waiting in a queue (labels core, queue).";
         CATALOGUE_VERSION = "distric_catalogue_version" by Max, "Version of the rules and definitions in use.";
@@ -118,10 +130,16 @@ families! {
     histograms {
         RULE_EVALUATION = "distric_rule_evaluation_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time to match one message and gather its record.";
         WORKFLOW_DURATION = "distric_workflow_duration_seconds" in Nanoseconds over LONG_DURATION_BOUNDS, "Time from an instance's start to its end (label status).";
+        TASK_DURATION = "distric_task_duration_seconds" in Nanoseconds over LONG_DURATION_BOUNDS, "Time of one attempt at a task that is carried out outside, such as a call (label status: completed, failed).";
         RAFT_COMMIT_DURATION = "distric_raft_commit_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time from proposing an entry to its commit.";
         JOURNAL_SYNC_DURATION = "distric_journal_sync_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time of one fdatasync of the journal.";
         JOURNAL_BATCH_RECORDS = "distric_journal_batch_records" in One over COUNT_BOUNDS, "Records of one entry of the log.";
         HTTP_REQUEST_DURATION = "distric_http_request_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time from a request's head to its answer.";
+        RPC_CALL_DURATION = "rpc_call_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time from a call to its answer, as its handler or its caller sees it (labels msg_type, side).";
+        TCP_POOL_ACQUIRE_DURATION = "tcp_pool_acquire_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time until a call had a connection, kept or new (label protocol).";
+    }
+    summaries {
+        TRACE_EXPORT_DURATION = "distric_trace_export_duration_seconds" in Nanoseconds, "Time of one request to the collector of traces.";
     }
 }
 

@@ -16,18 +16,26 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Writes `text` as it stands inside a JSON string's quotes.
+/// Writes `text` as it stands inside a JSON string's quotes. Beside what JSON asks for, all other
+/// control characters are escaped, too (DEL, and U+0080 to U+009F): a terminal obeys them, and
+/// lines with a client's text in them end up on terminals.
 pub fn write_escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     // Runs that need no escape are copied whole: nearly every text is one such run.
     let mut run = 0;
     for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+        if byte >= 0x20 && !matches!(byte, b'"' | b'\\' | 0x7f | 0xc2) {
             continue;
         }
+        let (control, length) = match (byte, bytes.get(at + 1)) {
+            // The lead of U+0080 to U+00BF, the first half of which are control characters.
+            (0xc2, Some(&next)) if next < 0xa0 => (next, 2),
+            (0xc2, _) => continue,
+            _ => (byte, 1),
+        };
         out.extend_from_slice(&bytes[run..at]);
-        run = at + 1;
-        match byte {
+        run = at + length;
+        match control {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),

@@ -5,6 +5,8 @@
 //!   [`Snapshot`] of each core, [`merge`]s them and writes [`prometheus`] text.
 //! - A core keeps a [`LogBuffer`]; lines are written into it by [`write_event`] or [`Line`], and
 //!   taken out in one piece for the thread that writes.
+//! - A core keeps a [`SpanBuffer`] and a [`Sampler`]; what carries a [`TraceContext`] is recorded as a
+//!   [`Span`].
 //! - [`Health`] knows which parts of the node work.
 //!
 //! Invariants:
@@ -16,8 +18,10 @@ mod health;
 pub mod json;
 mod log;
 mod metric;
+mod otlp;
 mod prometheus;
 mod registry;
+mod summary;
 mod time;
 mod trace;
 
@@ -28,7 +32,15 @@ pub use log::{
 pub use metric::{
     Counter, CounterFamily, Gauge, GaugeFamily, Histogram, HistogramFamily, Merge, Unit,
 };
+pub use otlp::{OTLP_REQUEST_BYTES_MIN, OTLP_SPAN_BYTES_MAX, Resource, write_traces};
 pub use prometheus::prometheus;
-pub use registry::{LABELS_MAX, Registry, SERIES_MAX, Sample, Snapshot, Value, merge};
+pub use registry::{
+    LABEL_BYTES_MAX, LABELS_MAX, Registry, SERIES_MAX, Sample, Snapshot, Value, merge,
+};
+pub use summary::{Summary, SummaryFamily};
 pub use time::write_time;
-pub use trace::TraceContext;
+pub use trace::{
+    ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Answer, Attribute, BATCH_SPANS_MAX, DropReason,
+    EXPORT_INTERVAL, ExportEffect, ExportError, QUEUE_SPANS_MAX, RatioError, SPANS_MAX, Sampler,
+    Span, SpanBuffer, SpanExporter, SpanKind, TRACEPARENT_BYTES, TraceContext, Traceparent,
+};

@@ -4,6 +4,7 @@
 use crate::json::write_number;
 use crate::metric::Unit;
 use crate::registry::{Family, Sample, Snapshot, Value};
+use crate::summary::{QUANTILES, quantile};
 
 /// Writes a snapshot as a scraper reads it. Families stand together, each under its HELP and TYPE.
 pub fn prometheus(snapshot: &Snapshot, out: &mut Vec<u8>) {
@@ -22,6 +23,7 @@ fn write_head(family: Family, out: &mut Vec<u8>) {
         Family::Counter(_) => b"counter",
         Family::Gauge(_) => b"gauge",
         Family::Histogram(_) => b"histogram",
+        Family::Summary(_) => b"summary",
     };
     out.extend_from_slice(b"# HELP ");
     out.extend_from_slice(family.name().as_bytes());
@@ -55,23 +57,41 @@ fn write_sample(sample: &Sample, out: &mut Vec<u8>) {
                     Some(bound_value) => write_scaled(*bound_value, family.unit, &mut bound),
                     None => bound.extend_from_slice(b"+Inf"),
                 }
-                write_name(sample, "_bucket", Some(&bound), out);
+                write_name(sample, "_bucket", Some(("le", &bound)), out);
                 write_number(out, count);
                 out.push(b'\n');
             }
-            write_name(sample, "_sum", None, out);
-            write_scaled(*sum, family.unit, out);
-            out.push(b'\n');
-            write_name(sample, "_count", None, out);
-            write_number(out, count);
-            out.push(b'\n');
+            write_totals(sample, *sum, count, family.unit, out);
+        }
+        (Value::Quantiles { buckets, sum }, Family::Summary(family)) => {
+            for (thousandths, text) in QUANTILES {
+                write_name(sample, "", Some(("quantile", text.as_bytes())), out);
+                match quantile(buckets, thousandths) {
+                    Some(value) => write_scaled(value, family.unit, out),
+                    // As Prometheus' own libraries say that there is nothing yet.
+                    None => out.extend_from_slice(b"NaN"),
+                }
+                out.push(b'\n');
+            }
+            let count = buckets.iter().fold(0_u64, |sum, count| sum.wrapping_add(*count));
+            write_totals(sample, *sum, count, family.unit, out);
         }
         (value, family) => panic!("{} holds {value:?}", family.name()),
     }
 }
 
-/// Name, labels and the space before the value.
-fn write_name(sample: &Sample, suffix: &str, bound: Option<&[u8]>, out: &mut Vec<u8>) {
+/// The last two lines of a histogram or a summary.
+fn write_totals(sample: &Sample, sum: u64, count: u64, unit: Unit, out: &mut Vec<u8>) {
+    write_name(sample, "_sum", None, out);
+    write_scaled(sum, unit, out);
+    out.push(b'\n');
+    write_name(sample, "_count", None, out);
+    write_number(out, count);
+    out.push(b'\n');
+}
+
+/// Name, labels with one of the format's own at the end, and the space before the value.
+fn write_name(sample: &Sample, suffix: &str, own: Option<(&str, &[u8])>, out: &mut Vec<u8>) {
     out.extend_from_slice(sample.name().as_bytes());
     out.extend_from_slice(suffix.as_bytes());
     let mut before = b'{';
@@ -83,11 +103,12 @@ fn write_name(sample: &Sample, suffix: &str, bound: Option<&[u8]>, out: &mut Vec
         write_escaped(value, true, out);
         out.push(b'"');
     }
-    if let Some(bound) = bound {
+    if let Some((label, value)) = own {
         out.push(before);
         before = b',';
-        out.extend_from_slice(b"le=\"");
-        out.extend_from_slice(bound);
+        out.extend_from_slice(label.as_bytes());
+        out.extend_from_slice(b"=\"");
+        out.extend_from_slice(value);
         out.push(b'"');
     }
     if before == b',' {

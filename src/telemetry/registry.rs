@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - one name and equal labels give the same cell, however often it is asked for;
+//! - a label's value has at most [`LABEL_BYTES_MAX`] bytes;
 //! - a registry never holds more than [`SERIES_MAX`] cells, whatever the labels come from;
 //! - a merged snapshot is sorted by name, then labels, so that equal states give equal text.
 
@@ -9,6 +10,7 @@ use crate::families;
 use crate::metric::{
     Counter, CounterFamily, Gauge, GaugeFamily, Histogram, HistogramFamily, Merge,
 };
+use crate::summary::{Summary, SummaryFamily};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -16,6 +18,10 @@ use std::sync::Arc;
 
 /// Labels of one cell.
 pub const LABELS_MAX: usize = 8;
+
+/// The longest value of a label; a longer one is cut at a character. Unit: bytes. Names of routes,
+/// types and reasons are far shorter.
+pub const LABEL_BYTES_MAX: usize = 128;
 
 /// Cells of one core. What is asked for beyond gets a cell that nobody scrapes, and is counted in
 /// `distric_metric_series_refused_total`: a label taken from a client's text must not eat memory.
@@ -33,6 +39,7 @@ pub(crate) enum Family {
     Counter(&'static CounterFamily),
     Gauge(&'static GaugeFamily),
     Histogram(&'static HistogramFamily),
+    Summary(&'static SummaryFamily),
 }
 
 impl Family {
@@ -41,6 +48,7 @@ impl Family {
             Self::Counter(family) => family.name,
             Self::Gauge(family) => family.name,
             Self::Histogram(family) => family.name,
+            Self::Summary(family) => family.name,
         }
     }
 
@@ -49,6 +57,16 @@ impl Family {
             Self::Counter(family) => family.help,
             Self::Gauge(family) => family.help,
             Self::Histogram(family) => family.help,
+            Self::Summary(family) => family.help,
+        }
+    }
+
+    /// A label that is the format's own.
+    fn reserved(self) -> Option<&'static str> {
+        match self {
+            Self::Counter(_) | Self::Gauge(_) => None,
+            Self::Histogram(_) => Some("le"),
+            Self::Summary(_) => Some("quantile"),
         }
     }
 }
@@ -58,6 +76,7 @@ enum Cells {
     Counter(Counter),
     Gauge(Gauge),
     Histogram(Histogram),
+    Summary(Summary),
 }
 
 /// The cells of one core. Clones are the same registry.
@@ -116,6 +135,19 @@ impl Registry {
         }
     }
 
+    /// The summary of `family` with these labels.
+    pub fn summary(
+        &self,
+        family: &'static SummaryFamily,
+        labels: &[(&'static str, &str)],
+    ) -> Summary {
+        let fresh = || Cells::Summary(Summary::default());
+        match self.cells(Family::Summary(family), labels, fresh) {
+            Cells::Summary(summary) => summary,
+            other => panic!("{} is a summary and {other:?}", family.name),
+        }
+    }
+
     fn cells(
         &self,
         family: Family,
@@ -148,26 +180,33 @@ impl Registry {
                 Cells::Histogram(histogram) => {
                     Value::Buckets { buckets: histogram.buckets(), sum: histogram.sum() }
                 }
+                Cells::Summary(summary) => {
+                    Value::Quantiles { buckets: summary.buckets(), sum: summary.sum() }
+                }
             },
         });
         Snapshot { samples: samples.collect() }
     }
 }
 
-/// Checks and sorts labels. They are the program's own: a wrong one is a mistake of ours.
+/// Checks and sorts labels. Their names are the program's own: a wrong one is a mistake of ours.
 fn sorted(family: Family, labels: &[(&'static str, &str)]) -> Labels {
     let name = family.name();
     assert!(labels.len() <= LABELS_MAX, "{name} has {} labels", labels.len());
     let mut sorted: Vec<_> =
-        labels.iter().map(|(label, value)| (*label, (*value).to_owned())).collect();
+        labels.iter().map(|(label, value)| (*label, bounded(value).to_owned())).collect();
     sorted.sort_unstable();
     for (at, (label, _)) in sorted.iter().enumerate() {
         assert!(is_label(label), "{name}: `{label}` is a label's name");
-        let reserved = *label == "le" && matches!(family, Family::Histogram(_));
-        assert!(!reserved, "{name}: `le` is the buckets' own");
+        let is_reserved = family.reserved() == Some(*label);
+        assert!(!is_reserved, "{name}: `{label}` is the format's own");
         assert!(at == 0 || sorted[at - 1].0 != *label, "{name}: `{label}` is given once");
     }
     sorted.into()
+}
+
+fn bounded(value: &str) -> &str {
+    &value[..value.floor_char_boundary(LABEL_BYTES_MAX)]
 }
 
 fn is_label(text: &str) -> bool {
@@ -187,6 +226,13 @@ pub enum Value {
     /// A histogram's.
     Buckets {
         /// Observations per bucket, the last being those above all bounds.
+        buckets: Vec<u64>,
+        /// Their sum, in the family's unit.
+        sum: u64,
+    },
+    /// A summary's.
+    Quantiles {
+        /// Observations per bucket of the summary's own, up to the last bucket that has any.
         buckets: Vec<u64>,
         /// Their sum, in the family's unit.
         sum: u64,
@@ -230,6 +276,16 @@ impl Sample {
                 Value::Buckets { buckets: their_buckets, sum: their_sum },
             ) => {
                 assert!(buckets.len() == their_buckets.len(), "one family has one set of buckets");
+                for (mine, theirs) in buckets.iter_mut().zip(their_buckets) {
+                    *mine = mine.wrapping_add(*theirs);
+                }
+                *sum = sum.wrapping_add(*their_sum);
+            }
+            (
+                Value::Quantiles { buckets, sum },
+                Value::Quantiles { buckets: their_buckets, sum: their_sum },
+            ) => {
+                buckets.resize(buckets.len().max(their_buckets.len()), 0);
                 for (mine, theirs) in buckets.iter_mut().zip(their_buckets) {
                     *mine = mine.wrapping_add(*theirs);
                 }

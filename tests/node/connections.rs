@@ -57,7 +57,8 @@ fn ten_thousand_open_connections_are_all_served_and_leave_nothing() {
     until("no connection is counted", || (connections(&server) == 1).then_some(()));
 }
 
-fn sockets(server: &Server) -> usize {
+/// Sockets that a node has open.
+pub(crate) fn sockets(server: &Server) -> usize {
     server.open_files().iter().filter(|name| name.starts_with("socket:")).count()
 }
 

@@ -14,6 +14,8 @@ use std::thread::{self, JoinHandle};
 pub(crate) struct Call {
     /// Its `Idempotency-Key`.
     pub(crate) key: String,
+    /// Its `traceparent`.
+    pub(crate) traceparent: Option<String>,
     pub(crate) body: Value,
 }
 
@@ -65,10 +67,11 @@ impl Shared {
         loop {
             let request = connection.message(true)?;
             let key = request.header("idempotency-key").unwrap_or_default().to_owned();
+            let traceparent = request.header("traceparent").map(str::to_owned);
             let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
             let serial = {
                 let mut calls = self.calls.lock().expect("connections do not panic");
-                calls.push(Call { key, body });
+                calls.push(Call { key, traceparent, body });
                 calls.len() - 1
             };
             let answer = json!({ "serial": serial }).to_string();

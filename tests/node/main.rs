@@ -6,30 +6,38 @@
 //! | nothing answered 202 is lost or doubled by SIGKILL | [`kill`] |
 //! | the orderly stop loses nothing and is held up by nobody | [`stop`] |
 //! | a full disk refuses, serves reads, and takes messages again | [`full_disk`] |
-//! | ten thousand connections; slow clients are cut off | [`connections`], [`slow`] |
+//! | ten thousand connections; how they end; slow clients | [`connections`], [`tcp`], [`slow`] |
 //! | a start that cannot work says what to do | [`refused_starts`] |
+//! | what a scraper gets | [`metrics`] |
 //! | what the API answers | [`messages`], [`catalogue`], [`retention`] |
+//! | the binary door answers what HTTP answers, and keeps it | [`binary`] |
+//! | what happens is told, logged and traced | [`events`] |
 //! | what a restart keeps | [`restart`] |
 //!
-//! What every test needs: [`server`] runs nodes, [`client`] speaks HTTP, [`endpoint`] is called by
-//! http tasks, [`load`] sends messages and remembers the answers, [`audit`] compares them with what
-//! a node holds.
+//! What every test needs: [`server`] runs nodes, [`client`] speaks HTTP, [`caller`] the binary
+//! protocol, [`endpoint`] is called by http tasks, [`load`] sends messages and remembers the answers,
+//! [`audit`] compares them with what a node holds.
 
 #![expect(clippy::unwrap_used, reason = "a test says by a panic what is wrong, its helpers too")]
 
 mod audit;
+mod caller;
 mod client;
 mod endpoint;
 mod load;
 mod server;
 
+mod binary;
 mod catalogue;
 mod connections;
+mod events;
 mod full_disk;
 mod kill;
 mod messages;
+mod metrics;
 mod refused_starts;
 mod restart;
 mod retention;
 mod slow;
 mod stop;
+mod tcp;

@@ -29,6 +29,8 @@ fn a_setting_that_cannot_be_meant_is_refused_with_its_place_and_what_was_expecte
     let value = file("value.yaml", "log: info\npartitions: many\n");
     let missing = directory.path().join("missing.yaml");
     let missing = missing.to_str().unwrap();
+    let missing_log = directory.path().join("no-directory/x.log");
+    let missing_log = missing_log.to_str().unwrap();
     let plain = file("a-file", "");
     let in_a_file = format!("{plain}/data");
 
@@ -50,14 +52,25 @@ fn a_setting_that_cannot_be_meant_is_refused_with_its_place_and_what_was_expecte
         (&["--config", &broken], &["broken.yaml:"]),
         (&["--config", &value], &["value.yaml:2:", "`many`", "a number from 1 to 4095"]),
         (&["--config", missing], &["cannot read the config file", "missing.yaml"]),
-        (&["--http", "8080"], &["--http", "an address and a port, as in 127.0.0.1:8080"]),
+        (&["--http", "8080"], &["--http", "an IP address and a port, as in 127.0.0.1:8080"]),
         (&["--http", "localhost:8080"], &["--http", "as in 127.0.0.1:8080"]),
         (&["--http", "0.0.0.0:0"], &["no authentication", "loopback", "--allow-remote"]),
         (&["--http", "[::]:0"], &["no authentication", "loopback", "--allow-remote"]),
         (&["--http", "192.0.2.1:0", "--allow-remote"], &["not an address of this machine"]),
+        (
+            &["--tcp", "8081"],
+            &["--tcp", "an IP address and a port, as in 127.0.0.1:8081, or `off`"],
+        ),
+        (
+            &["--http", "127.0.0.1:0", "--tcp", "0.0.0.0:0"],
+            &["0.0.0.0:0", "no authentication", "--allow-remote"],
+        ),
+        (&["--log-file", missing_log, "--http", "127.0.0.1:0"], &["no-directory/x.log"]),
         (&["--data", &in_a_file, "--http", "127.0.0.1:0"], &["data directory", "a-file/data"]),
-        (&["--log", "loud", "--http", "127.0.0.1:0"], &["loud"]),
-        (&["--log-format", "xml"], &["xml", "expected json, text or auto"]),
+        (&["--log", "loud"], &["--log: `loud`", "expected off, error, warn, info or debug"]),
+        (&["--log-format", "xml"], &["--log-format: `xml`", "expected json, text or auto"]),
+        (&["--set", "log_mode=never"], &["--set log_mode: `never`", "expected async or sync"]),
+        (&["--tcp", "127.0.0.1:8080"], &["http and tcp are both 127.0.0.1:8080", "`off`"]),
         (
             &["--cores", "0,1", "--set", "partitions=1", "--http", "127.0.0.1:0"],
             &["2 cores", "1 partitions"],
@@ -88,7 +101,19 @@ fn an_option_that_does_not_exist_is_refused_with_the_usage() {
 fn the_help_names_every_option() {
     let (status, said) = Server::run(&[], &["--help"], free_address()).ended();
     assert!(status.success(), "{said}");
-    for option in ["--cores", "--config", "--data", "--http", "--allow-remote", "--log", "--set"] {
+    let options = [
+        "--cores",
+        "--config",
+        "--data",
+        "--http",
+        "--tcp",
+        "--allow-remote",
+        "--log",
+        "--log-format",
+        "--log-file",
+        "--set",
+    ];
+    for option in options {
         assert!(said.contains(option), "{option} is not in: {said}");
     }
 }
@@ -113,10 +138,14 @@ fn a_port_that_is_in_use_is_refused_although_it_would_be_shared() {
     let server = place.start();
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
-    for address in [other.local_addr().unwrap(), server.address] {
-        let said = refused(&["--data", data.to_str().unwrap(), "--http", &address.to_string()]);
+    let (data, free) = (data.to_str().unwrap(), free_address().to_string());
+    for address in [other.local_addr().unwrap(), server.address, place.tcp] {
+        let taken = address.to_string();
+        let said = refused(&["--data", data, "--http", &taken]);
         assert!(said.contains(&format!("{address} is in use by another program")), "{said}");
         assert!(said.contains("listen on another port"), "{said}");
+        let said = refused(&["--data", data, "--http", &free, "--tcp", &taken]);
+        assert!(said.contains(&format!("{address} is in use by another program")), "{said}");
     }
     assert_eq!(server.get("/health/ready").status(), 200, "the first one is not disturbed");
 }

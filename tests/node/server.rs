@@ -50,10 +50,13 @@ pub(crate) fn free_address() -> SocketAddr {
     address
 }
 
-/// A data directory and an address, for one node after the other.
+/// A data directory and two addresses, for one node after the other.
 #[derive(Debug)]
 pub(crate) struct Place {
+    /// Where it serves HTTP.
     pub(crate) address: SocketAddr,
+    /// Where it serves the binary protocol.
+    pub(crate) tcp: SocketAddr,
     data: PathBuf,
     /// What is put in front of the command, such as `nsenter`.
     wrapper: Vec<String>,
@@ -78,6 +81,7 @@ impl Place {
         let settings = own.iter().chain(settings);
         Self {
             address: free_address(),
+            tcp: free_address(),
             data: data.to_owned(),
             wrapper: Vec::new(),
             arguments: settings.flat_map(|set| ["--set".to_owned(), (*set).to_owned()]).collect(),
@@ -116,8 +120,9 @@ impl Place {
         let mut arguments = vec!["--cores", cores];
         arguments.extend(self.arguments.iter().map(String::as_str));
         let address = self.address.to_string();
+        let tcp = self.tcp.to_string();
         let data = self.data.to_str().expect("a temporary path is text");
-        arguments.extend(["--http", &address, "--data", data]);
+        arguments.extend(["--http", &address, "--tcp", &tcp, "--data", data]);
         Server::run(&self.wrapper, &arguments, self.address)
     }
 }
@@ -155,6 +160,8 @@ impl Server {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DISTRIC_")) {
             command.env_remove(name);
         }
+        // Nodes run beside each other: only one of them could have the default address.
+        command.env("DISTRIC_TCP", "off");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{words:?}: {error}"));
         let said = Arc::new(Said::default());
@@ -167,7 +174,9 @@ impl Server {
 
     /// Waits until the node has said that it is ready.
     pub(crate) fn ready(&self) {
-        let is_ready = |text: &Text| text.all.contains(" is ready.\n");
+        // As its log format says.
+        let words = [" is ready.\n", r#""component":"node","msg":"ready""#];
+        let is_ready = |text: &Text| words.iter().any(|words| text.all.contains(words));
         let text = self.said.text.lock().expect("listeners do not panic");
         let wait = self
             .said

@@ -94,7 +94,7 @@ fn a_client_that_does_not_read_its_answers_is_cut_off_and_holds_little() {
     // The client's own end stays open: what counts is the node's.
     until("the deaf client is cut off", || {
         most = most.max(resident_bytes(&server));
-        let is_alone = server.get("/metrics").text().contains("\ntcp_connections_active 1\n");
+        let is_alone = server.metric("tcp_connections_active") == 1;
         is_alone.then_some(())
     });
     println!("the node took {} MB for it", (most - before) / 1_000_000);

@@ -5,6 +5,7 @@ use crate::audit;
 use crate::endpoint::Endpoint;
 use crate::load::{Load, Mix, Style, put_workflows};
 use crate::server::{Place, Server};
+use serde_json::{Value, from_str, json};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::thread;
@@ -46,7 +47,7 @@ fn a_stop_under_load_loses_nothing_and_refuses_in_words() {
         load.after(300);
         let (status, said, stopped_after) = stop(server);
         assert!(status.success(), "{status}: {said}");
-        assert!(said.contains("everything taken was answered and is durable"), "{said}");
+        assert!(said.contains(r#""msg":"stopped","reason":"SIGTERM","unanswered":0"#), "{said}");
         assert!(stopped_after < STOP_TIMEOUT, "{stopped_after:?}");
         took.push(stopped_after);
         server = place.start();
@@ -112,10 +113,33 @@ fn a_node_that_is_told_to_stop_while_it_starts_ends_in_order() {
         // By the signal itself, before it is waited for; later in words.
         let is_orderly = match status.code() {
             None => status.signal() == Some(15) && said.is_empty(),
-            Some(0) => said.contains("distric-shard stopped (SIGTERM)"),
+            Some(0) => said.contains(r#""msg":"stopped","reason":"SIGTERM""#),
             Some(_) => said.contains("stopped before every core was ready: SIGTERM"),
         };
         assert!(is_orderly, "{status}: {said}");
     }
     assert_eq!(place.start().get("/health/ready").status(), 200);
+}
+
+#[test]
+fn in_json_a_node_says_nothing_else_and_in_text_it_speaks_to_people() {
+    let json = Place::new(&["log=off"]);
+    let (status, said, _) = stop(json.start());
+    assert!(status.success(), "{status}: {said}");
+    let lines: Vec<Value> = said.lines().map(|line| from_str(line).expect(line)).collect();
+    let [ready, stopped] = lines.as_slice() else { panic!("not two lines: {said}") };
+    assert_eq!((&ready["msg"], &ready["cores"]), (&json!("ready"), &json!(2)));
+    assert_eq!(ready["http"], json.address.to_string());
+    assert_eq!(ready["tcp"], json.tcp.to_string());
+    assert_eq!(ready["data"], json!(json.data()));
+    assert_eq!((&ready["node"], &ready["start"]), (&json!(1), &json!(1)));
+    assert_eq!((&stopped["msg"], &stopped["unanswered"]), (&json!("stopped"), &json!(0)));
+
+    let text = Place::new(&["log_format=text"]);
+    let (status, said, _) = stop(text.start());
+    assert!(status.success(), "{status}: {said}");
+    let api = format!("\n  API      http://{}/api/v1/ ", text.address);
+    let binary = format!("\n  binary   {}\n", text.tcp);
+    let end = "distric-shard stopped (SIGTERM): everything taken was answered and is durable.\n";
+    assert!(said.contains(&api) && said.contains(&binary) && said.ends_with(end), "{said}");
 }

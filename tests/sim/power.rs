@@ -39,6 +39,7 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
         let report = run(seed);
         total.acknowledged += report.acknowledged;
         total.duplicates += report.duplicates;
+        total.repeated += report.repeated;
         total.unanswered += report.unanswered;
         total.instances += report.instances;
         total.refused += report.refused;
@@ -51,6 +52,7 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
     // A run that never reached the rare branches shows nothing.
     assert!(total.acknowledged > seeds * 20, "clients were served");
     assert!(total.duplicates > seeds / 4, "keys were repeated");
+    assert!(total.repeated > seeds, "producers sent again what had come");
     assert!(total.refused > seeds / 10, "clients were refused");
     assert!(u64::from(total.full_disks) > seeds / 10, "disks were full");
     assert!(total.unanswered > seeds / 4, "power failed under load");

@@ -5,11 +5,13 @@
 //! | --- | --- |
 //! | who may depend on whom | [`arrows`] |
 //! | the map equals the folders | [`map`] |
+//! | what is said to be shown by a test is | [`guide`] |
 //! | what a manifest has to say | [`manifests`] |
 //! | what no source may hold: a clock in src, `unsafe`, a sleeping test | [`sources`] |
 
 mod arrows;
 mod code;
+mod guide;
 mod house;
 mod manifests;
 mod map;

@@ -194,11 +194,13 @@ pub(super) struct Sink {
     for_people: bool,
     text: Vec<u8>,
     is_failing: bool,
+    /// The last line that was written lacks its end.
+    is_torn: bool,
 }
 
 impl Sink {
     pub(super) fn new(out: Box<dyn Write + Send>, for_people: bool) -> Self {
-        Self { out, for_people, text: Vec::new(), is_failing: false }
+        Self { out, for_people, text: Vec::new(), is_failing: false, is_torn: false }
     }
 
     /// Writes a block of lines. Tells how many were lost.
@@ -212,8 +214,8 @@ impl Sink {
         } else {
             block
         };
-        let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
-        match written {
+        let (written, result) = write_some(&mut *self.out, bytes, &mut self.is_torn);
+        match result {
             Ok(()) => {
                 self.is_failing = false;
                 0
@@ -228,10 +230,45 @@ impl Sink {
                          be written again"
                     );
                 }
-                lines(block).count() as u64
+                lines(&bytes[written..]).count() as u64
             }
         }
     }
+}
+
+/// Writes `bytes`, and tells how many were written, up to the end of the last whole line. A disk
+/// that is full may take half a line: it is ended before the next one, so that only it is spoilt.
+fn write_some(
+    out: &mut dyn Write,
+    bytes: &[u8],
+    is_torn: &mut bool,
+) -> (usize, std::io::Result<()>) {
+    let mut written = 0;
+    let result = loop {
+        if *is_torn {
+            match out.write(b"\n") {
+                Ok(1) => *is_torn = false,
+                Ok(_) => break Err(std::io::ErrorKind::WriteZero.into()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => break Err(error),
+            }
+        }
+        if written == bytes.len() {
+            break out.flush();
+        }
+        match out.write(&bytes[written..]) {
+            Ok(0) => break Err(std::io::ErrorKind::WriteZero.into()),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    let whole = bytes[..written].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    // What failed at the very start leaves the tear of an earlier block as it is.
+    if written > 0 {
+        *is_torn = whole < written;
+    }
+    (whole, result)
 }
 
 fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -1,4 +1,4 @@
-use super::{Format, Front, Log, Sink, init_to, on_core, set_filter};
+use super::{Format, Front, Log, Mode, Sink, filter, init_to, on_core, set_filter};
 use base::CoreId;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -7,10 +7,10 @@ use telemetry::{Filter, Registry};
 
 /// An output that can be looked at.
 #[derive(Clone, Default)]
-pub(super) struct Shown(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Shown(Arc<Mutex<Vec<u8>>>);
 
 impl Shown {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
@@ -26,17 +26,17 @@ impl Write for Shown {
     }
 }
 
-pub(super) fn log_of(filter: &str) -> Arc<Log> {
-    Arc::new(Log::new(Filter::parse(filter).unwrap()))
+pub(crate) fn log_of(filter: &str) -> Arc<Log> {
+    Arc::new(Log::new(Filter::parse(filter).unwrap(), Mode::Async))
 }
 
 /// Runs `body` with its events in `log`.
-pub(super) fn logging<T>(log: &Arc<Log>, body: impl FnOnce() -> T) -> T {
+pub(crate) fn logging<T>(log: &Arc<Log>, body: impl FnOnce() -> T) -> T {
     tracing::subscriber::with_default(Front { log: Arc::clone(log) }, body)
 }
 
 /// All that waits in `log`, written on this thread.
-pub(super) fn written(log: &Log) -> String {
+pub(crate) fn written(log: &Log) -> String {
     let shown = Shown::default();
     log.queue.close(Duration::ZERO);
     log.queue.write_until_closed(Sink::new(Box::new(shown.clone()), false));
@@ -93,8 +93,10 @@ fn spans_are_not_kept_and_their_events_are() {
 #[test]
 fn the_log_of_a_process_takes_libraries_lines_and_a_new_filter_and_ends_complete() {
     let shown = Shown::default();
-    let guard = init_to("info,changing=info", Format::Json, Box::new(shown.clone())).unwrap();
-    assert!(init_to("info", Format::Json, Box::new(std::io::sink())).is_err());
+    let sink = |out: Box<dyn Write + Send>| Sink::new(out, false);
+    let guard = init_to("info,changing=info", Mode::Async, sink(Box::new(shown.clone()))).unwrap();
+    assert!(init_to("info", Mode::Async, sink(Box::new(std::io::sink()))).is_err());
+    assert_eq!(filter(), "info,changing=info");
 
     tracing_log::log::info!(target: "rustls::client", "of the log crate");
     let place = || tracing::debug!(target: "changing", "only after the change");
@@ -102,6 +104,7 @@ fn the_log_of_a_process_takes_libraries_lines_and_a_new_filter_and_ends_complete
     set_filter("info,changing=debug").unwrap();
     place();
     assert!(set_filter("loud").is_err());
+    assert_eq!(filter(), "info,changing=debug");
     runtime::block_on(async {
         let registry = Registry::new();
         let task = on_core(CoreId(0), &registry);
@@ -116,6 +119,35 @@ fn the_log_of_a_process_takes_libraries_lines_and_a_new_filter_and_ends_complete
     assert_eq!(count("only after the change"), 1, "{text}");
     assert_eq!(count("of a core"), 1, "{text}");
     assert!(each(&text, "component").contains(&"rustls".into()), "{text}");
+}
+
+#[test]
+fn in_sync_mode_a_line_is_written_when_its_call_returns() {
+    let log = Arc::new(Log::new(Filter::default(), Mode::Sync));
+    let shown = Shown::default();
+    let (writing, sink) = (Arc::clone(&log), Sink::new(Box::new(shown.clone()), false));
+    let writer = std::thread::spawn(move || writing.queue.write_until_closed(sink));
+    logging(&log, || {
+        runtime::block_on(async {
+            let seat = super::seat::take(Arc::clone(&log), CoreId(0), &Registry::new());
+            for count in 1..=100 {
+                tracing::info!("of a core");
+                assert_eq!(shown.text().lines().count(), count);
+            }
+            seat.cancel().await;
+        });
+    });
+    log.queue.close(Duration::from_mins(1));
+    writer.join().unwrap();
+}
+
+#[test]
+fn a_mode_is_read_from_its_name() {
+    for mode in [Mode::Async, Mode::Sync] {
+        assert_eq!(mode.as_str().parse::<Mode>().unwrap(), mode);
+    }
+    let error = "slow".parse::<Mode>().unwrap_err().to_string();
+    assert_eq!(error, "`slow` is no log mode: expected async or sync");
 }
 
 #[test]

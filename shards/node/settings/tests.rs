@@ -16,7 +16,14 @@ fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings> {
 fn without_any_setting_the_defaults_hold() {
     let settings = read(&[], &[]).unwrap();
     assert_eq!(settings.http.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.tcp.map(|tcp| tcp.to_string()).as_deref(), Some("127.0.0.1:8081"));
+    assert_eq!(
+        (settings.log_file, settings.trace_endpoint, settings.trace_ratio),
+        (None, None, 0.0)
+    );
     assert_eq!(settings.data, PathBuf::from("./data"));
+    let log = (settings.log.as_str(), settings.log_format, settings.log_mode);
+    assert_eq!(log, ("info", log::Format::Auto, log::Mode::Async));
     assert_eq!(settings.retention, 256 << 20);
     assert_eq!(settings.key_ttl, Duration::from_mins(2));
     assert!(settings.cores.is_none() && settings.examples && !settings.allow_remote);
@@ -26,7 +33,11 @@ fn without_any_setting_the_defaults_hold() {
 fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("c.yaml");
-    std::fs::write(&file, "http: 127.0.0.1:1\ndata: from-file\nlog: warn\n").unwrap();
+    std::fs::write(
+        &file,
+        "http: 127.0.0.1:1\ntcp: off\ntrace_ratio: 0.1\ndata: from-file\nlog: warn\n",
+    )
+    .unwrap();
     let file = file.to_str().unwrap();
     let variables =
         [("DISTRIC_CONFIG", file), ("DISTRIC_HTTP", "127.0.0.1:2"), ("DISTRIC_DATA", "from-env")];
@@ -34,6 +45,29 @@ fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
     assert_eq!(settings.http.port(), 3);
     assert_eq!(settings.data, PathBuf::from("from-env"));
     assert_eq!(settings.log, "warn");
+    assert_eq!((settings.tcp, settings.trace_ratio.to_string().as_str()), (None, "0.1"));
+}
+
+#[test]
+fn what_can_be_switched_off_is_by_its_word() {
+    let on = [
+        "--tcp",
+        "[::1]:1",
+        "--log-file",
+        "x.log",
+        "--set",
+        "trace_endpoint=http://h:4318/v1/traces",
+    ];
+    let settings = read(&on, &[("DISTRIC_TRACE_RATIO", "0.25")]).unwrap();
+    assert_eq!(settings.tcp.map(|tcp| tcp.port()), Some(1));
+    assert_eq!(settings.log_file, Some(PathBuf::from("x.log")));
+    assert_eq!(settings.trace_endpoint.as_deref(), Some("http://h:4318/v1/traces"));
+    assert_eq!(settings.trace_ratio.to_bits(), 0.25_f64.to_bits());
+    let sync = read(&["--set", "log_mode=sync", "--log-format", "text"], &[]).unwrap();
+    assert_eq!((sync.log_mode, sync.log_format), (log::Mode::Sync, log::Format::Text));
+    let off = ["--tcp", "off", "--log-file", "stdout", "--set", "trace_endpoint=off"];
+    let settings = read(&off, &[]).unwrap();
+    assert_eq!((settings.tcp, settings.log_file, settings.trace_endpoint), (None, None, None));
 }
 
 #[test]
@@ -47,7 +81,57 @@ fn a_wrong_setting_says_where_it_came_from_and_what_was_expected() {
         (
             &["--http", "8080"],
             &[],
-            "--http: `8080` is not usable: expected an address and a port, as in 127.0.0.1:8080",
+            "--http: `8080` is not usable: expected an IP address and a port, as in 127.0.0.1:8080",
+        ),
+        (
+            &["--tcp", "8081"],
+            &[],
+            "--tcp: `8081` is not usable: expected an IP address and a port, as in 127.0.0.1:8081, or `off`",
+        ),
+        (
+            &["--set", "trace_ratio=1.5"],
+            &[],
+            "--set trace_ratio: `1.5` is not usable: expected a share from 0 to 1, as in 0.01",
+        ),
+        (
+            &["--set", "trace_endpoint=localhost:4318"],
+            &[],
+            "--set trace_endpoint: `localhost:4318` is not usable: expected an http:// URL, as in http://127.0.0.1:4318/v1/traces, or `off`",
+        ),
+        (
+            &["--set", "key_ttl=0s"],
+            &[],
+            "--set key_ttl: `0s` is not usable: expected a time above 0, as in 10s",
+        ),
+        (
+            &["--set", "trace_endpoint=http://:4318/v1/traces"],
+            &[],
+            "--set trace_endpoint: `http://:4318/v1/traces` is not usable: expected an http:// URL, as in http://127.0.0.1:4318/v1/traces, or `off`",
+        ),
+        (
+            &["--set", "trace_endpoint=http:///v1/traces"],
+            &[],
+            "--set trace_endpoint: `http:///v1/traces` is not usable: expected an http:// URL, as in http://127.0.0.1:4318/v1/traces, or `off`",
+        ),
+        (
+            &["--log-format", "xml"],
+            &[],
+            "--log-format: `xml` is not usable: `xml` is no log format: expected json, text or auto",
+        ),
+        (
+            &["--set", "log_mode=never"],
+            &[],
+            "--set log_mode: `never` is not usable: `never` is no log mode: expected async or sync",
+        ),
+        (
+            &[],
+            &[("DISTRIC_LOG", "loud")],
+            "DISTRIC_LOG: `loud` is not usable: `loud` is no part of a log filter: expected off, error, warn, info or debug, alone or as component=level, at most 64 of them with commas between, as in info,ingress=debug",
+        ),
+        (
+            &["--http", "127.0.0.1:9080", "--tcp", "127.0.0.1:9080"],
+            &[],
+            "http and tcp are both 127.0.0.1:9080: each needs an address of its own, or `tcp` is `off`",
         ),
         (
             &[],

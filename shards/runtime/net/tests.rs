@@ -190,7 +190,7 @@ fn a_wait_for_connections_that_is_given_up_loses_none() {
 }
 
 /// Descriptors of this process that are sockets with `port` at their own end or the other one.
-fn descriptors_of(port: u16) -> usize {
+pub(super) fn descriptors_of(port: u16) -> usize {
     let suffix = format!(":{port:04X}");
     let sockets: BTreeSet<String> = std::fs::read_to_string("/proc/self/net/tcp")
         .unwrap()

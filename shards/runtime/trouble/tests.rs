@@ -24,3 +24,9 @@ fn the_limit_of_open_files_is_raised_to_the_hard_one() {
     assert_eq!(getrlimit(Resource::Nofile).current, getrlimit(Resource::Nofile).maximum);
     assert!(limit >= 3);
 }
+
+#[test]
+fn memory_can_be_taken_in_small_pages_alone() {
+    use_small_pages().unwrap();
+    assert!(rustix::thread::transparent_huge_pages_are_disabled().unwrap());
+}

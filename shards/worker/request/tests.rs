@@ -120,7 +120,25 @@ fn codes_have_the_names_that_retry_rules_use() {
         (CallErrorCode::Broken, "broken"),
         (CallErrorCode::Protocol, "protocol"),
         (CallErrorCode::Busy, "busy"),
+        (CallErrorCode::Exhausted, "exhausted"),
     ] {
         assert_eq!(code.to_string(), text);
     }
+}
+
+#[test]
+fn a_traced_call_says_so_in_the_place_of_what_was_written_by_hand() {
+    let written = [("TraceParent", "by hand"), ("tracestate", "x=1"), ("x-one", "1")];
+    let mut plain = request();
+    plain.headers =
+        written.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    assert_eq!(plain.clone().with_trace(None), plain);
+    let traced = plain.with_trace(Some(TraceContext { trace: 0xabc, span: 0xdef }));
+    let headers = Prepared::new(traced).unwrap().request().headers().clone();
+    assert_eq!(
+        headers.get_all("traceparent").iter().collect::<Vec<_>>(),
+        ["00-00000000000000000000000000000abc-0000000000000def-01"]
+    );
+    assert!(!headers.contains_key("tracestate"));
+    assert_eq!(headers["x-one"], "1");
 }

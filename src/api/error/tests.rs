@@ -25,6 +25,8 @@ fn the_name_and_status_of_every_code_are_what_clients_rely_on() {
 405 method_not_allowed
 408 request_timeout
 409 wrong_state
+409 sequence_too_old
+409 unknown_producer
 409 in_use
 410 gone
 413 too_large

@@ -1,8 +1,10 @@
 //! docs/API.md is held to the code: routes, errors and bounds.
 
 use crate::{BATCH_KEY_BYTES_MAX, Code, DOCUMENT_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX};
-use crate::{Method, Status, route};
+use crate::{CatalogueEvent, EventKind, EventView, EventsView};
+use crate::{Method, Status, WAIT_MAX, route};
 use base::limits::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, KEY_BYTES_MAX, MESSAGE_BYTES_MAX};
+use base::{InstanceId, MessageId, NodeId, UnixMicros};
 
 const GUIDE: &str = include_str!("../../../docs/API.md");
 
@@ -52,6 +54,40 @@ fn every_route_has_its_row_in_the_guide() {
         assert!(rows.contains(pattern), "{} {}", pattern.0, pattern.1);
     }
     assert!(rows.len() >= 20, "the table was read");
+}
+
+#[test]
+fn every_kind_of_event_stands_in_the_guide_with_its_fields() {
+    let change = CatalogueEvent { version: 1, stored: &[], deleted: &[] };
+    let failed = EventKind::TaskFailed {
+        instance: InstanceId { message: MessageId(1), ordinal: 1 },
+        workflow: "",
+        task: "",
+        attempts: 1,
+        code: "",
+        message: "",
+    };
+    let kinds = [
+        EventKind::RulesChanged(change),
+        EventKind::DefinitionsChanged(change),
+        failed,
+        EventKind::LeaderElected { node: NodeId(1), term: 1 },
+    ];
+    let rows: Vec<_> = table("| `kind` | says | fields |").collect();
+    assert_eq!(rows.len(), kinds.len());
+    for (row, kind) in rows.iter().zip(kinds) {
+        assert!(row.starts_with(&format!("| `{}` |", kind.as_str())), "{row}");
+        let event = EventView { number: 1, at: UnixMicros(0), kind };
+        let mut page = Vec::new();
+        EventsView { start: 1, events: &[event], next: 1, lost: 0 }.write(&mut page);
+        let page: serde_json::Value = serde_json::from_slice(&page).unwrap();
+        let fields = page["events"][0].as_object().unwrap().keys();
+        for field in fields.filter(|field| !["number", "at", "kind"].contains(&field.as_str())) {
+            let is_named = row.contains(&format!("`{field}`")) || row.ends_with("| the same |");
+            assert!(is_named, "`{field}` is not in {row}");
+        }
+    }
+    assert!(GUIDE.contains(&format!("at most `{}s`", WAIT_MAX.as_secs())));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::page::{Cursor, Status};
+use crate::page::{Cursor, LIMIT_DEFAULT, Status};
 use base::UnixMicros;
 use proptest::prelude::*;
 
@@ -35,6 +35,9 @@ fn every_path_of_the_api_is_found() {
         (Get, "/api/v1/definitions/w".to_owned(), Route::Definition("w".to_owned())),
         (Put, "/api/v1/definitions/w".to_owned(), Route::PutDefinition("w".to_owned())),
         (Delete, "/api/v1/definitions/w".to_owned(), Route::DeleteDefinition("w".to_owned())),
+        (Get, "/api/v1/events".to_owned(), Route::Events(EventsQuery::default())),
+        (Get, "/api/v1/log".to_owned(), Route::LogFilter),
+        (Put, "/api/v1/log".to_owned(), Route::PutLogFilter),
         (Get, "/api/v1/cluster/status".to_owned(), Route::ClusterStatus),
         (Get, "/metrics".to_owned(), Route::Metrics),
         (Get, "/health/live".to_owned(), Route::Live),
@@ -80,6 +83,8 @@ fn a_wrong_method_is_answered_405_with_what_is_allowed() {
         (Method::Put, "/api/v1/rules", "GET, HEAD, POST"),
         (Method::Post, "/api/v1/definitions/x", "GET, HEAD, PUT, DELETE"),
         (Method::Get, "/api/v1/workflows/00300000000000a1-1/cancel", "POST"),
+        (Method::Post, "/api/v1/events", "GET, HEAD"),
+        (Method::Post, "/api/v1/log", "GET, HEAD, PUT"),
         (Method::Other, "/health/live", "GET, HEAD"),
     ];
     for (method, path, allow) in rows {
@@ -145,6 +150,39 @@ fn instances_are_filtered_and_paged_by_the_query() {
 }
 
 #[test]
+fn events_are_asked_for_from_a_number_on_with_a_time_to_wait() {
+    let asked = |query: &str| match route(Method::Get, "/api/v1/events", query) {
+        Ok(Route::Events(found)) => Ok((found.after, found.limit, found.wait)),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error.code),
+    };
+    let rows = [
+        ("", (0, LIMIT_DEFAULT, Duration::ZERO)),
+        ("after=17&limit=1000&wait=30s", (17, 1_000, Duration::from_secs(30))),
+        ("wait=500ms&after=", (0, LIMIT_DEFAULT, Duration::from_millis(500))),
+        ("after=18446744073709551615&wait=60000ms", (u64::MAX, LIMIT_DEFAULT, WAIT_MAX)),
+    ];
+    for (query, expected) in rows {
+        assert_eq!(asked(query), Ok(expected), "{query}");
+    }
+    let refused = [
+        "after=-1",
+        "after=18446744073709551616",
+        "limit=0",
+        "wait=61s",
+        "wait=60001ms",
+        "wait=30",
+        "wait=s",
+        "wait=18446744073709551615s",
+        "wait=1s&wait=1s",
+        "status=failed",
+    ];
+    for query in refused {
+        assert_eq!(asked(query), Err(Code::BadQuery), "{query}");
+    }
+}
+
+#[test]
 fn a_route_without_parameters_refuses_them_but_probes_may_add_theirs() {
     let error = route(Method::Post, "/api/v1/messages", "sync=true").unwrap_err();
     assert_eq!(error.code, Code::BadQuery);
@@ -177,8 +215,8 @@ proptest! {
     #[test]
     fn no_path_and_no_query_makes_it_panic(
         method in method(),
-        path in "(/|/api/v1/|/api/v1/(messages|workflows|rules|definitions)/)?\\PC{0,40}",
-        query in "((status|workflow|limit|after)=[%+a-z0-9-]{0,9}&)?\\PC{0,20}",
+        path in "(/|/api/v1/|/api/v1/events|/api/v1/(messages|workflows|rules|definitions)/)?\\PC{0,40}",
+        query in "((status|workflow|limit|after|wait)=[%+a-z0-9-]{0,9}&)?\\PC{0,20}",
     ) {
         if let Err(error) = route(method, &path, &query) {
             let body = error.to_response().body;

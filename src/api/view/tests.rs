@@ -133,3 +133,42 @@ fn the_cluster_status_shows_the_log_and_the_cores() {
         )
     );
 }
+
+#[test]
+fn events_are_listed_with_the_fields_of_their_kind() {
+    let change = CatalogueEvent { version: 7, stored: &["a", "b"], deleted: &[] };
+    let kinds = [
+        EventKind::RulesChanged(change),
+        EventKind::DefinitionsChanged(CatalogueEvent { stored: &[], deleted: &["w"], ..change }),
+        EventKind::TaskFailed {
+            instance: INSTANCE,
+            workflow: "w",
+            task: "call",
+            attempts: 3,
+            code: "timeout",
+            message: "no answer \"in time\"",
+        },
+        EventKind::LeaderElected { node: NodeId(1), term: 4 },
+    ];
+    let events: Vec<_> =
+        (5..).zip(kinds).map(|(number, kind)| EventView { number, at: AT, kind }).collect();
+    let page = EventsView { start: 2, events: &events, next: 8, lost: 4 };
+    let at = r#""at":"2026-11-20T09:58:00.123456Z""#;
+    let expected = [
+        r#"{"start":2,"events":["#,
+        &format!(
+            r#"{{"number":5,{at},"kind":"rules_changed","version":7,"stored":["a","b"],"deleted":[]}},"#
+        ),
+        &format!(
+            r#"{{"number":6,{at},"kind":"definitions_changed","version":7,"stored":[],"deleted":["w"]}},"#
+        ),
+        &format!(
+            r#"{{"number":7,{at},"kind":"task_failed","instance":"{INSTANCE}","workflow":"w","task":"call","attempts":3,"code":"timeout","message":"no answer \"in time\""}},"#
+        ),
+        &format!(r#"{{"number":8,{at},"kind":"leader_elected","node":1,"term":4}}"#),
+        r#"],"next":8,"lost":4}"#,
+    ];
+    assert_eq!(text(|out| page.write(out)), expected.concat());
+    let none = EventsView { events: &[], ..page };
+    assert_eq!(text(|out| none.write(out)), r#"{"start":2,"events":[],"next":8,"lost":4}"#);
+}

@@ -15,8 +15,8 @@ fn header(number: u64) -> SectionHeader {
 
 fn accepted(payload: &[u8]) -> Bytes {
     let mut section = Section::new(0);
-    let record = Accepted { namespace: "default", key: "k", matches: &[], payload };
-    section.push(RecordType::Accepted, PartitionId(7), |body| record.write(body));
+    let record = Accepted { namespace: "default", key: "k", payload, ..Accepted::default() };
+    section.push_accepted(PartitionId(7), &record);
     section.seal(&header(4))
 }
 
@@ -55,8 +55,30 @@ fn what_was_joined_is_read_back() {
     assert!(read.iter().all(|section| section.header == header(4) && section.records == 1));
     let record = read[1].records().next().unwrap().unwrap();
     assert_eq!((record.kind, record.partition), (RecordType::Accepted, PartitionId(7)));
-    let body = crate::record::ArchivedAccepted::view(record.body).unwrap();
-    assert_eq!((&*body.key, &*body.payload), ("k", &br#"{"a":1}"#[..]));
+    let body = crate::record::AcceptedView::read(record.version, record.body).unwrap();
+    assert_eq!((body.key, body.payload), ("k", &br#"{"a":1}"#[..]));
+}
+
+#[test]
+fn what_came_since_a_mark_is_forgotten_or_moved_without_a_trace() {
+    let record = |key| Accepted { key, payload: b"{}", ..Accepted::default() };
+    let of = |keys: &[&'static str]| {
+        let mut section = Section::new(0);
+        for key in keys {
+            section.push_accepted(PartitionId(7), &record(key));
+        }
+        section
+    };
+    let mut section = of(&["a"]);
+    let mark = section.mark();
+    section.push_accepted(PartitionId(7), &record("b"));
+    section.truncate(mark);
+    assert_eq!(section.clone().seal(&header(1)), of(&["a"]).seal(&header(1)));
+    section.push_accepted(PartitionId(7), &record("c"));
+    section.push_accepted(PartitionId(7), &record("d"));
+    let tail = section.split_off(mark);
+    assert_eq!(section.seal(&header(1)), of(&["a"]).seal(&header(1)));
+    assert_eq!(tail.seal(&header(2)), of(&["c", "d"]).seal(&header(2)));
 }
 
 #[test]
@@ -82,9 +104,8 @@ proptest! {
         let payload = [7; 100];
         let rule = [Match { rule: "r", version: 1 }];
         let mut section = Section::new(0);
-        let record =
-            Accepted { namespace: "default", key: "", matches: &rule, payload: &payload };
-        section.push(RecordType::Accepted, PartitionId(7), |body| record.write(body));
+        let record = Accepted { matches: &rule, payload: &payload, ..Accepted::default() };
+        section.push_accepted(PartitionId(7), &record);
         let batch = join(UnixMicros(1), &[section.seal(&header(1))]);
         let walk = |bytes: &[u8]| -> Result<usize, BadBatch> {
             let mut count = 0;

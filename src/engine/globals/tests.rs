@@ -12,7 +12,7 @@ fn rule(version: u32, value: &str) -> String {
 
 fn apply(globals: &mut Globals, changes: Vec<Change>) -> Changed {
     let change = CatalogueChanged { namespace: "default".into(), changes };
-    globals.apply_catalogue(&change, UnixMicros(5))
+    globals.apply_catalogue(&change, UnixMicros(5)).0
 }
 
 fn header(boot: u64, number: u64, catalogue: u64) -> SectionHeader {

@@ -5,7 +5,7 @@ use base::MessageId;
 use std::sync::Arc;
 
 /// The workflows that a message started, in order. The names are shared with the catalogue.
-pub(crate) type Workflows = Arc<[Arc<str>]>;
+pub type Workflows = Arc<[Arc<str>]>;
 
 /// What became of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,20 +17,27 @@ pub enum Outcome {
         /// What it started.
         workflows: Workflows,
     },
-    /// The same key with the same body came before.
+    /// The same key, or the same sequence, with the same body came before.
     Duplicate {
         /// The first one's id.
         id: MessageId,
         /// What the first one started.
         workflows: Workflows,
     },
-    /// The same key came with another body.
+    /// The same key, or the same sequence, came with another body.
     Conflict {
         /// The first one's id.
         id: MessageId,
     },
-    /// The table of keys is full.
+    /// The table of keys, or that of producers, is full.
     KeysFull,
+    /// Whether the producer's sequence was accepted is no longer known.
+    SequenceTooOld {
+        /// The lowest one that is known.
+        lowest: u64,
+    },
+    /// Nothing is known of the producer, and it does not begin with 1.
+    UnknownProducer,
     /// Too much is unfinished.
     LiveFull,
     /// The catalogue was changed, or not.

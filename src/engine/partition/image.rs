@@ -1,9 +1,15 @@
 //! A partition as bytes: equal state gives equal bytes, whatever the order of its tables.
+//!
+//! The layout is of version [`IMAGE_VERSION`]; a snapshot's chunk names it. A change of the layout is
+//! a new version, and [`upgraded`] makes the newest of every older one.
+
+mod version_1;
 
 use super::Partition;
 use super::live::{Live, Run};
 use super::view::shelved;
 use crate::keys::Known;
+use crate::producers::Producer;
 use crate::record::Born;
 use base::{PartitionId, UnixMicros, hash64};
 use document::Source;
@@ -12,6 +18,18 @@ use rkyv::rancor::Error as Rancor;
 use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use telemetry::TraceContext;
+
+/// The version of the layout.
+pub(crate) const IMAGE_VERSION: u16 = 2;
+
+/// An image of an older version in the newest layout.
+pub(crate) fn upgraded(version: u16, bytes: &[u8]) -> Result<Vec<u8>, String> {
+    match version {
+        1 => version_1::upgraded(bytes),
+        _ => Err(format!("an image of version {version}; this program knows {IMAGE_VERSION}")),
+    }
+}
 
 #[derive(Archive, Serialize, Deserialize)]
 struct PartitionImage {
@@ -22,6 +40,8 @@ struct PartitionImage {
     definitions: Vec<String>,
     live: Vec<LiveImage>,
     keys: Vec<KeyImage>,
+    /// By their number.
+    producers: Vec<ProducerImage>,
     /// Sequence and length of each entry of the shelf, the oldest first.
     shelf: Vec<(u64, u32)>,
     shelf_bytes: Vec<u8>,
@@ -34,6 +54,8 @@ struct LiveImage {
     key: String,
     rules: Vec<(String, u32)>,
     payload: Vec<u8>,
+    /// Trace and span.
+    trace: Option<(u128, u64)>,
     /// Hash of the definition, and the instance's image.
     runs: Vec<(u64, Vec<u8>)>,
 }
@@ -42,9 +64,40 @@ struct LiveImage {
 struct KeyImage {
     due: UnixMicros,
     key: String,
+    known: KnownImage,
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+struct KnownImage {
     sequence: u64,
     body: (u64, u32),
     workflows: Vec<String>,
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+struct ProducerImage {
+    producer: u64,
+    seen: UnixMicros,
+    base: u64,
+    places: Vec<Option<KnownImage>>,
+}
+
+impl KnownImage {
+    fn of(known: &Known) -> Self {
+        Self {
+            sequence: known.sequence,
+            body: known.body,
+            workflows: known.workflows.iter().map(|name| String::from(&**name)).collect(),
+        }
+    }
+
+    fn known(self) -> Known {
+        Known {
+            sequence: self.sequence,
+            body: self.body,
+            workflows: self.workflows.iter().map(|name| Arc::from(name.as_str())).collect(),
+        }
+    }
 }
 
 impl Partition {
@@ -66,9 +119,17 @@ impl Partition {
             .map(|(due, key, known)| KeyImage {
                 due,
                 key: key.into(),
-                sequence: known.sequence,
-                body: known.body,
-                workflows: known.workflows.iter().map(|name| String::from(&**name)).collect(),
+                known: KnownImage::of(known),
+            })
+            .collect();
+        let producers = (self.producers.iter())
+            .map(|(id, producer)| ProducerImage {
+                producer: id,
+                seen: producer.seen,
+                base: producer.base,
+                places: (producer.places.iter())
+                    .map(|known| known.as_ref().map(KnownImage::of))
+                    .collect(),
             })
             .collect();
         let mut places = Vec::with_capacity(self.shelf.len());
@@ -84,6 +145,7 @@ impl Partition {
             definitions: definitions.values().map(|definition| definition.source.clone()).collect(),
             live,
             keys,
+            producers,
             shelf: places,
             shelf_bytes,
         };
@@ -113,12 +175,14 @@ impl Partition {
             partition.restore_live(live, &definitions)?;
         }
         for key in image.keys {
-            let known = Known {
-                sequence: key.sequence,
-                body: key.body,
-                workflows: key.workflows.iter().map(|name| Arc::from(name.as_str())).collect(),
-            };
-            partition.keys.restore(key.due, &key.key, known);
+            partition.keys.restore(key.due, &key.key, key.known.known());
+        }
+        for ProducerImage { producer, seen, base, places } in image.producers {
+            if places.is_empty() {
+                return Err(format!("producer {producer} has an empty window"));
+            }
+            let places = places.into_iter().map(|known| known.map(KnownImage::known)).collect();
+            partition.producers.restore(producer, Producer { seen, base, places });
         }
         let mut rest = &image.shelf_bytes[..];
         for (sequence, length) in image.shelf {
@@ -154,8 +218,15 @@ impl Partition {
             runs.push(Run { definition: Arc::clone(definition), instance });
         }
         let rules = image.rules.into_iter().map(|(id, version)| (id.into(), version)).collect();
-        let mut live =
-            Live::restored(image.accepted_at, image.key.into(), rules, image.payload.into(), runs);
+        let mut live = Live {
+            accepted_at: image.accepted_at,
+            key: image.key.into(),
+            rules,
+            payload: image.payload.into(),
+            trace: image.trace.map(|(trace, span)| TraceContext { trace, span }),
+            runs,
+            counted: 0,
+        };
         self.live_bytes += live.recount();
         self.live.insert(image.sequence, live);
         Ok(())
@@ -169,6 +240,7 @@ fn live_image(sequence: u64, live: &Live) -> LiveImage {
         key: live.key.to_string(),
         rules: live.rules.iter().map(|(id, version)| (id.to_string(), *version)).collect(),
         payload: live.payload.to_vec(),
+        trace: live.trace.map(|context| (context.trace, context.span)),
         runs: (live.runs.iter()).map(|run| (run.definition.hash, run.instance.image())).collect(),
     }
 }
@@ -184,3 +256,6 @@ fn definitions(sources: &[String]) -> Result<BTreeMap<u64, Arc<Definition>>, Str
     }
     Ok(definitions)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,14 @@
 //! A message while its instances run, and how it goes onto the shelf.
 
 use super::view::InstanceRow;
-use crate::record::{ArchivedAccepted, Match};
+use crate::record::{AcceptedView, Match};
 use base::UnixMicros;
 use flow::{Definition, Instance};
 use rkyv::rancor::Error as Rancor;
 use rkyv::with::InlineAsBox;
 use rkyv::{Archive, Serialize};
 use std::sync::Arc;
+use telemetry::TraceContext;
 
 /// Bytes that a run costs besides what its instance says.
 const RUN_OVERHEAD_BYTES: usize = 256;
@@ -26,34 +27,27 @@ pub(super) struct Live {
     pub(super) key: Box<str>,
     pub(super) rules: Vec<(Box<str>, u32)>,
     pub(super) payload: Box<[u8]>,
+    /// What its orders carry.
+    pub(super) trace: Option<TraceContext>,
     /// In the order of the ordinals, from 1.
     pub(super) runs: Vec<Run>,
-    counted: usize,
+    pub(super) counted: usize,
 }
 
 impl Live {
-    pub(super) fn new(record: &ArchivedAccepted<'_>, stamp: UnixMicros) -> Self {
+    pub(super) fn new(record: &AcceptedView<'_>, stamp: UnixMicros) -> Self {
         let rules = (record.matches.iter())
             .map(|matched| (Box::from(&*matched.rule), matched.version.to_native()))
             .collect();
         Self {
             accepted_at: stamp,
-            key: Box::from(&*record.key),
+            key: Box::from(record.key),
             rules,
-            payload: Box::from(&*record.payload),
+            payload: Box::from(record.payload),
+            trace: record.trace,
             runs: Vec::new(),
             counted: 0,
         }
-    }
-
-    pub(super) fn restored(
-        accepted_at: UnixMicros,
-        key: Box<str>,
-        rules: Vec<(Box<str>, u32)>,
-        payload: Box<[u8]>,
-        runs: Vec<Run>,
-    ) -> Self {
-        Self { accepted_at, key, rules, payload, runs, counted: 0 }
     }
 
     pub(super) fn run(&self, ordinal: u16) -> Option<&Run> {
@@ -134,17 +128,17 @@ impl Finished<'_> {
 }
 
 /// Writes a message that started nothing.
-pub(super) fn write_plain(record: &ArchivedAccepted<'_>, stamp: UnixMicros, out: &mut Vec<u8>) {
+pub(super) fn write_plain(record: &AcceptedView<'_>, stamp: UnixMicros, out: &mut Vec<u8>) {
     let matches: smallvec::SmallVec<[Match<'_>; 8]> = (record.matches.iter())
         .map(|matched| Match { rule: &matched.rule, version: matched.version.to_native() })
         .collect();
     Finished {
         accepted_at: stamp,
         ended_at: stamp,
-        key: &record.key,
+        key: record.key,
         matches: &matches,
         instances: &[],
-        payload: &record.payload,
+        payload: record.payload,
     }
     .write(out);
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::record::{Accepted, Born, CatalogueChanged, Change, Match};
+use crate::record::{Accepted, AcceptedView, Born, CatalogueChanged, Change, Match};
 
 fn born() -> Born {
     Born { cluster_id: 1, partitions: 1, retention_bytes: 4_096, keys_max: 2, key_ttl_ms: 1_000 }
@@ -37,10 +37,18 @@ impl Case {
         let woken = [Match { rule: "r", version: 1 }];
         let matches = if payload.contains("\"w\"") { &woken[..] } else { &[] };
         let payload = payload.as_bytes();
+        self.apply(
+            at,
+            &Accepted { namespace: "default", key, matches, payload, ..Accepted::default() },
+        )
+    }
+
+    fn apply(&mut self, at: u64, record: &Accepted<'_>) -> Outcome {
         let mut body = Vec::new();
-        Accepted { namespace: "default", key, matches, payload }.write(&mut body);
+        record.write(&mut body);
         self.pass(at);
-        self.partition.apply_accepted(&self.globals, UnixMicros(at), &body, &mut self.out).unwrap()
+        let view = AcceptedView::read(record.version(), &body).unwrap();
+        self.partition.apply_accepted(&self.globals, UnixMicros(at), &view, &mut self.out)
     }
 
     fn pass(&mut self, at: u64) {

@@ -26,8 +26,20 @@ fn the_layout_of_every_record_is_frozen() {
         changes: vec![Change::PutRule("{}".into()), Change::DeleteDefinition("w".into())],
     };
     let matches = [Match { rule: "high-value", version: 7 }];
-    let accepted =
-        Accepted { namespace: "default", key: "k", matches: &matches, payload: b"{\"a\":1}" };
+    let accepted = Accepted {
+        namespace: "default",
+        key: "k",
+        matches: &matches,
+        payload: b"{\"a\":1}",
+        ..Accepted::default()
+    };
+    let produced = Accepted {
+        key: "",
+        producer: Some(ProducerSequence { producer: 8, sequence: 9 }),
+        trace: Some(TraceContext { trace: 0x0a0b, span: 0x0c }),
+        ..accepted
+    };
+    assert_eq!((accepted.version(), produced.version()), (1, 2));
     let ended = TaskEnded {
         instance: instance(),
         task: 4,
@@ -44,6 +56,7 @@ fn the_layout_of_every_record_is_frozen() {
         ("born", bytes(|out| born.write(out))),
         ("catalogue_changed", bytes(|out| change.write(out))),
         ("accepted", bytes(|out| accepted.write(out))),
+        ("accepted_2", bytes(|out| produced.write(out))),
         ("task_ended", bytes(|out| ended.write(out))),
         ("task_stopped", bytes(|out| stopped.write(out))),
         ("cancelled", bytes(|out| cancelled.write(out))),
@@ -66,12 +79,25 @@ fn what_was_written_is_read_back() {
     let mut out = Vec::new();
     let matches = [Match { rule: "a", version: 1 }, Match { rule: "b", version: 2 }];
     let payload = vec![b'x'; 1000];
-    Accepted { namespace: "n", key: "", matches: &matches, payload: &payload }.write(&mut out);
-    let view = ArchivedAccepted::view(&out).unwrap();
-    assert_eq!((&*view.namespace, &*view.key, &*view.payload), ("n", "", &payload[..]));
-    let read: Vec<(&str, u32)> =
-        view.matches.iter().map(|m| (&*m.rule, m.version.to_native())).collect();
-    assert_eq!(read, [("a", 1), ("b", 2)]);
+    let plain =
+        Accepted { namespace: "n", matches: &matches, payload: &payload, ..Accepted::default() };
+    let producer = Some(ProducerSequence { producer: u64::MAX, sequence: 1 });
+    let trace = Some(TraceContext { trace: u128::MAX, span: 3 });
+    for record in [
+        plain,
+        Accepted { producer, ..plain },
+        Accepted { trace, ..plain },
+        Accepted { producer, trace, key: "k", ..plain },
+    ] {
+        out.clear();
+        record.write(&mut out);
+        let view = AcceptedView::read(record.version(), &out).unwrap();
+        assert_eq!((view.namespace, view.key, view.payload), ("n", record.key, &payload[..]));
+        assert_eq!((view.producer, view.trace), (record.producer, record.trace));
+        let read: Vec<(&str, u32)> =
+            view.matches.iter().map(|m| (&*m.rule, m.version.to_native())).collect();
+        assert_eq!(read, [("a", 1), ("b", 2)]);
+    }
 }
 
 #[test]
@@ -80,13 +106,17 @@ fn a_damaged_body_is_an_error_with_the_records_type() {
     Cancelled { instance: instance() }.write(&mut out);
     let error = Cancelled::read(&out[..out.len() - 1]).unwrap_err();
     assert_eq!(error.kind, RecordType::Cancelled);
-    let mut text = Vec::new();
-    Accepted { namespace: "n", key: "k", matches: &[], payload: b"{}" }.write(&mut text);
-    for at in 0..text.len() {
-        let mut damaged = text.clone();
-        damaged[at] ^= 0x80;
-        // Either it still is some record, or an error: never a panic, never a read outside.
-        let _either = ArchivedAccepted::view(&damaged).map(|view| view.payload.len());
+    let plain = Accepted { namespace: "n", key: "k", payload: b"{}", ..Accepted::default() };
+    let trace = Some(TraceContext { trace: 1, span: 2 });
+    for record in [plain, Accepted { trace, ..plain }] {
+        let mut text = Vec::new();
+        record.write(&mut text);
+        for at in 0..text.len() {
+            let mut damaged = text.clone();
+            damaged[at] ^= 0x80;
+            // Either it still is some record, or an error: never a panic, never a read outside.
+            let _either = AcceptedView::read(record.version(), &damaged).map(|v| v.payload.len());
+        }
     }
 }
 

@@ -6,11 +6,12 @@ use super::session::Waiter;
 use super::submit::{not_taken, push_matched};
 use super::{ShardCore, ShardEffect};
 use crate::batch::{BatchView, GLOBAL, RecordView, Section, SectionHeader, SectionView};
+use crate::events::EventKind;
 use crate::globals::{Admission, Globals};
 use crate::message::{Committed, NotTaken, Part, ToConsensus, ToShard};
 use crate::partition::{Outcome, Partition, PartitionEffect};
 use crate::record::{
-    ArchivedAccepted, Born, Cancelled, CatalogueChanged, RecordType, TaskEnded, TaskStopped,
+    Accepted, AcceptedView, Born, Cancelled, CatalogueChanged, RecordType, TaskEnded, TaskStopped,
 };
 use api::{ApiError, Code};
 use base::{CoreId, Now, Outbox, PartitionId};
@@ -170,7 +171,19 @@ impl ShardCore {
                 PartitionEffect::Ended { status, took } if self.role.in_office => {
                     self.metrics.ended(status, took);
                 }
-                PartitionEffect::Ended { .. } => {}
+                PartitionEffect::TaskFailed { instance, definition, task, attempts, error }
+                    if self.role.in_office =>
+                {
+                    let kind = EventKind::TaskFailed {
+                        instance,
+                        workflow: definition.id.clone(),
+                        task: definition.tasks[task.index()].id.clone(),
+                        attempts,
+                        error,
+                    };
+                    self.on_event(self.globals.stamp, kind, out);
+                }
+                PartitionEffect::Ended { .. } | PartitionEffect::TaskFailed { .. } => {}
             }
         }
     }
@@ -220,9 +233,10 @@ impl ShardCore {
         let effects = &mut self.partition_out;
         let text = |error: crate::record::BadBody| error.to_string();
         let outcome = match record.kind {
-            RecordType::Accepted => partition
-                .apply_accepted(&self.globals, stamp, record.body, effects)
-                .map_err(text)?,
+            RecordType::Accepted => {
+                let body = AcceptedView::read(record.version, record.body).map_err(text)?;
+                partition.apply_accepted(&self.globals, stamp, &body, effects)
+            }
             RecordType::TaskEnded => {
                 let body = TaskEnded::read(record.body).map_err(text)?;
                 partition.apply_task_ended(stamp, body, effects)
@@ -262,7 +276,8 @@ impl ShardCore {
                 let change =
                     CatalogueChanged::read(record.body).map_err(|error| error.to_string())?;
                 let before = self.globals.catalogue_version;
-                let changed = self.globals.apply_catalogue(&change, self.globals.stamp);
+                let (changed, edits) = self.globals.apply_catalogue(&change, self.globals.stamp);
+                self.on_edits(edits, out);
                 if self.globals.catalogue_version != before {
                     self.match_open_again(out);
                 }
@@ -313,12 +328,12 @@ impl ShardCore {
             if record.kind != RecordType::Accepted {
                 continue;
             }
-            let body = ArchivedAccepted::view(record.body).expect("the shard wrote it");
+            let body = accepted(record);
             let (waiter, request) = match waiter {
-                Some(waiter @ (Waiter::Message(id) | Waiter::Line(id, _))) => (waiter, *id),
+                Some(waiter @ (Waiter::Message(id, _) | Waiter::Line(id, _))) => (waiter, *id),
                 other => unreachable!("a client waits for a message, not {other:?}"),
             };
-            if let Err(error) = self.check_message(&body.payload)
+            if let Err(error) = self.check_message(body.payload)
                 && refused.insert(request)
             {
                 self.refuse(waiter, &error, out);
@@ -326,7 +341,7 @@ impl ShardCore {
         }
         let (mut again, mut left) = (Section::new(0), Vec::with_capacity(waiters.len()));
         for (record, waiter) in records.iter().zip(waiters) {
-            if let Some(Waiter::Message(id) | Waiter::Line(id, _)) = waiter
+            if let Some(Waiter::Message(id, _) | Waiter::Line(id, _)) = waiter
                 && refused.contains(&id)
             {
                 continue;
@@ -336,17 +351,18 @@ impl ShardCore {
                 again.push_raw(record);
                 continue;
             }
-            let body = ArchivedAccepted::view(record.body).expect("the shard wrote it");
-            self.check_message(&body.payload).expect("it was checked a moment ago");
-            push_matched(
-                &mut again,
-                record.partition,
-                &body.namespace,
-                &body.key,
-                &body.payload,
-                &self.globals.compiled,
-                &self.matches,
-            );
+            let body = accepted(record);
+            self.check_message(body.payload).expect("it was checked a moment ago");
+            let message = Accepted {
+                namespace: body.namespace,
+                key: body.key,
+                matches: &[],
+                payload: body.payload,
+                producer: body.producer,
+                trace: body.trace,
+            };
+            let compiled = &self.globals.compiled;
+            push_matched(&mut again, record.partition, message, compiled, &self.matches);
         }
         if again.len() > GROUP_BYTES_MAX {
             return self.own_records_of(&records, &again, left, out);
@@ -455,4 +471,9 @@ impl ShardCore {
         let image = ToConsensus::Image { part, applied, partitions, bytes };
         out.push(ShardEffect::ToConsensus(image));
     }
+}
+
+/// The message of a record of this shard.
+fn accepted<'a>(record: &RecordView<'a>) -> AcceptedView<'a> {
+    AcceptedView::read(record.version, record.body).expect("the shard wrote it")
 }

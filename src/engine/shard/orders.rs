@@ -71,6 +71,11 @@ impl Orders {
         self.wanted.clear();
     }
 
+    /// Orders that wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        self.wanted.len()
+    }
+
     pub(super) fn running(&self) -> usize {
         self.running.len()
     }

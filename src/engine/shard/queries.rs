@@ -2,17 +2,19 @@
 //!
 //! Invariants:
 //! - a gathering ends when each core asked has answered; cores of one process always do;
-//! - at most [`QUERIES_MAX`] gatherings are open.
+//! - at most [`QUERIES_MAX`] gatherings are open, at most [`EVENT_WAITS_MAX`] of them wait for events.
 
-use super::limits::QUERIES_MAX;
-use super::session::Waiter;
+use super::limits::{EVENT_WAITS_MAX, QUERIES_MAX};
+use super::session::{Form, Waiter};
 use super::{RequestId, ShardCore, ShardEffect};
 use crate::globals::{Changed, Refusal};
 use crate::message::{Answer, ConsensusStatus, Question, ShardStatus, ToConsensus, ToShard};
 use crate::partition::{CancelOutcome, InstanceRow, Outcome, Workflows, view};
+use crate::submission::{LineResult, SubmitResults};
 use api::{ApiError, BatchAnswer, BatchLine, Code, ContentType, InstancesQuery, Response, Route};
 use base::{CoreId, FixedState, MessageId, NodeId, Now, Outbox, PartitionId, StoreId, hash64};
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 use telemetry::json;
 
 /// The status of an accepted message.
@@ -22,6 +24,8 @@ const ACCEPTED: u16 = 202;
 pub(super) struct Queries {
     next_ticket: u64,
     gathering: HashMap<u64, Gathering, FixedState>,
+    /// How many of them may wait for events.
+    awaited: usize,
     batches: HashMap<RequestId, BatchResults, FixedState>,
     changes: HashMap<RequestId, Named, FixedState>,
     /// Answers that wait until this core has applied an index.
@@ -41,6 +45,7 @@ struct Named {
 
 #[derive(Debug)]
 struct BatchResults {
+    form: Form,
     left: u32,
     results: Vec<Option<LineResult>>,
 }
@@ -51,19 +56,54 @@ impl BatchResults {
         let mut first = None;
         for result in self.results.iter().flatten() {
             match result {
-                LineResult::Answered(..) => return None,
-                LineResult::Refused(error) => first = first.or(Some(error)),
+                LineResult::Refused(error) => first = first.or(Some(&**error)),
+                _ => return None,
             }
         }
         first
     }
+
+    /// The answer, once every line has its result.
+    fn response(self) -> Response {
+        if let Some(error) = self.refused_whole() {
+            return error.to_response();
+        }
+        let mut body = Vec::with_capacity(96 * self.results.len());
+        let mut answer = BatchAnswer::new(&mut body);
+        for result in self.results.into_iter().flatten() {
+            match result {
+                LineResult::Accepted { id, workflows } => {
+                    answer.push(id, api::Outcome::Accepted, workflows.iter());
+                }
+                LineResult::Duplicate { id, workflows } => {
+                    answer.push(id, api::Outcome::Duplicate, workflows.iter());
+                }
+                LineResult::Conflict { id } => {
+                    answer.push(id, api::Outcome::Conflict, Workflows::default().iter());
+                }
+                LineResult::Refused(error) => answer.push_refused(&error),
+            }
+        }
+        answer.finish();
+        Response::json(ACCEPTED, body)
+    }
 }
 
-#[derive(Debug)]
-enum LineResult {
-    Answered(api::Outcome, MessageId, Workflows),
-    /// The line was not accepted: the whole request is answered with this.
-    Refused(ApiError),
+/// The answer to a message that came alone.
+fn message_response(result: LineResult) -> Response {
+    let (outcome, id, workflows) = match result {
+        LineResult::Accepted { id, workflows } => (api::Outcome::Accepted, id, workflows),
+        LineResult::Duplicate { id, workflows } => (api::Outcome::Duplicate, id, workflows),
+        LineResult::Conflict { id } => {
+            let detail =
+                format!("the Idempotency-Key came before, with another body, as message {id}");
+            return ApiError::new(Code::KeyConflict, detail).to_response();
+        }
+        LineResult::Refused(error) => return error.to_response(),
+    };
+    let mut body = Vec::with_capacity(128);
+    api::write_answer(&mut body, id, outcome, workflows.iter());
+    Response::json(ACCEPTED, body)
 }
 
 /// A request that asked other cores.
@@ -75,13 +115,26 @@ struct Gathering {
 }
 
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Kind {
     Read,
-    List { query: InstancesQuery, rows: Vec<InstanceRow>, more: bool },
-    Applied { response: Response },
-    Metrics { snapshots: Vec<telemetry::Snapshot> },
-    Status { shards: Vec<(CoreId, ShardStatus)>, consensus: ConsensusStatus, uptime_seconds: u64 },
-    Ready { consensus: ConsensusStatus },
+    /// A page of events, maybe only once there is one.
+    AwaitedEvents,
+    List {
+        query: InstancesQuery,
+        rows: Vec<InstanceRow>,
+        more: bool,
+    },
+    Applied {
+        response: Response,
+    },
+    Metrics {
+        snapshots: Vec<telemetry::Snapshot>,
+    },
+    Status {
+        shards: Vec<(CoreId, ShardStatus)>,
+        consensus: ConsensusStatus,
+        uptime_seconds: u64,
+    },
 }
 
 /// The state is not yet whole.
@@ -95,14 +148,27 @@ pub(super) fn reply(request: RequestId, response: Response, out: &mut Outbox<Sha
     out.push(ShardEffect::Reply { request, response });
 }
 
+/// Tells a client what became of its messages.
+pub(super) fn submitted(request: RequestId, results: SubmitResults, out: &mut Outbox<ShardEffect>) {
+    out.push(ShardEffect::Submitted { request, results });
+}
+
+/// Tells a client that none of its messages was taken.
+fn refused(request: RequestId, form: Form, error: &ApiError, out: &mut Outbox<ShardEffect>) {
+    match form {
+        Form::Json => reply(request, error.to_response(), out),
+        Form::Results => submitted(request, SubmitResults::Refused(error.clone()), out),
+    }
+}
+
 impl Queries {
     pub(super) fn len(&self) -> usize {
         self.gathering.len()
     }
 
-    pub(super) fn begin_batch(&mut self, id: RequestId, count: u32) {
+    pub(super) fn begin_batch(&mut self, id: RequestId, count: u32, form: Form) {
         let results = (0..count).map(|_| None).collect();
-        self.batches.insert(id, BatchResults { left: count, results });
+        self.batches.insert(id, BatchResults { form, left: count, results });
     }
 
     pub(super) fn begin_change(&mut self, id: RequestId, ids: Vec<String>, deleted: bool) {
@@ -120,9 +186,9 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) -> Result<(), ApiError> {
         // Until the log's end is applied an answer could deny what was acknowledged before.
-        let of_the_state =
-            !matches!(route, Route::Metrics | Route::ClusterStatus | Route::Ready | Route::Live);
-        if of_the_state && !self.serving {
+        let of_the_node =
+            matches!(route, Route::Metrics | Route::ClusterStatus | Route::Live | Route::Events(_));
+        if !of_the_node && !self.serving {
             return Err(starting());
         }
         match route {
@@ -144,9 +210,11 @@ impl ShardCore {
                 };
                 self.ask_all(id, kind, &Question::Status, true, out)
             }
-            Route::Ready => {
-                let kind = Kind::Ready { consensus: ConsensusStatus::default() };
-                self.ask_consensus(id, kind, Question::Status, out)
+            Route::Events(query) => self.ask_events(now, id, *query, out),
+            // Answered by whoever knows, before it comes here.
+            Route::Ready | Route::LogFilter | Route::PutLogFilter => {
+                let detail = format!("this program does not answer {}", route.pattern());
+                Err(ApiError::new(Code::NotSupported, detail))
             }
             Route::Live => {
                 let body = br#"{"status":"UP"}"#.to_vec();
@@ -210,11 +278,22 @@ impl ShardCore {
         answer.unwrap_or_else(|error| error.to_response())
     }
 
-    fn gather(&mut self, request: RequestId, kind: Kind, left: usize) -> Result<u64, ApiError> {
+    pub(super) fn gather(
+        &mut self,
+        request: RequestId,
+        kind: Kind,
+        left: usize,
+    ) -> Result<u64, ApiError> {
         if self.queries.gathering.len() >= QUERIES_MAX {
             let detail = format!("{QUERIES_MAX} reads are under way on this core already");
             return Err(ApiError::overloaded(detail, 1));
         }
+        let is_awaited = matches!(kind, Kind::AwaitedEvents);
+        if is_awaited && self.queries.awaited >= EVENT_WAITS_MAX {
+            let detail = format!("{EVENT_WAITS_MAX} requests on this core wait for events already");
+            return Err(ApiError::overloaded(detail, 1));
+        }
+        self.queries.awaited += usize::from(is_awaited);
         self.queries.next_ticket += 1;
         let ticket = self.queries.next_ticket;
         self.queries.gathering.insert(ticket, Gathering { request, left, kind });
@@ -246,21 +325,10 @@ impl ShardCore {
         Ok(())
     }
 
-    fn ask_consensus(
-        &mut self,
-        id: RequestId,
-        kind: Kind,
-        question: Question,
-        out: &mut Outbox<ShardEffect>,
-    ) -> Result<(), ApiError> {
-        let ticket = self.gather(id, kind, 1)?;
-        out.push(ShardEffect::ToConsensus(ToConsensus::Ask { ticket, question }));
-        Ok(())
-    }
-
     /// Another shard asks.
     pub(super) fn on_question(
         &mut self,
+        now: Now,
         from: CoreId,
         ticket: u64,
         question: &Question,
@@ -270,6 +338,10 @@ impl ShardCore {
             && *index > self.globals.applied
         {
             self.queries.awaiting.push((*index, from, ticket));
+            return;
+        }
+        if let Question::Events(query) = question {
+            self.on_events_asked(now, from, ticket, *query, out);
             return;
         }
         if !self.serving && matches!(question, Question::Read(_) | Question::List(_)) {
@@ -283,11 +355,18 @@ impl ShardCore {
     /// The state is whole: what was asked before is answered.
     pub(super) fn answer_early(&mut self, out: &mut Outbox<ShardEffect>) {
         for (from, ticket, question) in std::mem::take(&mut self.queries.early) {
-            self.on_question(from, ticket, &question, out);
+            let answer = self.answer_to(&question).expect("only reads and lists came early");
+            self.answer(from, ticket, answer, out);
         }
     }
 
-    fn answer(&self, to: CoreId, ticket: u64, answer: Answer, out: &mut Outbox<ShardEffect>) {
+    pub(super) fn answer(
+        &self,
+        to: CoreId,
+        ticket: u64,
+        answer: Answer,
+        out: &mut Outbox<ShardEffect>,
+    ) {
         let message = ToShard::Answer { ticket, from: Some(self.config.core), answer };
         out.push(ShardEffect::ToShard { to, message });
     }
@@ -305,7 +384,7 @@ impl ShardCore {
                 Answer::Metrics(Box::new(self.metrics.registry().snapshot()))
             }
             Question::Status => Answer::Shard(self.status()),
-            Question::AppliedThrough(_) => return None,
+            Question::AppliedThrough(_) | Question::Events(_) => return None,
         })
     }
 
@@ -322,6 +401,8 @@ impl ShardCore {
         let status = self.status();
         self.metrics.running.set_count(status.running);
         self.metrics.calls.set_count(self.orders.running() as u64);
+        self.metrics.orders.set_count(self.orders.waiting() as u64);
+        self.metrics.queries.set_count(self.queries.len() as u64);
         self.metrics.catalogue.set_count(self.globals.catalogue_version);
         self.metrics.unanswered.set_count(self.session.unanswered_bytes() as u64);
         let held: usize = self.partitions().map(crate::partition::Partition::held_bytes).sum();
@@ -351,7 +432,8 @@ impl ShardCore {
             self.queries.gathering.get_mut(&ticket).expect("a question is answered once");
         gathering.left -= 1;
         match (&mut gathering.kind, answer) {
-            (Kind::Read, Answer::Response(response)) => {
+            (kind @ (Kind::Read | Kind::AwaitedEvents), Answer::Response(response)) => {
+                self.queries.awaited -= usize::from(matches!(kind, Kind::AwaitedEvents));
                 let request = gathering.request;
                 self.queries.gathering.remove(&ticket);
                 reply(request, response, out);
@@ -366,10 +448,7 @@ impl ShardCore {
             (Kind::Status { shards, .. }, Answer::Shard(status)) => {
                 shards.push((from.expect("a shard names itself"), status));
             }
-            (
-                Kind::Status { consensus, .. } | Kind::Ready { consensus },
-                Answer::Consensus(status),
-            ) => *consensus = status,
+            (Kind::Status { consensus, .. }, Answer::Consensus(status)) => *consensus = status,
             (kind, answer) => unreachable!("{answer:?} is no answer to {kind:?}"),
         }
         if gathering.left == 0 {
@@ -381,7 +460,7 @@ impl ShardCore {
 
     fn gathered(&self, kind: Kind) -> Response {
         match kind {
-            Kind::Read => unreachable!("answered by its only answer"),
+            Kind::Read | Kind::AwaitedEvents => unreachable!("answered by its only answer"),
             Kind::List { query, rows, more } => view::page(&query, rows, more),
             Kind::Applied { response } => response,
             Kind::Metrics { snapshots } => {
@@ -392,32 +471,7 @@ impl ShardCore {
             Kind::Status { shards, consensus, uptime_seconds } => {
                 self.cluster_status(&shards, consensus, uptime_seconds)
             }
-            Kind::Ready { consensus } => self.ready(consensus),
         }
-    }
-
-    fn ready(&self, consensus: ConsensusStatus) -> Response {
-        let checks = [
-            ("raft", consensus.leading, "this node does not lead"),
-            ("state", self.serving, "the log is being read"),
-            ("storage", consensus.has_space, "the journal's disk is full"),
-            ("stopping", !self.stopping, "the node is stopping"),
-        ];
-        let up = checks.iter().all(|(_, up, _)| *up);
-        let word = |up| if up { "UP" } else { "DOWN" };
-        let mut body = Vec::new();
-        json::object(&mut body, |o| {
-            o.text("status", word(up));
-            o.object("checks", |o| {
-                for (name, up, why) in checks {
-                    o.object(name, |o| {
-                        o.text("status", word(up));
-                        o.text_if("message", (!up).then_some(why));
-                    });
-                }
-            });
-        });
-        Response::json(if up { 200 } else { 503 }, body)
     }
 
     fn cluster_status(
@@ -472,24 +526,13 @@ impl ShardCore {
         let Some(waiter) = self.session.take(number, slot) else { return };
         match waiter {
             Waiter::Own => {}
-            Waiter::Message(request) => {
-                let response = match self.line_result(outcome) {
-                    LineResult::Answered(outcome, id, workflows)
-                        if outcome != api::Outcome::Conflict =>
-                    {
-                        let mut body = Vec::with_capacity(128);
-                        api::write_answer(&mut body, id, outcome, workflows.iter());
-                        Response::json(ACCEPTED, body)
-                    }
-                    LineResult::Answered(_, id, _) => {
-                        let detail = format!(
-                            "the Idempotency-Key came before, with another body, as message {id}"
-                        );
-                        ApiError::new(Code::KeyConflict, detail).to_response()
-                    }
-                    LineResult::Refused(error) => error.to_response(),
-                };
+            Waiter::Message(request, Form::Json) => {
+                let response = message_response(self.line_result(outcome));
                 reply(request, response, out);
+            }
+            Waiter::Message(request, Form::Results) => {
+                let lines = SmallVec::from_buf([self.line_result(outcome)]);
+                submitted(request, SubmitResults::Lines(lines), out);
             }
             Waiter::Line(request, line) => {
                 let result = self.line_result(outcome);
@@ -531,32 +574,41 @@ impl ShardCore {
     }
 
     fn line_result(&self, outcome: Outcome) -> LineResult {
-        match outcome {
+        let metrics = &self.metrics;
+        let error = match outcome {
             Outcome::Accepted { id, workflows } => {
-                self.metrics.accepted.increment();
-                self.metrics.started.add(workflows.len() as u64);
-                LineResult::Answered(api::Outcome::Accepted, id, workflows)
+                metrics.accepted.increment();
+                metrics.started.add(workflows.len() as u64);
+                return LineResult::Accepted { id, workflows };
             }
             Outcome::Duplicate { id, workflows } => {
-                self.metrics.duplicate.increment();
-                LineResult::Answered(api::Outcome::Duplicate, id, workflows)
+                metrics.duplicate.increment();
+                return LineResult::Duplicate { id, workflows };
             }
             Outcome::Conflict { id } => {
-                self.metrics.conflict.increment();
-                LineResult::Answered(api::Outcome::Conflict, id, Workflows::default())
+                metrics.conflict.increment();
+                return LineResult::Conflict { id };
             }
             Outcome::KeysFull => {
-                self.metrics.refused.increment();
-                let detail = "the table of idempotency keys is full";
-                LineResult::Refused(ApiError::new(Code::KeysFull, detail).with_retry_after(5))
+                let detail = "the table of idempotency keys and producers is full";
+                ApiError::new(Code::KeysFull, detail).with_retry_after(5)
             }
             Outcome::LiveFull => {
-                self.metrics.refused.increment();
                 let detail = "too many workflow instances are unfinished to start another";
-                LineResult::Refused(ApiError::overloaded(detail, 5))
+                ApiError::overloaded(detail, 5)
+            }
+            Outcome::SequenceTooOld { lowest } => {
+                let detail = format!("of this producer the sequences from {lowest} on are known");
+                ApiError::new(Code::SequenceTooOld, detail)
+            }
+            Outcome::UnknownProducer => {
+                let detail = "nothing is known of the producer, and this is not its sequence 1";
+                ApiError::new(Code::UnknownProducer, detail)
             }
             outcome => unreachable!("{outcome:?} is no message's outcome"),
-        }
+        };
+        metrics.refused.increment();
+        LineResult::Refused(Box::new(error))
     }
 
     /// One line of a batch has its result; the last one answers the request.
@@ -574,22 +626,13 @@ impl ShardCore {
             return;
         }
         let batch = self.queries.batches.remove(&request).expect("it was just there");
-        if let Some(error) = batch.refused_whole() {
-            reply(request, error.to_response(), out);
-            return;
-        }
-        let mut body = Vec::with_capacity(96 * batch.results.len());
-        let mut answer = BatchAnswer::new(&mut body);
-        for result in batch.results.into_iter().flatten() {
-            match result {
-                LineResult::Answered(outcome, id, workflows) => {
-                    answer.push(id, outcome, workflows.iter());
-                }
-                LineResult::Refused(error) => answer.push_refused(&error),
+        match batch.form {
+            Form::Json => reply(request, batch.response(), out),
+            Form::Results => {
+                let lines = batch.results.into_iter().flatten().collect();
+                submitted(request, SubmitResults::Lines(lines), out);
             }
         }
-        answer.finish();
-        reply(request, Response::json(ACCEPTED, body), out);
     }
 
     fn catalogue_changed(
@@ -654,13 +697,12 @@ impl ShardCore {
     ) {
         match waiter {
             Waiter::Own => unreachable!("own records are held back, not refused"),
-            Waiter::Message(request) | Waiter::Cancel(request, _) => {
-                reply(*request, error.to_response(), out);
-            }
+            Waiter::Message(request, form) => refused(*request, *form, error, out),
+            Waiter::Cancel(request, _) => reply(*request, error.to_response(), out),
             // All lines of a batch are in one section: the first one answers for all.
             Waiter::Line(request, _) => {
-                if self.queries.batches.remove(request).is_some() {
-                    reply(*request, error.to_response(), out);
+                if let Some(batch) = self.queries.batches.remove(request) {
+                    refused(*request, batch.form, error, out);
                 }
             }
             Waiter::Catalogue(request) => {

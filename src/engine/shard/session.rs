@@ -9,12 +9,21 @@ use super::limits::{
     GROUP_BYTES_MAX, RETRY_MS, SECTION_BYTES, SECTIONS_IN_FLIGHT_MAX, UNANSWERED_BYTES_MAX,
 };
 use super::{RequestId, ShardConfig, ShardEffect};
-use crate::batch::{Section, SectionHeader};
+use crate::batch::{Mark, Section, SectionHeader};
 use crate::message::ToConsensus;
 use base::{BootId, CoreId, Instant, NodeId, Now, Outbox};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Duration;
+
+/// How a submission's client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// By an answer of the REST API.
+    Json,
+    /// By values.
+    Results,
+}
 
 /// Who waits for a record's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +31,8 @@ pub(super) enum Waiter {
     /// Nobody: the record is the shard's own and must not be lost.
     Own,
     /// A single message's client.
-    Message(RequestId),
-    /// One line of a batch: the request and the line's place.
+    Message(RequestId, Form),
+    /// One message of several: the request and the message's place.
     Line(RequestId, u32),
     /// Whoever changed the catalogue: the ids stored and deleted.
     Catalogue(RequestId),
@@ -93,21 +102,51 @@ impl Session {
         self.unanswered_bytes + self.open.len() + bytes <= UNANSWERED_BYTES_MAX
     }
 
-    /// Gathers records that stay together, each with whoever waits for it. The open batch goes
-    /// first when they do not fit it, whatever is on its way: what is gathered is bounded by
-    /// [`Self::has_room`] for clients, and by the calls under way for the shard's own.
-    pub(super) fn push(
+    /// Begins a group: records that stay together. They are written straight into the open batch,
+    /// [`Self::group`], and then either kept or abandoned. The open batch goes first when they will
+    /// not fit it, whatever is on its way: what is gathered is bounded by [`Self::has_room`] for
+    /// clients, and by the calls under way for the shard's own. `bytes_min` is what the group takes
+    /// at least; where it turns out to take more, [`Self::keep`] sees to it.
+    pub(super) fn begin_group(
         &mut self,
-        records: &Section,
+        bytes_min: usize,
+        catalogue: u64,
+        out: &mut Outbox<ShardEffect>,
+    ) -> Mark {
+        if !self.open.is_empty() && self.open.len() + bytes_min > SECTION_BYTES {
+            self.seal(catalogue, out);
+        }
+        self.open.mark()
+    }
+
+    /// Where a group's records are written.
+    pub(super) fn group(&mut self) -> &mut Section {
+        &mut self.open
+    }
+
+    /// What the group begun at `mark` takes so far. Unit: bytes.
+    pub(super) fn group_bytes(&self, mark: Mark) -> usize {
+        self.open.len() - mark.len()
+    }
+
+    /// Leaves nothing of the group begun at `mark`.
+    pub(super) fn abandon(&mut self, mark: Mark) {
+        self.open.truncate(mark);
+    }
+
+    /// Keeps the group begun at `mark`, each record with whoever waits for it.
+    pub(super) fn keep(
+        &mut self,
+        mark: Mark,
         waiters: impl IntoIterator<Item = Waiter>,
         catalogue: u64,
         out: &mut Outbox<ShardEffect>,
     ) {
-        assert!(records.len() <= GROUP_BYTES_MAX, "whoever writes a group bounds it");
-        if !self.open.is_empty() && self.open.len() + records.len() > SECTION_BYTES {
-            self.seal(catalogue, out);
+        assert!(self.group_bytes(mark) <= GROUP_BYTES_MAX, "whoever writes a group bounds it");
+        if !mark.is_empty() && self.open.len() > SECTION_BYTES {
+            let group = self.open.split_off(mark);
+            self.seal_before(group, catalogue, out);
         }
-        self.open.append(records);
         self.open_waiters.extend(waiters.into_iter().map(Some));
         let records = self.open.records() as usize;
         assert_eq!(records, self.open_waiters.len(), "every record has its waiter");
@@ -129,8 +168,12 @@ impl Session {
 
     /// Sends the open batch, whatever is on its way. The caller has asked [`Self::has_room`].
     pub(super) fn seal(&mut self, catalogue: u64, out: &mut Outbox<ShardEffect>) {
-        let capacity = self.open.len();
-        let open = std::mem::replace(&mut self.open, Section::new(capacity));
+        self.seal_before(Section::new(self.open.len()), catalogue, out);
+    }
+
+    /// Sends the open batch; `next` takes its place.
+    fn seal_before(&mut self, next: Section, catalogue: u64, out: &mut Outbox<ShardEffect>) {
+        let open = std::mem::replace(&mut self.open, next);
         let waiters = std::mem::take(&mut self.open_waiters);
         let number = self.next_number;
         self.next_number += 1;
@@ -222,9 +265,10 @@ impl Session {
             let sealed = self.seal_aside(section);
             let view = crate::batch::SectionView::of(&sealed).expect("the shard wrote it");
             for record in view.records() {
-                let mut one = Section::new(0);
-                one.push_raw(&record.expect("the shard wrote it"));
-                self.push(&one, [Waiter::Own], catalogue, out);
+                let record = record.expect("the shard wrote it");
+                let mark = self.begin_group(record.body.len(), catalogue, out);
+                self.open.push_raw(&record);
+                self.keep(mark, [Waiter::Own], catalogue, out);
             }
         }
     }

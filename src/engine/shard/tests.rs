@@ -1,6 +1,7 @@
 use super::*;
 use crate::batch::{BatchView, SectionView, join};
 use crate::message::{Committed, NotTaken};
+use crate::submission::{LineResult, Origin, Submission};
 use api::{Method, Request};
 use bytes::Bytes;
 use std::time::Duration;
@@ -12,6 +13,7 @@ struct Case {
     /// Submitted and not yet committed: number, round, section.
     submitted: Vec<(u64, u32, Bytes)>,
     replies: Vec<(u64, u16, String)>,
+    results: Vec<(u64, SubmitResults)>,
     calls: Vec<OrderId>,
     aborted: Vec<OrderId>,
     index: u64,
@@ -74,6 +76,7 @@ impl Case {
             out: Outbox::new(),
             submitted: Vec::new(),
             replies: Vec::new(),
+            results: Vec::new(),
             calls: Vec::new(),
             aborted: Vec::new(),
             index: 0,
@@ -127,6 +130,9 @@ impl Case {
                     let body = String::from_utf8(response.body).unwrap();
                     self.replies.push((request.0, response.status, body));
                 }
+                ShardEffect::Submitted { request, results } => {
+                    self.results.push((request.0, results));
+                }
                 ShardEffect::Call(order) => self.calls.push(OrderId::of(&order)),
                 ShardEffect::Abort(id) => self.aborted.push(id),
                 ShardEffect::Fatal(reason) => panic!("{reason}"),
@@ -142,7 +148,23 @@ impl Case {
             query: "",
             content_type: None,
             idempotency_key: key.map(str::as_bytes),
+            trace: None,
             body: body.as_bytes(),
+        };
+        let route = api::route(request.method, request.path, request.query).unwrap();
+        self.shard.on_request(self.now, RequestId(id), &route, &request, &mut self.out);
+        self.drain();
+    }
+
+    fn get(&mut self, id: u64, path: &str, query: &str) {
+        let request = Request {
+            method: Method::Get,
+            path,
+            query,
+            content_type: None,
+            idempotency_key: None,
+            trace: None,
+            body: b"",
         };
         let route = api::route(request.method, request.path, request.query).unwrap();
         self.shard.on_request(self.now, RequestId(id), &route, &request, &mut self.out);
@@ -151,6 +173,33 @@ impl Case {
 
     fn message(&mut self, id: u64, body: &str) {
         self.post(id, "/api/v1/messages", None, body);
+    }
+
+    fn submit(&mut self, id: u64, origin: Origin<'_>, messages: &[&str]) {
+        let messages: Vec<&[u8]> = messages.iter().map(|message| message.as_bytes()).collect();
+        let submission = Submission { origin, messages: &messages, trace: None };
+        self.shard.on_submit(RequestId(id), &submission, &mut self.out);
+        self.drain();
+    }
+
+    /// What became of a submission's messages, each in a word, or of all of them.
+    fn told(&self, id: u64) -> Vec<String> {
+        let results = self.results.iter().find(|(request, _)| *request == id);
+        let SubmitResults::Lines(lines) = &results.expect("it was answered").1 else {
+            let SubmitResults::Refused(error) = &results.unwrap().1 else { unreachable!() };
+            return vec![format!("refused whole: {}", error.code.as_str())];
+        };
+        let line = |line: &LineResult| match line {
+            LineResult::Accepted { id, workflows } => format!("{id} {}", workflows.len()),
+            LineResult::Duplicate { id, workflows } => format!("again {id} {}", workflows.len()),
+            LineResult::Conflict { id } => format!("conflict {id}"),
+            LineResult::Refused(error) => format!("refused: {}", error.code.as_str()),
+        };
+        lines.iter().map(line).collect()
+    }
+
+    fn messages(&self) -> usize {
+        self.shard.partitions().map(|partition| partition.messages().count()).sum()
     }
 
     fn flush(&mut self) {
@@ -362,4 +411,196 @@ fn what_is_gathered_is_bounded() {
     assert!(waiting <= limits::UNANSWERED_BYTES_MAX);
     let entry = join(UnixMicros(1), &[case.submitted[0].2.clone()]);
     assert_eq!(BatchView::parse(&entry).unwrap().sections().count(), 1);
+}
+
+#[test]
+fn a_submission_is_told_what_became_of_each_message() {
+    let mut case = Case::serving();
+    case.submit(1, Origin::None, &[r#"{"kind":"a"}"#]);
+    case.submit(2, Origin::Key("k"), &["{}", r#"{"n":1}"#]);
+    case.commit_all();
+    case.submit(3, Origin::Key("k"), &["{}", r#"{"n":2}"#]);
+    case.submit(4, Origin::Key("k#1"), &["{}"]);
+    case.commit_all();
+    assert_eq!(case.told(1).len(), 1);
+    assert!(case.told(1)[0].ends_with(" 1"), "{:?}", case.told(1));
+    let [first, second] = &case.told(2)[..] else { panic!("{:?}", case.told(2)) };
+    let conflict = second.trim_end_matches(" 0");
+    assert_eq!(case.told(3), [format!("again {first}"), format!("conflict {conflict}")]);
+    assert_eq!(case.told(4), [format!("again {first}")]);
+}
+
+#[test]
+fn a_producer_that_sends_again_adds_nothing_whatever_the_way_and_the_order() {
+    let mut case = Case::serving();
+    let at = |sequence| Origin::Producer { producer: 9, sequence };
+    case.submit(1, at(1), &[r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#]);
+    case.submit(2, at(5), &[r#"{"n":5}"#]);
+    case.commit_all();
+    case.submit(3, at(2), &[r#"{"n":2}"#, r#"{"n":3}"#, r#"{"n":4}"#, r#"{"n":6}"#]);
+    case.submit(4, Origin::Producer { producer: 10, sequence: 2 }, &["{}"]);
+    case.commit_all();
+    let (first, again) = (case.told(1), case.told(3));
+    assert_eq!(again[..2], [format!("again {}", first[1]), format!("again {}", first[2])]);
+    assert_eq!(again[3], format!("conflict {}", case.told(2)[0].trim_end_matches(" 0")));
+    assert_eq!(case.told(4), ["refused: unknown_producer"]);
+    assert_eq!(case.messages(), 5);
+    case.submit(5, at(2_000), &["{}"]);
+    case.submit(6, at(1), &[r#"{"n":1}"#]);
+    case.commit_all();
+    assert_eq!(case.told(6), ["refused: sequence_too_old"]);
+}
+
+#[test]
+fn a_submission_that_cannot_be_taken_is_refused_whole_and_leaves_nothing() {
+    let mut case = Case::serving();
+    let large = format!("{{\"x\":\"{}\"}}", "y".repeat(250_000));
+    let (many, long) = (vec!["{}"; 1_001], "k".repeat(300));
+    let at = |producer, sequence| Origin::Producer { producer, sequence };
+    let rows: [(Origin<'_>, &[&str], &str); 9] = [
+        (Origin::None, &[], "empty_batch"),
+        (Origin::None, &many, "too_large"),
+        (Origin::None, &[large.as_str(); 5], "too_large"),
+        (Origin::None, &["{}", "[]"], "not_an_object"),
+        (Origin::Key(""), &["{}"], "bad_key"),
+        (Origin::Key(&long), &["{}", "{}"], "key_too_long"),
+        (at(0, 1), &["{}"], "bad_request"),
+        (at(1, 0), &["{}"], "bad_request"),
+        (at(1, u64::MAX), &["{}"], "bad_request"),
+    ];
+    case.submit(100, Origin::None, &["{}"]);
+    for ((origin, messages, code), id) in rows.into_iter().zip(0..) {
+        case.submit(id, origin, messages);
+        assert_eq!(case.told(id), [format!("refused whole: {code}")]);
+    }
+    case.commit_all();
+    assert_eq!((case.told(100).len(), case.messages()), (1, 1));
+}
+
+#[test]
+fn a_group_that_does_not_fit_the_open_batch_goes_whole_into_the_next() {
+    let mut case = Case::serving();
+    let body = format!("{{\"x\":\"{}\"}}", "y".repeat(105_000));
+    case.submit(1, Origin::None, &[&body, &body]);
+    // How much more than its messages a group takes is known only when it is written.
+    case.submit(2, Origin::None, &vec!["{}"; 1_000]);
+    case.submit(3, Origin::None, &[&body, &body]);
+    case.flush();
+    let sealed: Vec<u32> = case.submitted.iter().map(|(_, _, section)| records(section)).collect();
+    assert_eq!(sealed, [2, 1_000, 2]);
+    assert!(case.submitted.iter().all(|(_, _, section)| section.len() <= limits::SECTION_BYTES));
+    case.commit_all();
+    assert_eq!(case.messages(), 1_004);
+}
+
+#[test]
+fn a_producers_messages_keep_their_numbers_when_they_are_matched_again() {
+    let mut case = Case::serving();
+    let origin = Origin::Producer { producer: 3, sequence: 1 };
+    case.post(1, "/api/v1/rules", None, &rule(2, "b", "pure"));
+    case.submit(2, origin, &[r#"{"kind":"a"}"#, r#"{"kind":"b"}"#]);
+    case.flush();
+    let sections: Vec<Bytes> = case.submitted.drain(..).map(|(_, _, section)| section).collect();
+    case.commit(&sections);
+    case.commit_all();
+    case.submit(3, origin, &[r#"{"kind":"a"}"#, r#"{"kind":"b"}"#]);
+    case.commit_all();
+    let again: Vec<String> = case.told(2).iter().map(|told| format!("again {told}")).collect();
+    assert_eq!((case.told(3), case.messages()), (again, 2));
+    assert!(case.told(2)[1].ends_with(" 1"), "{:?}", case.told(2));
+}
+
+#[test]
+fn events_are_told_once_they_happen_and_who_waits_is_answered_in_time() {
+    let mut case = Case::serving();
+    let ask = |case: &mut Case, id, query: &str| case.get(id, "/api/v1/events", query);
+    ask(&mut case, 1, "");
+    let first = &case.replies[0].2;
+    let places = ["leader_elected", "definitions_changed", "rules_changed", r#""next":3,"lost":0"#]
+        .map(|part| first.find(part).unwrap_or_else(|| panic!("no {part} in {first}")));
+    assert!(places.is_sorted(), "{first}");
+
+    ask(&mut case, 2, "after=3&wait=30s");
+    ask(&mut case, 3, "after=3&wait=10s");
+    assert_eq!(case.replies.len(), 1, "nothing has happened yet");
+    assert_eq!(case.shard.deadline(), Some(Instant(0) + Duration::from_secs(10)));
+    case.now.instant = Instant(0) + Duration::from_secs(10);
+    case.shard.on_deadline(case.now, &mut case.out);
+    case.drain();
+    assert_eq!(case.replies.len(), 2);
+    assert!(case.replies[1].2.contains(r#""events":[],"next":3"#), "{}", case.replies[1].2);
+    case.post(4, "/api/v1/rules", None, &rule(2, "c", "call"));
+    case.commit_all();
+    let told = case.replies.iter().find(|(id, ..)| *id == 2).expect("it was answered");
+    assert!(told.2.contains(r#""kind":"rules_changed","version":2,"stored":["r"]"#), "{}", told.2);
+
+    ask(&mut case, 5, "after=4&wait=60s");
+    case.message(6, r#"{"kind":"c"}"#);
+    case.commit_all();
+    let failed =
+        crate::record::Failed { code: "http_400".into(), message: "no".into(), retryable: false };
+    case.shard.on_call_ended(case.calls[0], crate::record::Ended::Failed(failed), &mut case.out);
+    case.commit_all();
+    let told = case.replies.iter().find(|(id, ..)| *id == 5).expect("it was answered");
+    let fields = r#""workflow":"call","task":"a","attempts":1,"code":"http_400","message":"no""#;
+    assert!(told.2.contains(fields), "{}", told.2);
+
+    ask(&mut case, 7, "after=5&wait=60s");
+    case.shard.on_stop();
+    assert!(!case.shard.is_drained());
+    assert_eq!(case.shard.deadline(), Some(Instant(0)));
+    case.shard.on_deadline(case.now, &mut case.out);
+    case.drain();
+    assert!(case.shard.is_drained(), "a stop waits for nobody who waits for events");
+}
+
+#[test]
+fn those_who_wait_for_events_take_no_place_of_other_reads() {
+    let mut case = Case::serving();
+    for id in 0..limits::QUERIES_MAX as u64 {
+        case.get(id, "/api/v1/events", "after=3&wait=60s");
+    }
+    let waiting = limits::QUERIES_MAX - case.replies.len();
+    assert_eq!(waiting, limits::EVENT_WAITS_MAX, "the rest is refused");
+    assert!(case.statuses().iter().all(|(_, status)| *status == 429), "{:?}", case.statuses());
+    // What needs no waiting is still told, and so is everything else.
+    case.replies.clear();
+    case.get(5_001, "/api/v1/events", "after=0&wait=60s");
+    case.get(5_002, "/api/v1/events", "after=3");
+    case.get(5_003, "/api/v1/workflows", "");
+    assert_eq!(case.statuses(), [(5_001, 200), (5_002, 200), (5_003, 200)]);
+    // Whoever is answered makes room.
+    case.post(5_004, "/api/v1/rules", None, &rule(2, "c", "call"));
+    case.commit_all();
+    case.replies.clear();
+    case.get(5_005, "/api/v1/events", "after=4&wait=60s");
+    assert_eq!(case.statuses(), []);
+}
+
+#[test]
+fn an_order_carries_its_messages_trace_also_when_it_goes_out_again() {
+    let mut case = Case::serving();
+    case.post(1, "/api/v1/rules", None, &rule(2, "c", "call"));
+    case.commit_all();
+    let trace = Some(telemetry::TraceContext { trace: 1 << 100, span: 9 });
+    let messages: [&[u8]; 1] = [br#"{"kind":"c"}"#];
+    let submission = Submission { origin: Origin::None, messages: &messages, trace };
+    case.shard.on_submit(RequestId(2), &submission, &mut case.out);
+    case.shard.on_flush(&mut case.out);
+    let ShardEffect::ToConsensus(ToConsensus::Submit { section, .. }) = &case.out.take()[0] else {
+        panic!("a batch goes out")
+    };
+    let entry = Committed {
+        index: case.index + 1,
+        term: 1,
+        data: join(UnixMicros(9_000), std::slice::from_ref(section)),
+    };
+    case.shard.on_packet(case.now, CoreId(0), ToShard::Committed(vec![entry]), &mut case.out);
+    let ordered = case.out.take().into_iter().find_map(|effect| match effect {
+        ShardEffect::Call(order) => Some(order.trace),
+        _ => None,
+    });
+    assert_eq!(ordered, Some(trace));
+    let again: Vec<_> = case.shard.partitions().flat_map(Partition::outstanding).collect();
+    assert_eq!(again.iter().map(|order| order.trace).collect::<Vec<_>>(), [trace]);
 }

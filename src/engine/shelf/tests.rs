@@ -19,12 +19,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn a_shelf_holds_what_a_plain_list_would(
-        sizes in prop::collection::vec(0_usize..70_000, 1..120),
+        puts in prop::collection::vec((0_usize..70_000, 0_usize..6), 1..120),
         budget in 0_usize..400_000,
     ) {
         let mut shelf = Shelf::new(budget);
         let mut list: Vec<(u64, Vec<u8>)> = Vec::new();
-        for (sequence, size) in (1_u64..).zip(sizes) {
+        // Some finish late.
+        let mut sequences: Vec<u64> = (1..=puts.len() as u64).collect();
+        for (at, (_, late)) in puts.iter().enumerate() {
+            sequences.swap(at, at.saturating_sub(*late));
+        }
+        for (sequence, (size, _)) in sequences.iter().copied().zip(&puts) {
+            let size = *size;
             let bytes = vec![u8::try_from(sequence % 251).unwrap(); size];
             shelf.put(sequence, &bytes);
             list.push((sequence, bytes));
@@ -38,9 +44,12 @@ proptest! {
         }
         let kept: Vec<(u64, Vec<u8>)> =
             shelf.oldest_first().map(|(s, b)| (s, b.to_vec())).collect();
-        for (sequence, bytes) in &list {
-            prop_assert_eq!(shelf.find(*sequence), Some(&bytes[..]));
+        for sequence in &sequences {
+            let expected = list.iter().find(|(kept, _)| kept == sequence).map(|(_, b)| &b[..]);
+            prop_assert_eq!(shelf.find(*sequence), expected);
         }
+        prop_assert_eq!(shelf.find(0), None);
+        prop_assert_eq!(shelf.find(puts.len() as u64 + 1), None);
         prop_assert_eq!(kept, list);
     }
 }

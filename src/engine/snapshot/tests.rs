@@ -27,7 +27,7 @@ fn a_chunk_has_these_bytes() {
     let bytes = chunk(Part::Partition(PartitionId(0x0102)), 3, 4, b"xy");
     let expected = [
         b"DSNP".as_slice(),
-        &[1, 0, 2, 1],
+        &[2, 0, 2, 1],
         &[3, 0, 0, 0, 0, 0, 0, 0],
         &[4, 0, 0, 0, 0, 0, 0, 0],
         &[2, 0, 0, 0, 0, 0, 0, 0],
@@ -50,6 +50,32 @@ fn a_whole_file_is_read_and_each_shard_gets_its_partitions() {
         };
         assert_eq!(partitions, [Bytes::from(expected)]);
     }
+}
+
+/// A node starts from the snapshot that the release before left.
+#[test]
+fn a_file_of_the_version_before_is_read_and_its_images_are_made_anew() {
+    let hex = include_str!("../partition/image/version_1.hex").trim().as_bytes();
+    let digits = hex.chunks(2).map(|two| std::str::from_utf8(two).unwrap());
+    let image: Vec<u8> = digits.map(|two| u8::from_str_radix(two, 16).unwrap()).collect();
+    let mut file = chunk(Part::Globals, 1, 3, &globals(1));
+    file.extend(chunk(Part::Partition(PartitionId(0)), 2, 3, &image));
+    file.extend(trailer(1));
+    let mut at = 0;
+    while at < file.len() {
+        let length = u64::from_le_bytes(file[at + 24..at + 32].try_into().unwrap());
+        let end = at + CHUNK_HEADER_BYTES + usize::try_from(length).unwrap();
+        file[at + 4..at + 6].copy_from_slice(&1_u16.to_le_bytes());
+        file[at + 32..at + 36].fill(0);
+        let crc = crc32fast::hash(&file[at..end]);
+        file[at + 32..at + 36].copy_from_slice(&crc.to_le_bytes());
+        at = end;
+    }
+    let snapshot = read(&file.into()).unwrap();
+    let born =
+        Born { cluster_id: 1, partitions: 1, retention_bytes: 0, keys_max: 9, key_ttl_ms: 1 };
+    let partition = crate::Partition::from_image(&snapshot.partitions[0].1, &born, 1).unwrap();
+    assert_eq!((partition.accepted(), partition.running()), (2, 1));
 }
 
 #[test]

@@ -161,6 +161,12 @@ impl<'d> Driver<'d> {
         }
         self.steps_seen = instance.history().len();
         for effect in self.out.drain() {
+            if let Effect::TaskFailed { task, attempts, .. } = effect {
+                // The transition above has told it.
+                assert!(instance.task_status(task).is_unsuccessful());
+                assert_eq!(instance.task_attempt(task), attempts);
+                continue;
+            }
             writeln!(text, "  -> {}", shown_effect(definition, &effect)).unwrap();
         }
         if let Some(deadline) = instance.deadline() {
@@ -195,6 +201,10 @@ fn shown_effect(definition: &Definition, effect: &Effect) -> String {
         Effect::Ended { instance, status } => {
             assert_eq!(*instance, ID);
             format!("ended {status}")
+        }
+        Effect::TaskFailed { instance, task, attempts, error } => {
+            assert_eq!(*instance, ID);
+            format!("failed {} {attempts} {}", id(task), error.code)
         }
     }
 }

@@ -8,7 +8,8 @@ fn every_family_passes_the_checks_of_promtool() {
     let gauges = GAUGES.iter().map(|f| (f.name, f.help, "gauge"));
     let histograms = HISTOGRAMS.iter().map(|f| (f.name, f.help, "histogram"));
     let mut names = BTreeSet::new();
-    for (name, help, kind) in counters.chain(gauges).chain(histograms) {
+    let summaries = SUMMARIES.iter().map(|f| (f.name, f.help, "summary"));
+    for (name, help, kind) in counters.chain(gauges).chain(histograms).chain(summaries) {
         assert!(names.insert(name), "{name} is named once");
         assert!(help.ends_with('.') && help.len() > 10, "{name} says what it is");
         let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
@@ -30,6 +31,10 @@ fn every_family_passes_the_checks_of_promtool() {
         assert_eq!(family.unit == Unit::Nanoseconds, seconds, "{} names its unit", family.name);
         assert!(family.bounds.is_sorted_by(|a, b| a < b), "{}: bounds ascend", family.name);
     }
+    for family in SUMMARIES {
+        let seconds = family.name.ends_with("_seconds");
+        assert_eq!(family.unit == Unit::Nanoseconds, seconds, "{} names its unit", family.name);
+    }
 }
 
 #[test]
@@ -38,12 +43,15 @@ fn every_family_stands_in_the_operators_guide_and_no_other_does() {
     let names: BTreeSet<&str> = (COUNTERS.iter().map(|f| f.name))
         .chain(GAUGES.iter().map(|f| f.name))
         .chain(HISTOGRAMS.iter().map(|f| f.name))
+        .chain(SUMMARIES.iter().map(|f| f.name))
         .collect();
-    // A name in the guide is code, perhaps with its labels.
-    let quoted = guide.split('`').skip(1).step_by(2);
-    let told: BTreeSet<&str> = quoted
+    // The table's first column names metrics, as code, perhaps with their labels.
+    let section = guide.split("\n## ").find(|section| section.starts_with("Metrics\n")).unwrap();
+    let told: BTreeSet<&str> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
         .filter_map(|code| code.split('{').next())
-        .filter(|code| ["distric_", "tcp_", "process_"].iter().any(|p| code.starts_with(p)))
         .collect();
     let missing: Vec<_> = names.difference(&told).collect();
     let unknown: Vec<_> = told.difference(&names).collect();

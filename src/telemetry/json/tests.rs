@@ -16,6 +16,8 @@ fn texts_are_escaped_as_rfc_8259_asks() {
         ("back\\slash", r#""back\\slash""#),
         ("two\nlines\r\tand", r#""two\nlines\r\tand""#),
         ("\u{0}\u{1f}", "\"\\u0000\\u001f\""),
+        ("\u{7f}\u{80}\u{9b}2J\u{9f}", "\"\\u007f\\u0080\\u009b2J\\u009f\""),
+        ("\u{a0}\u{bf}\u{c2}\u{2028}", "\"\u{a0}\u{bf}\u{c2}\u{2028}\""),
         ("größe 🦀", "\"größe 🦀\""),
     ];
     for (text, expected) in rows {

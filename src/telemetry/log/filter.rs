@@ -86,6 +86,24 @@ impl Filter {
     }
 }
 
+/// As [`Filter::parse`] reads it: `info,ingress=debug`.
+impl std::fmt::Display for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = |threshold: Threshold| match threshold {
+            None => "off",
+            Some(Level::Error) => "error",
+            Some(Level::Warn) => "warn",
+            Some(Level::Info) => "info",
+            Some(Level::Debug) => "debug",
+        };
+        f.write_str(name(self.otherwise))?;
+        for (component, threshold) in &self.components {
+            write!(f, ",{component}={}", name(*threshold))?;
+        }
+        Ok(())
+    }
+}
+
 fn threshold(text: &str) -> Option<Threshold> {
     let levels = [Level::Debug, Level::Info, Level::Warn, Level::Error];
     if text.eq_ignore_ascii_case("off") {

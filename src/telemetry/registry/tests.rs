@@ -7,6 +7,8 @@ static TERM: GaugeFamily = GaugeFamily { name: "term", help: "Term.", merge: Mer
 static SIZES: HistogramFamily =
     HistogramFamily { name: "sizes", help: "Sizes.", unit: Unit::One, bounds: &[1, 10] };
 
+static TIMES: SummaryFamily = SummaryFamily { name: "times", help: "Times.", unit: Unit::One };
+
 fn value<'a>(snapshot: &'a Snapshot, name: &str) -> &'a Value {
     snapshot.samples().iter().find(|sample| sample.name() == name).unwrap().value()
 }
@@ -43,6 +45,7 @@ fn cores_are_merged_as_each_family_asks() {
         registry.gauge(&OPEN, &[]).set(f64::from(number));
         registry.gauge(&TERM, &[]).set(f64::from(number));
         registry.histogram(&SIZES, &[]).observe(u64::from(number));
+        registry.summary(&TIMES, &[]).observe(u64::from(number));
         registry.snapshot()
     };
     let merged = merge([core(1), core(5), core(2)]);
@@ -50,6 +53,8 @@ fn cores_are_merged_as_each_family_asks() {
     assert_eq!(value(&merged, "open"), &Value::Level(8.0));
     assert_eq!(value(&merged, "term"), &Value::Level(5.0));
     assert_eq!(value(&merged, "sizes"), &Value::Buckets { buckets: vec![1, 2, 0], sum: 8 });
+    let times = Value::Quantiles { buckets: vec![0, 1, 1, 0, 0, 1], sum: 8 };
+    assert_eq!(value(&merged, "times"), &times);
 }
 
 #[test]
@@ -79,9 +84,28 @@ fn a_full_registry_hands_out_cells_that_nobody_scrapes_and_counts_them() {
 }
 
 #[test]
-#[should_panic(expected = "`le` is the buckets' own")]
+#[should_panic(expected = "`le` is the format's own")]
 fn a_histogram_has_no_label_le() {
     Registry::new().histogram(&SIZES, &[("le", "1")]);
+}
+
+#[test]
+#[should_panic(expected = "`quantile` is the format's own")]
+fn a_summary_has_no_label_quantile() {
+    Registry::new().summary(&TIMES, &[("quantile", "1")]);
+}
+
+#[test]
+fn a_label_too_long_is_cut_at_a_character() {
+    let registry = Registry::new();
+    let long = format!("x{}", "ö".repeat(LABEL_BYTES_MAX));
+    registry.counter(&HITS, &[("path", &long)]).increment();
+    registry.counter(&HITS, &[("path", &format!("{long}!"))]).increment();
+    let snapshot = registry.snapshot();
+    let hits = snapshot.samples().iter().find(|s| s.name() == "hits_total").unwrap();
+    let cut = format!("x{}", "ö".repeat((LABEL_BYTES_MAX - 1) / 2));
+    assert_eq!(hits.labels(), [("path", cut)]);
+    assert_eq!(hits.value(), &Value::Count(2));
 }
 
 #[test]

@@ -124,6 +124,48 @@ fn lines_that_cannot_be_written_are_counted_as_dropped() {
     assert_eq!(counts.dropped, 2);
 }
 
+/// An output on a disk that has room for so many bytes, and then for more.
+struct Filling {
+    shown: Shown,
+    room: usize,
+}
+
+impl Write for Filling {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = bytes.len().min(self.room);
+        self.room -= count;
+        if count == 0 {
+            // Somebody makes room while the line after this one waits.
+            self.room = usize::MAX;
+            return Err(Error::from(ErrorKind::StorageFull));
+        }
+        self.shown.write(&bytes[..count])
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_full_disk_loses_lines_counts_them_and_spoils_no_later_one() {
+    // How much fits, what is shown in the end, and how many lines are lost.
+    let rows = [
+        (4, "one\nfour\n", 2),
+        (6, "one\ntw\nfour\n", 2),
+        (0, "four\n", 3),
+        (8, "one\ntwo\nfour\n", 1),
+        (13, "one\ntwo\nthree\nfour\n", 1),
+    ];
+    for (room, expected, lost) in rows {
+        let shown = Shown::default();
+        let mut sink = Sink::new(Box::new(Filling { shown: shown.clone(), room }), false);
+        assert_eq!(sink.write(b"one\ntwo\nthree\n"), lost, "{room}");
+        assert_eq!(sink.write(b"four\n"), 0, "{room}");
+        assert_eq!(shown.text(), expected, "{room}");
+    }
+}
+
 /// An output that tells when a write begins, and ends it when told to.
 struct Hanging {
     began: Sender<()>,

@@ -80,6 +80,7 @@ fn a_core_that_goes_on_hands_its_lines_over_all_the_same() {
     writer.join().unwrap();
 }
 
+/// The scenario "log ring full".
 #[test]
 fn a_full_buffer_drops_counts_and_tells() {
     let log = log_of("info");

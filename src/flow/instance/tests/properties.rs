@@ -137,6 +137,11 @@ impl<'d> World<'d> {
                     assert!(self.outside.contains(&(task, attempt)), "what runs is withdrawn");
                     self.withdrawn.insert((task, attempt));
                 }
+                Effect::TaskFailed { task, attempts, .. } => {
+                    let status = self.instance.task_status(task);
+                    assert!(status.is_unsuccessful(), "a task that failed for good is {status}");
+                    assert_eq!(attempts, self.instance.task_attempt(task));
+                }
                 Effect::Log(_) => {}
                 Effect::Ended { status, .. } => {
                     assert_eq!(status, self.instance.status());

@@ -45,3 +45,18 @@ fn what_is_no_filter_is_refused_with_the_part_at_fault() {
     let many: Vec<_> = (0..=DIRECTIVES_MAX).map(|number| format!("c{number}=info")).collect();
     assert!(Filter::parse(&many.join(",")).is_err());
 }
+
+#[test]
+fn a_filter_is_written_as_it_is_read() {
+    let rows = [
+        ("", "info"),
+        ("OFF", "off"),
+        (" hyper=off , debug ", "debug,hyper=off"),
+        ("warn,b=info,ingress::http=debug,a=error", "warn,ingress::http=debug,a=error,b=info"),
+    ];
+    for (text, expected) in rows {
+        let filter = Filter::parse(text).unwrap();
+        assert_eq!(filter.to_string(), expected, "{text}");
+        assert_eq!(Filter::parse(expected), Ok(filter), "{text}");
+    }
+}

@@ -122,6 +122,23 @@ fn an_event_of_tracing_becomes_a_line() {
     assert!(tails[3].ends_with(r#","fatal":false}"#), "{}", tails[3]);
 }
 
+#[test]
+fn bytes_that_are_no_text_and_control_characters_stay_on_their_line() {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::OsStr::from_bytes(b"a\xff\x1b[2J\n");
+    tracing_core::dispatcher::with_default(&Dispatch::new(Writer), || {
+        tracing::warn!(bytes = &b"\xff\n"[..], ?name, path = %std::path::Path::new(name).display(), "{}", "\u{9b}2J\n\"");
+    });
+    let text = String::from_utf8(OUT.take()).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(!text.trim_end().contains(char::is_control), "{text:?}");
+    let line: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(line["msg"], "\u{9b}2J\n\"");
+    assert_eq!(line["name"], r#""a\xFF\u{1b}[2J\n""#);
+    assert_eq!(line["path"], "a\u{fffd}\u{1b}[2J\n");
+    assert_eq!(line["bytes"], "[ff 0a]");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -140,6 +157,7 @@ proptest! {
         let text = std::str::from_utf8(&out).unwrap();
         prop_assert!(text.ends_with('\n'));
         prop_assert_eq!(text.lines().count(), 1);
+        prop_assert!(!text[..text.len() - 1].contains(char::is_control));
         let json: Value = serde_json::from_str(text).unwrap();
         prop_assert_eq!(json["msg"].as_str().unwrap(), message);
     }

@@ -6,10 +6,14 @@
 //!
 //! Invariants:
 //! - At most one look-up of a name runs on a core at a time.
-//! - At most [`NAMES_MAX`] names are kept.
+//! - At most [`NAMES_MAX`] names are kept, with at most [`ADDRESSES_MAX`] addresses each.
 
-use base::Instant;
-use runtime::{LocalEvent, TaskSet, instant, offload};
+use crate::core_state;
+use crate::local::LocalEvent;
+use crate::offload::{OffloadFull, offload};
+use crate::task::TaskSet;
+use crate::timer::instant;
+use base::{Address, Host, Instant};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
@@ -32,22 +36,25 @@ const FOUND_MAX: Duration = Duration::from_secs(5);
 const FAILED_MAX: Duration = Duration::from_secs(1);
 
 /// How a name is looked up: blocking, on another thread.
-pub(crate) type Lookup = Arc<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
+pub type Lookup = Arc<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
-/// The system's resolver.
-pub(crate) fn system_lookup() -> Lookup {
+/// The system's own way: files, name servers, whatever it is configured for.
+fn system_lookup() -> Lookup {
     Arc::new(|host, port| Ok((host, port).to_socket_addrs()?.take(ADDRESSES_MAX).collect()))
 }
 
 /// Why a name has no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ResolveError {
+pub enum ResolveError {
+    /// It is unknown, or nobody answered: what the system said.
     #[error("{0}")]
     Failed(String),
+    /// It is known, and leads nowhere.
     #[error("it has no address")]
     Empty,
+    /// Too many look-ups wait already.
     #[error("{0}")]
-    Busy(runtime::OffloadFull),
+    Busy(OffloadFull),
 }
 
 type Answer = Result<Rc<[SocketAddr]>, ResolveError>;
@@ -57,7 +64,8 @@ enum Known {
     Answered(Answer, Instant),
 }
 
-pub(crate) struct Resolver {
+/// The names one core has looked up.
+pub struct Resolver {
     lookup: Lookup,
     known: Rc<RefCell<BTreeMap<(String, u16), Known>>>,
     /// Look-ups outlive the calls that wanted them: the next call is glad of the answer.
@@ -65,11 +73,22 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    pub(crate) fn new(lookup: Lookup) -> Self {
+    /// A resolver of its own, with its own way to look names up: for tests. All others share
+    /// [`Resolver::of_this_core`].
+    pub fn new(lookup: Lookup) -> Self {
         Self { lookup, known: Rc::default(), lookups: TaskSet::new() }
     }
 
-    pub(crate) async fn resolve(&self, host: &str, port: u16) -> Answer {
+    /// The resolver that everybody on this core shares, which asks the system.
+    pub fn of_this_core() -> Rc<Self> {
+        let core = core_state::current();
+        let mut resolver = core.resolver.borrow_mut();
+        Rc::clone(resolver.get_or_insert_with(|| Rc::new(Self::new(system_lookup()))))
+    }
+
+    /// The addresses of a name, with `port`, in the order in which they should be tried; at least
+    /// one. May take as long as the system's resolver is patient; giving up the wait is safe.
+    pub async fn resolve(&self, host: &str, port: u16) -> Result<Rc<[SocketAddr]>, ResolveError> {
         let name = (host.to_owned(), port);
         let mut looked = false;
         loop {
@@ -130,6 +149,23 @@ impl Resolver {
             let name = name.clone();
             known.remove(&name);
         }
+    }
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver")
+            .field("names", &self.known.borrow().len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where `address` leads, by this core's resolver if it has a name. In the order in which they
+/// should be tried; at least one.
+pub async fn resolve(address: &Address) -> Result<Rc<[SocketAddr]>, ResolveError> {
+    match address.host() {
+        Host::Ip(ip) => Ok(Rc::from([SocketAddr::new(*ip, address.port())])),
+        Host::Name(name) => Resolver::of_this_core().resolve(name.as_str(), address.port()).await,
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use runtime::{block_on, spawn_local};
+use crate::{block_on, spawn_local};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
@@ -72,8 +72,41 @@ fn no_more_names_are_kept_than_the_bound() {
 #[test]
 fn the_system_knows_its_own_name() {
     block_on(async {
-        let resolver = Resolver::new(system_lookup());
-        let addresses = resolver.resolve("localhost", 7).await.unwrap();
-        assert!(addresses.iter().all(|address| address.ip().is_loopback()), "{addresses:?}");
+        let addresses = resolve(&Address::parse("localhost:7").unwrap()).await.unwrap();
+        assert!(!addresses.is_empty());
+        for address in &*addresses {
+            assert!(address.ip().is_loopback() && address.port() == 7, "{address}");
+        }
+        assert_eq!(Resolver::of_this_core().known.borrow().len(), 1);
     });
+}
+
+#[test]
+fn a_number_is_not_looked_up() {
+    block_on(async {
+        let address = Address::parse("[fd00::7]:80").unwrap();
+        let found = resolve(&address).await.unwrap();
+        assert_eq!(*found, [address.socket_address().unwrap()]);
+        assert!(crate::core_state::current().resolver.borrow().is_none());
+    });
+}
+
+#[test]
+fn a_lookup_that_blocks_holds_up_neither_the_core_nor_its_end() {
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let closed = Arc::clone(&gate);
+    block_on(async move {
+        let resolver = Rc::new(Resolver::new(Arc::new(move |_, _| {
+            let open = closed.1.wait_while(closed.0.lock().unwrap(), |open| !*open).unwrap();
+            drop(open);
+            Ok(vec![address()])
+        })));
+        // As the core's own, it ends with the core.
+        *crate::core_state::current().resolver.borrow_mut() = Some(Rc::clone(&resolver));
+        let waiting = spawn_local(async move { drop(resolver.resolve("slow", 80).await) });
+        let brief = std::time::Duration::from_millis(1);
+        assert!(crate::timeout(brief, waiting).await.is_err());
+    });
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
 }

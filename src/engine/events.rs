@@ -1,0 +1,171 @@
+//! What happened on a node that an operator may want to know at once: a bounded log in memory, kept
+//! by core 0, read in pages.
+//!
+//! Invariants:
+//! - numbers count from 1 since the node's start, without a gap;
+//! - at most [`EVENTS_MAX`] events of [`BYTES_MAX`] together are kept, the newest always; what is no
+//!   longer kept is counted for whoever has not read it.
+
+use crate::globals::Edits;
+use api::{CatalogueEvent, EventView, EventsQuery, EventsView};
+use base::{BootId, InstanceId, NodeId, UnixMicros};
+use std::collections::VecDeque;
+
+/// Events that are kept: hours of a quiet node.
+pub(crate) const EVENTS_MAX: usize = 1_024;
+/// What they may take together. Unit: bytes. A change of the catalogue can name thousands of ids.
+const BYTES_MAX: usize = 1024 * 1024;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// Rules were stored or deleted.
+    RulesChanged {
+        /// The catalogue's version with the change.
+        version: u64,
+        /// Which.
+        edits: Edits,
+    },
+    /// Definitions were stored or deleted.
+    DefinitionsChanged {
+        /// The catalogue's version with the change.
+        version: u64,
+        /// Which.
+        edits: Edits,
+    },
+    /// A task failed for good.
+    TaskFailed {
+        /// The instance.
+        instance: InstanceId,
+        /// Its workflow.
+        workflow: String,
+        /// The task.
+        task: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// The last attempt's error.
+        error: flow::TaskError,
+    },
+    /// A node leads from now on.
+    LeaderElected {
+        /// Which.
+        node: NodeId,
+        /// In which term.
+        term: u64,
+    },
+}
+
+impl EventKind {
+    fn bytes(&self) -> usize {
+        let texts = |ids: &[String]| ids.iter().map(|id| id.len() + size_of::<String>()).sum();
+        let more: usize = match self {
+            Self::RulesChanged { edits, .. } | Self::DefinitionsChanged { edits, .. } => {
+                let (stored, deleted): (usize, usize) =
+                    (texts(&edits.stored), texts(&edits.deleted));
+                stored + deleted
+            }
+            Self::TaskFailed { workflow, task, error, .. } => {
+                workflow.len() + task.len() + error.code.len() + error.message.len()
+            }
+            Self::LeaderElected { .. } => 0,
+        };
+        size_of::<(UnixMicros, Self)>() + more
+    }
+}
+
+/// The log.
+#[derive(Debug, Default)]
+pub(crate) struct EventLog {
+    events: VecDeque<(UnixMicros, EventKind)>,
+    bytes: usize,
+    /// The number of the newest event.
+    last: u64,
+}
+
+impl EventLog {
+    /// Adds an event.
+    pub(crate) fn push(&mut self, at: UnixMicros, kind: EventKind) {
+        self.bytes += kind.bytes();
+        self.last += 1;
+        self.events.push_back((at, kind));
+        while self.events.len() > 1 && (self.events.len() > EVENTS_MAX || self.bytes > BYTES_MAX) {
+            let (_, gone) = self.events.pop_front().expect("the loop saw two");
+            self.bytes -= gone.bytes();
+        }
+    }
+
+    /// Whether a page would have an event in it.
+    pub(crate) fn has_more(&self, query: &EventsQuery) -> bool {
+        self.after(query) < self.last
+    }
+
+    /// The number that the page begins behind. One that is yet to come is of an earlier run.
+    fn after(&self, query: &EventsQuery) -> u64 {
+        if query.after > self.last { 0 } else { query.after }
+    }
+
+    /// Writes a page.
+    pub(crate) fn write(&self, start: BootId, query: &EventsQuery, out: &mut Vec<u8>) {
+        let after = self.after(query);
+        let dropped = self.last - self.events.len() as u64;
+        let lost = dropped.saturating_sub(after);
+        let skip = usize::try_from(after + lost - dropped).expect("the log is in memory");
+        let page = self.events.iter().skip(skip).take(query.limit as usize);
+        let named: Vec<(UnixMicros, &EventKind, Vec<&str>, Vec<&str>)> = page
+            .map(|(at, kind)| {
+                let (stored, deleted) = names(kind);
+                (*at, kind, stored, deleted)
+            })
+            .collect();
+        let events: Vec<EventView<'_>> = (named.iter().zip(after + lost + 1..))
+            .map(|((at, kind, stored, deleted), number)| EventView {
+                number,
+                at: *at,
+                kind: view(kind, stored, deleted),
+            })
+            .collect();
+        // A reader that is told of a start that is not its own begins anew, from 0 on.
+        let next = events.last().map_or(after, |event| event.number);
+        EventsView { start: start.0, events: &events, next, lost }.write(out);
+    }
+}
+
+fn names(kind: &EventKind) -> (Vec<&str>, Vec<&str>) {
+    match kind {
+        EventKind::RulesChanged { edits, .. } | EventKind::DefinitionsChanged { edits, .. } => (
+            edits.stored.iter().map(String::as_str).collect(),
+            edits.deleted.iter().map(String::as_str).collect(),
+        ),
+        EventKind::TaskFailed { .. } | EventKind::LeaderElected { .. } => Default::default(),
+    }
+}
+
+fn view<'a>(
+    kind: &'a EventKind,
+    stored: &'a [&'a str],
+    deleted: &'a [&'a str],
+) -> api::EventKind<'a> {
+    let change = |version| CatalogueEvent { version, stored, deleted };
+    match kind {
+        EventKind::RulesChanged { version, .. } => api::EventKind::RulesChanged(change(*version)),
+        EventKind::DefinitionsChanged { version, .. } => {
+            api::EventKind::DefinitionsChanged(change(*version))
+        }
+        EventKind::TaskFailed { instance, workflow, task, attempts, error } => {
+            api::EventKind::TaskFailed {
+                instance: *instance,
+                workflow,
+                task,
+                attempts: *attempts,
+                code: &error.code,
+                message: &error.message,
+            }
+        }
+        EventKind::LeaderElected { node, term } => {
+            api::EventKind::LeaderElected { node: *node, term: *term }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

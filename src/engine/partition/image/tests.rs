@@ -1,0 +1,127 @@
+use super::version_1::{KeyImageV1, LiveImageV1, PartitionImageV1};
+use super::*;
+use crate::globals::Globals;
+use crate::record::{Accepted, AcceptedView, CatalogueChanged, Change, Match, ProducerSequence};
+use base::Outbox;
+use std::fmt::Write;
+
+fn born() -> Born {
+    Born { cluster_id: 1, partitions: 1, retention_bytes: 4_096, keys_max: 9, key_ttl_ms: 1_000 }
+}
+
+fn globals() -> Globals {
+    let workflow =
+        r#"{"id":"w","version":1,"tasks":[{"id":"a","type":"delay","with":{"for":"1s"}}]}"#;
+    let rule = r#"{"id":"r","version":1,"conditions":[{"field":"k","op":"equals","value":1}],"actions":[{"workflow":"w"}]}"#;
+    let changes = vec![Change::PutDefinition(workflow.into()), Change::PutRule(rule.into())];
+    let mut globals = Globals::default();
+    globals
+        .apply_catalogue(&CatalogueChanged { namespace: "default".into(), changes }, UnixMicros(0));
+    globals
+}
+
+/// A partition with a finished message, a live one with a key, and, when asked for, a producer with
+/// a gap in its window and a live message with a trace.
+fn partition(newer: bool) -> Partition {
+    let globals = globals();
+    let mut partition = Partition::new(PartitionId(0), &born(), 0);
+    let woken = [Match { rule: "r", version: 1 }];
+    let plain = Accepted { namespace: "default", payload: b"{}", ..Accepted::default() };
+    let live = Accepted { matches: &woken, payload: b"{\"k\":1}", ..plain };
+    let at = |sequence| Some(ProducerSequence { producer: 5, sequence });
+    let trace = Some(TraceContext { trace: 6, span: 7 });
+    let mut records = vec![plain, Accepted { key: "k", ..live }];
+    if newer {
+        records.push(Accepted { producer: at(1), ..plain });
+        records.push(Accepted { producer: at(3), trace, ..live });
+    }
+    for (record, index) in records.iter().zip(1..) {
+        let mut body = Vec::new();
+        record.write(&mut body);
+        let view = AcceptedView::read(record.version(), &body).unwrap();
+        assert!(partition.begin(index, UnixMicros(index), &mut Outbox::new()));
+        partition.apply_accepted(&globals, UnixMicros(index), &view, &mut Outbox::new());
+    }
+    partition
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits = hex.trim().as_bytes().chunks(2);
+    digits.map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap()).collect()
+}
+
+/// What a release wrote is read for ever. A change here needs a new version.
+#[test]
+fn the_layout_of_every_version_is_frozen() {
+    assert_eq!(hex(&partition(true).image()), include_str!("version_2.hex").trim());
+    let old = bytes(include_str!("version_1.hex"));
+    let read = rkyv::from_bytes::<PartitionImageV1, Rancor>(&old).unwrap();
+    assert_eq!((read.next_sequence, read.live.len(), read.keys.len()), (3, 1, 1));
+    let written = rkyv::to_bytes::<Rancor>(&read).unwrap();
+    assert_eq!(&written[..], &old[..]);
+}
+
+#[test]
+fn an_image_of_an_older_version_gives_the_same_partition() {
+    let old = bytes(include_str!("version_1.hex"));
+    let again = Partition::from_image(&upgraded(1, &old).unwrap(), &born(), 0).unwrap();
+    assert_eq!(again.checksum(), partition(false).checksum());
+    assert!(upgraded(1, &old[1..]).is_err());
+    assert!(upgraded(9, &old).is_err());
+}
+
+#[test]
+fn producers_and_traces_survive_an_image() {
+    let before = partition(true);
+    let again = Partition::from_image(&before.image(), &born(), 0).unwrap();
+    assert_eq!(again.checksum(), before.checksum());
+    let (id, producer) = again.producers.iter().next().unwrap();
+    let places: Vec<Option<u64>> =
+        producer.places.iter().map(|known| known.as_ref().map(|known| known.sequence)).collect();
+    assert_eq!((id, producer.base, producer.seen), (5, 1, UnixMicros(4)));
+    assert_eq!(places, [Some(3), None, Some(4)]);
+    assert_eq!(again.live[&4].trace, Some(TraceContext { trace: 6, span: 7 }));
+}
+
+/// How `version_1.hex` was made, of what is the same in both versions.
+#[test]
+fn the_oldest_version_is_the_newest_without_what_came_later() {
+    let image = partition(false).image();
+    let new = rkyv::from_bytes::<PartitionImage, Rancor>(&image).unwrap();
+    let old = PartitionImageV1 {
+        id: new.id,
+        applied: new.applied,
+        next_sequence: new.next_sequence,
+        definitions: new.definitions,
+        live: (new.live.into_iter())
+            .map(|live| LiveImageV1 {
+                sequence: live.sequence,
+                accepted_at: live.accepted_at,
+                key: live.key,
+                rules: live.rules,
+                payload: live.payload,
+                runs: live.runs,
+            })
+            .collect(),
+        keys: (new.keys.into_iter())
+            .map(|key| KeyImageV1 {
+                due: key.due,
+                key: key.key,
+                sequence: key.known.sequence,
+                body: key.known.body,
+                workflows: key.known.workflows,
+            })
+            .collect(),
+        shelf: new.shelf,
+        shelf_bytes: new.shelf_bytes,
+    };
+    let written = rkyv::to_bytes::<Rancor>(&old).unwrap();
+    assert_eq!(hex(&written), include_str!("version_1.hex").trim());
+}

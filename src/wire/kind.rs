@@ -1,0 +1,104 @@
+//! What a frame's payload is.
+
+use std::fmt;
+
+/// What a frame's payload is: the header's `type`. An answer that has no kind of its own has the
+/// kind of what it answers, and [`Flags::RESPONSE`](crate::Flags::RESPONSE).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Kind(pub u16);
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $constant:ident = $code:literal $name:literal;)*) => {
+        impl Kind {
+            $($(#[$doc])* pub const $constant: Self = Self($code);)*
+
+            /// Every kind that this version knows, in the order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$constant,)*];
+
+            /// The kind's name, for metrics and logs; `unknown` for every number that has none.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$constant => $name,)* _ => "unknown" }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Who is there: the first frame of each side of a connection.
+    HELLO = 0x0001 "hello";
+    /// A call, or the whole connection, was refused.
+    ERROR = 0x0002 "error";
+    /// Whoever made the call no longer waits for it.
+    CANCEL = 0x0003 "cancel";
+    /// Is the connection alive? Answered by the same with RESPONSE.
+    PING = 0x0004 "ping";
+
+    /// A candidate asks for a vote.
+    REQUEST_VOTE = 0x1001 "request_vote";
+    /// The vote, or the refusal.
+    REQUEST_VOTE_RESPONSE = 0x1002 "request_vote_response";
+    /// The leader sends entries of the log.
+    APPEND_ENTRIES = 0x1003 "append_entries";
+    /// How far the follower's log goes.
+    APPEND_ENTRIES_RESPONSE = 0x1004 "append_entries_response";
+    /// A piece of a snapshot.
+    INSTALL_SNAPSHOT = 0x1005 "install_snapshot";
+    /// How much of a snapshot has arrived.
+    INSTALL_SNAPSHOT_RESPONSE = 0x1006 "install_snapshot_response";
+    /// Would a candidate be voted for?
+    PRE_VOTE = 0x1010 "pre_vote";
+    /// It would, or would not.
+    PRE_VOTE_RESPONSE = 0x1011 "pre_vote_response";
+    /// The leader is alive.
+    HEARTBEAT = 0x1012 "heartbeat";
+    /// So is the follower.
+    HEARTBEAT_RESPONSE = 0x1013 "heartbeat_response";
+    /// Stand for election at once: the leader hands over.
+    TIMEOUT_NOW = 0x1014 "timeout_now";
+    /// A follower wants to lead.
+    TRANSFER_LEADER = 0x1015 "transfer_leader";
+    /// A follower asks up to where the log is committed.
+    READ_INDEX = 0x1016 "read_index";
+    /// Up to there.
+    READ_INDEX_RESPONSE = 0x1017 "read_index_response";
+
+    /// Are you alive?
+    GOSSIP_PING = 0x2001 "gossip_ping";
+    /// I am, or the other one is.
+    GOSSIP_ACK = 0x2002 "gossip_ack";
+    /// Is the other one alive?
+    GOSSIP_INDIRECT_PING = 0x2003 "gossip_indirect_ping";
+    /// News of members.
+    MEMBERSHIP_UPDATE = 0x2004 "membership_update";
+
+    /// A worker is to run a task.
+    TASK_ASSIGNMENT = 0x3001 "task_assignment";
+    /// How a task ended.
+    TASK_RESULT = 0x3002 "task_result";
+    /// A worker renews its lease, and says what it runs.
+    TASK_STATUS = 0x3003 "task_status";
+
+    /// A client's messages.
+    SUBMIT = 0x4001 "submit";
+    /// What became of them.
+    RESPONSE = 0x4002 "response";
+    /// A client reads.
+    QUERY = 0x4003 "query";
+    /// What it reads.
+    QUERY_RESULT = 0x4004 "query_result";
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kind({:#06x} {})", self.0, self.name())
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            "unknown" => write!(f, "{:#06x}", self.0),
+            name => f.write_str(name),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Every message: one record each, grouped by who speaks. docs/WIRE.md has the same as tables.
+
+mod client;
+mod gossip;
+mod raft;
+mod session;
+mod task;
+
+pub use client::{
+    Answer, Messages, Query, QueryResult, Refusal, SUBMIT_BYTES_MAX, Started, Submit,
+    SubmitResponse, SubmitWriter, write_submit_response,
+};
+pub use gossip::{GossipAck, GossipIndirectPing, GossipPing, Member, MembershipUpdate};
+pub use raft::{
+    AppendEntries, AppendEntriesResponse, Configuration, Entry, Heartbeat, HeartbeatResponse,
+    InstallSnapshot, InstallSnapshotResponse, PreVote, PreVoteResponse, ReadIndex,
+    ReadIndexResponse, RequestVote, RequestVoteResponse, TimeoutNow, TransferLeader,
+};
+pub use session::{Cancel, ErrorReply, Hello, Ping, words};
+pub use task::{TaskAssignment, TaskName, TaskResult, TaskStatus, TaskStatusResponse};

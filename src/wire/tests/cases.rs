@@ -1,0 +1,447 @@
+//! Each message at least once with every field, and once with nothing that can be left out.
+
+use crate::{
+    AppendEntries, AppendEntriesResponse, Cancel, Configuration, Entry, ErrorReply, FieldInfo,
+    Flags, GossipAck, GossipIndirectPing, GossipPing, Head, Heartbeat, HeartbeatResponse, Hello,
+    InstallSnapshot, InstallSnapshotResponse, Kind, List, Member, MembershipUpdate, Message,
+    MessageError, Ping, PreVote, PreVoteResponse, Query, QueryResult, ReadIndex, ReadIndexResponse,
+    Record, Refusal, RequestVote, RequestVoteResponse, Started, Submit, SubmitResponse,
+    TaskAssignment, TaskName, TaskResult, TaskStatus, TaskStatusResponse, TimeoutNow,
+    TransferLeader, write_frame,
+};
+use base::UnixMicros;
+use telemetry::TraceContext;
+
+/// A payload that was decoded and is encoded again.
+pub(super) type Again = fn(&[u8]) -> Result<Vec<u8>, MessageError>;
+
+/// One frame.
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) record: &'static str,
+    pub(super) head: Head,
+    pub(super) payload: Vec<u8>,
+    pub(super) again: Again,
+}
+
+impl Case {
+    pub(super) fn frame(&self) -> Vec<u8> {
+        let mut frame = Vec::new();
+        write_frame(&mut frame, &self.head, |out| out.extend_from_slice(&self.payload));
+        frame
+    }
+}
+
+/// Every record that is a message, by name: its kind, its fields, and how its payload is read.
+macro_rules! messages {
+    ($($name:ident)*) => {
+        pub(super) fn messages() -> Vec<(&'static str, Kind, &'static [FieldInfo], Again)> {
+            vec![$({
+                let again: Again = |payload| {
+                    let mut out = Vec::new();
+                    $name::decode(payload)?.encode(&mut out);
+                    Ok(out)
+                };
+                ($name::NAME, $name::KIND, $name::FIELDS, again)
+            },)*]
+        }
+    };
+}
+
+messages! {
+    Hello ErrorReply Cancel Ping
+    RequestVote RequestVoteResponse AppendEntries AppendEntriesResponse InstallSnapshot
+    InstallSnapshotResponse PreVote PreVoteResponse Heartbeat HeartbeatResponse TimeoutNow
+    TransferLeader ReadIndex ReadIndexResponse
+    GossipPing GossipAck GossipIndirectPing MembershipUpdate
+    TaskAssignment TaskResult TaskStatus TaskStatusResponse
+    Submit SubmitResponse Query QueryResult
+}
+
+/// The records that stand within others.
+pub(super) const PARTS: &[(&str, &[FieldInfo])] = &[
+    (Entry::NAME, Entry::FIELDS),
+    (Configuration::NAME, Configuration::FIELDS),
+    (Member::NAME, Member::FIELDS),
+    (TaskName::NAME, TaskName::FIELDS),
+    (Started::NAME, Started::FIELDS),
+    (Refusal::NAME, Refusal::FIELDS),
+];
+
+fn case<'a, M: Message<'a>>(name: &'static str, flags: Flags, message: &M) -> Case {
+    let (_, _, _, again) = messages()
+        .into_iter()
+        .find(|(record, ..)| *record == M::NAME)
+        .expect("every message is in the list");
+    let mut payload = Vec::new();
+    message.encode(&mut payload);
+    let sent_at = UnixMicros(1_763_640_000_123_456);
+    let call = 0x0102_0304_0506_0708;
+    let head = Head { kind: M::KIND, flags, call, sent_at, trace: None };
+    Case { name, record: M::NAME, head, payload, again }
+}
+
+/// All of them.
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = session();
+    cases.extend(votes());
+    cases.extend(log());
+    cases.extend(reads());
+    cases.extend(gossip());
+    cases.extend(tasks());
+    cases.extend(client());
+    cases
+}
+
+const ASKS: Flags = Flags::NONE;
+const ANSWERS: Flags = Flags::RESPONSE;
+
+fn session() -> Vec<Case> {
+    let hello = Hello {
+        version_min: 1,
+        version_max: 2,
+        node: 3,
+        role: Hello::BOTH,
+        features: 1 << 63,
+        program: "distric 0.1.0",
+        payload_bytes_max: 4_194_304,
+        calls_max: 1024,
+    };
+    let least = Hello {
+        version_min: 1,
+        version_max: 1,
+        node: 0,
+        role: Hello::CLIENT,
+        features: 0,
+        program: "",
+        payload_bytes_max: 0,
+        calls_max: 0,
+    };
+    let error = ErrorReply {
+        code: "overloaded",
+        detail: "1,024 calls are in flight",
+        hint: "wait, then send again",
+        retry_after_ms: 250,
+        version: 1,
+    };
+    let word = ErrorReply { code: "closed", detail: "", hint: "", retry_after_ms: 0, version: 0 };
+    let mut traced = case("ping, traced and urgent", Flags::URGENT, &Ping {});
+    traced.head.trace = Some(TraceContext {
+        trace: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736,
+        span: 0x00f0_67aa_0ba9_02b7,
+    });
+    vec![
+        case("hello", ASKS, &hello),
+        case("hello, the least", ANSWERS, &least),
+        case("error", ANSWERS, &error),
+        case("error, the least", ANSWERS, &word),
+        case("cancel", ASKS, &Cancel {}),
+        case("ping", ASKS, &Ping {}),
+        traced,
+    ]
+}
+
+fn votes() -> Vec<Case> {
+    let (from, to, term, store) = (1, 2, 12, 0x0123_4567_89ab_cdef);
+    let vote = RequestVote {
+        from,
+        to,
+        term,
+        store,
+        index: 1 << 40,
+        log_term: 11,
+        commit: (1 << 40) - 3,
+        commit_term: 10,
+        context: b"CampaignTransfer",
+        priority: -5,
+    };
+    let least = RequestVote { commit: 0, commit_term: 0, context: b"", priority: 0, ..vote };
+    let RequestVote { index, log_term, commit, commit_term, context, priority, .. } = vote;
+    let pre =
+        PreVote { from, to, term, store, index, log_term, commit, commit_term, context, priority };
+    let pre_least = PreVote { commit: 0, commit_term: 0, context: b"", priority: 0, ..pre };
+    let no =
+        RequestVoteResponse { from: to, to: from, term, store, reject: true, commit, commit_term };
+    let yes = RequestVoteResponse { reject: false, commit: 0, commit_term: 0, ..no };
+    let pre_no =
+        PreVoteResponse { from: to, to: from, term, store, reject: true, commit, commit_term };
+    let pre_yes = PreVoteResponse { reject: false, commit: 0, commit_term: 0, ..pre_no };
+    vec![
+        case("request_vote", ASKS, &vote),
+        case("request_vote, the least", ASKS, &least),
+        case("request_vote_response", ASKS, &no),
+        case("request_vote_response, the least", ASKS, &yes),
+        case("pre_vote", ASKS, &pre),
+        case("pre_vote, the least", ASKS, &pre_least),
+        case("pre_vote_response", ASKS, &pre_no),
+        case("pre_vote_response, the least", ASKS, &pre_yes),
+    ]
+}
+
+fn log() -> Vec<Case> {
+    let (from, to, term, store) = (1, 2, 12, 0x0123_4567_89ab_cdef);
+    let entries = [
+        Entry { index: 43, term: 11, kind: 0, data: b"a batch", context: b"" },
+        Entry { index: 44, term: 12, kind: 2, data: b"", context: b"why" },
+    ];
+    let entries = List::from(&entries);
+    let append =
+        AppendEntries { from, to, term, store, index: 42, log_term: 11, commit: 40, entries };
+    let probe = AppendEntries { entries: List::EMPTY, ..append };
+    let refused = AppendEntriesResponse {
+        from: to,
+        to: from,
+        term,
+        store,
+        index: 42,
+        reject: true,
+        reject_hint: 39,
+        log_term: 9,
+        commit: 38,
+        request_snapshot: 50,
+    };
+    let taken = AppendEntriesResponse {
+        reject: false,
+        reject_hint: 0,
+        log_term: 0,
+        commit: 0,
+        request_snapshot: 0,
+        ..refused
+    };
+    let configuration = Configuration {
+        voters: List::from(&[1, 2, 3]),
+        learners: List::from(&[4]),
+        voters_outgoing: List::from(&[1, 2, 5]),
+        learners_next: List::from(&[5]),
+        auto_leave: true,
+    };
+    let piece = InstallSnapshot {
+        from,
+        to,
+        term,
+        store,
+        snapshot: 7,
+        index: 40,
+        log_term: 11,
+        configuration,
+        offset: 65_536,
+        total_bytes: 65_540,
+        data: b"tail",
+    };
+    let none = Configuration {
+        voters: List::EMPTY,
+        learners: List::EMPTY,
+        voters_outgoing: List::EMPTY,
+        learners_next: List::EMPTY,
+        auto_leave: false,
+    };
+    let empty = InstallSnapshot { configuration: none, offset: 0, data: b"", ..piece };
+    let unwanted = InstallSnapshotResponse {
+        from: to,
+        to: from,
+        term,
+        store,
+        snapshot: 7,
+        offset: 65_540,
+        reject: true,
+    };
+    let wanted = InstallSnapshotResponse { reject: false, ..unwanted };
+    vec![
+        case("append_entries", ASKS, &append),
+        case("append_entries, the least", ASKS, &probe),
+        case("append_entries_response", ASKS, &refused),
+        case("append_entries_response, the least", ASKS, &taken),
+        case("install_snapshot", ASKS, &piece),
+        case("install_snapshot, the least", ASKS, &empty),
+        case("install_snapshot_response", ASKS, &unwanted),
+        case("install_snapshot_response, the least", ASKS, &wanted),
+    ]
+}
+
+fn reads() -> Vec<Case> {
+    let (from, to, term, store) = (1, 2, 12, 0x0123_4567_89ab_cdef);
+    let context = b"\x00\x01\xfe\xff";
+    let beat = Heartbeat { from, to, term, store, commit: 40, context };
+    let alone = Heartbeat { commit: 0, context: b"", ..beat };
+    let alive = HeartbeatResponse { from: to, to: from, term, store, commit: 39, context };
+    let merely = HeartbeatResponse { commit: 0, context: b"", ..alive };
+    vec![
+        case("heartbeat", ASKS, &beat),
+        case("heartbeat, the least", ASKS, &alone),
+        case("heartbeat_response", ASKS, &alive),
+        case("heartbeat_response, the least", ASKS, &merely),
+        case("timeout_now", ASKS, &TimeoutNow { from, to, term, store }),
+        case("transfer_leader", ASKS, &TransferLeader { from: to, to: from, term, store }),
+        case("read_index", ASKS, &ReadIndex { from: to, to: from, term, store, context }),
+        case(
+            "read_index_response",
+            ASKS,
+            &ReadIndexResponse { from, to, term, store, index: u64::MAX, context },
+        ),
+    ]
+}
+
+fn gossip() -> Vec<Case> {
+    let busy = Member {
+        node: 4,
+        boot: 0x9a3f_0000_1111_2222,
+        incarnation: 5,
+        state: 2,
+        role: Hello::WORKER,
+        rpc_address: "10.0.0.4:8081",
+        gossip_address: "10.0.0.4:7946",
+        version_min: 1,
+        version_max: 2,
+        capacity: 64,
+        running: 63,
+        load: 0.75,
+    };
+    let idle = Member {
+        node: 5,
+        state: 1,
+        rpc_address: "",
+        gossip_address: "",
+        capacity: 0,
+        running: 0,
+        load: 0.0,
+        ..busy
+    };
+    let members = [busy, idle];
+    let members = List::from(&members);
+    let none = List::EMPTY;
+    let target_address = "10.0.0.4:7946";
+    vec![
+        case("gossip_ping", ASKS, &GossipPing { from: 1, probe: 9, members }),
+        case("gossip_ping, the least", ASKS, &GossipPing { from: 1, probe: 9, members: none }),
+        case("gossip_ack", ASKS, &GossipAck { from: 2, probe: 9, target: 4, members }),
+        case(
+            "gossip_ack, the least",
+            ASKS,
+            &GossipAck { from: 2, probe: 9, target: 2, members: none },
+        ),
+        case(
+            "gossip_indirect_ping",
+            ASKS,
+            &GossipIndirectPing { from: 1, probe: 9, target: 4, target_address, members },
+        ),
+        case(
+            "gossip_indirect_ping, the least",
+            ASKS,
+            &GossipIndirectPing { from: 1, probe: 9, target: 4, target_address, members: none },
+        ),
+        case("membership_update", ASKS, &MembershipUpdate { from: 1, members }),
+        case("membership_update, the least", ASKS, &MembershipUpdate { from: 1, members: none }),
+    ]
+}
+
+fn tasks() -> Vec<Case> {
+    let (worker, boot, message) = (4, 0x9a3f_0000_1111_2222, 0x0030_0000_0000_00a1);
+    let assignment = TaskAssignment {
+        worker,
+        boot,
+        term: 12,
+        message,
+        ordinal: 1,
+        task: 2,
+        attempt: 3,
+        kind: "http",
+        idempotency_key: "00300000000000a1-1/reserve",
+        config: b"{\"url\":\"https://bank.local/holds\"}",
+        input: b"{\"amount\":5000}",
+        timeout_ms: 30_000,
+    };
+    let bare = TaskAssignment { config: b"", input: b"", timeout_ms: 0, ..assignment };
+    let failed = TaskResult {
+        worker,
+        boot,
+        message,
+        ordinal: 1,
+        task: 2,
+        attempt: 3,
+        outcome: 2,
+        output: b"{\"status\":503}",
+        error_code: "http_503",
+        error_message: "bank.local answered 503",
+        duration_us: 81_234,
+    };
+    let done = TaskResult {
+        outcome: 1,
+        output: b"",
+        error_code: "",
+        error_message: "",
+        duration_us: 0,
+        ..failed
+    };
+    let (one, two) = (
+        TaskName { message, ordinal: 1, task: 2, attempt: 3 },
+        TaskName { message, ordinal: u16::MAX, task: 0, attempt: 1 },
+    );
+    let (running, ended) = ([one, two], [two]);
+    let (running, ended) = (List::from(&running), List::from(&ended));
+    let status =
+        TaskStatus { worker, boot, renewal: 77, capacity: 64, draining: true, running, ended };
+    let quiet = TaskStatus { draining: false, running: List::EMPTY, ended: List::EMPTY, ..status };
+    let renewed = TaskStatusResponse {
+        worker,
+        boot,
+        renewal: 77,
+        term: 12,
+        lease_ms: 3_000,
+        recorded: ended,
+        stop: running,
+    };
+    let merely = TaskStatusResponse { recorded: List::EMPTY, stop: List::EMPTY, ..renewed };
+    vec![
+        case("task_assignment", ASKS, &assignment),
+        case("task_assignment, the least", ASKS, &bare),
+        case("task_result", ASKS, &failed),
+        case("task_result, the least", ASKS, &done),
+        case("task_status", ASKS, &status),
+        case("task_status, the least", ASKS, &quiet),
+        case("task_status_response", ANSWERS, &renewed),
+        case("task_status_response, the least", ANSWERS, &merely),
+    ]
+}
+
+fn client() -> Vec<Case> {
+    let bodies: [&[u8]; 2] = [b"{\"event_type\":\"payment_received\"}", b"{}"];
+    let messages = List::from(&bodies);
+    let submit = Submit { producer: 7, sequence: 41, key: "", messages };
+    let keyed = Submit { producer: 0, sequence: 0, key: "order-17", messages };
+    let all = Submit { key: "order-17", ..submit };
+    let plain = Submit { key: "", ..keyed };
+    let names = ["fraud_check", "audit"];
+    let started = [Started { index: 0, names: List::from(&names) }];
+    let refusals = [Refusal {
+        index: 3,
+        code: "bad_json",
+        detail: "a comma is expected at column 7",
+        hint: "send one JSON object in UTF-8",
+        retry_after_ms: 1,
+    }];
+    let response = SubmitResponse {
+        outcomes: &[0, 1, 2, 3],
+        ids: b"\0\x20\0\0\0\0\0\x01\0\x20\0\0\0\0\0\x02\0\x20\0\0\0\0\0\x03\0\0\0\0\0\0\0\0",
+        workflows: List::from(&started),
+        refusals: List::from(&refusals),
+    };
+    let accepted = SubmitResponse {
+        outcomes: &[0],
+        ids: b"\0\x20\0\0\0\0\0\x01",
+        workflows: List::EMPTY,
+        refusals: List::EMPTY,
+    };
+    let result = QueryResult { status: 200, content_type: "application/json", body: b"{}" };
+    let empty = QueryResult { status: 204, content_type: "", body: b"" };
+    vec![
+        case("submit", ASKS, &all),
+        case("submit, of a producer", ASKS, &submit),
+        case("submit, with a key", ASKS, &keyed),
+        case("submit, the least", ASKS, &plain),
+        case("response", ANSWERS, &response),
+        case("response, the least", ANSWERS, &accepted),
+        case("query", ASKS, &Query { path: "/api/v1/workflows?limit=10" }),
+        case("query_result", ANSWERS, &result),
+        case("query_result, the least", ANSWERS, &empty),
+    ]
+}

@@ -1,0 +1,118 @@
+//! The bodies of the fuzz targets over a bounded corpus: every golden frame of the protocol, requests
+//! of the API, and thousands of damaged ones, the same in every run.
+
+mod bodies;
+
+use base::Prng;
+use wire::{HEADER_BYTES, Kind};
+
+/// Damaged inputs per body.
+const CASES: usize = 100_000;
+
+/// The data that `wire`'s own tests check byte by byte.
+const GOLDEN: &str = include_str!("../../src/wire/testdata/frames.txt");
+
+/// Requests that have a route, and some that have none.
+const REQUESTS: &[&str] = &[
+    "POST /api/v1/messages",
+    "POST /api/v1/messages:batch",
+    "GET /api/v1/messages/00300000000000a1",
+    "GET /api/v1/workflows?status=running&workflow=fraud_check&limit=50&after=0",
+    "GET /api/v1/workflows/00300000000000a1-1",
+    "POST /api/v1/workflows/00300000000000a1-1/cancel",
+    "GET /api/v1/rules",
+    "PUT /api/v1/rules/large%20payment",
+    "DELETE /api/v1/definitions/%E2%82%AC",
+    "GET /api/v1/events?after=1&limit=10&wait=30s",
+    "PUT /api/v1/log",
+    "GET /api/v1/cluster/status",
+    "GET /metrics",
+    "GET /health/ready",
+    "PATCH /nowhere/%zz?%",
+    "",
+];
+
+fn golden_frames() -> Vec<Vec<u8>> {
+    let mut frames: Vec<Vec<u8>> = Vec::new();
+    for line in GOLDEN.lines() {
+        if line.starts_with("==") {
+            frames.push(Vec::new());
+        }
+        let bytes = line.split(['#', '=']).next().unwrap_or_default().split_whitespace();
+        let bytes = bytes.map(|byte| u8::from_str_radix(byte, 16).expect("two digits"));
+        if let Some(frame) = frames.last_mut() {
+            frame.extend(bytes);
+        }
+    }
+    assert!(frames.len() > Kind::ALL.len(), "every kind has a golden frame");
+    frames
+}
+
+/// A copy with a few bytes changed, lost, doubled, or two inputs spliced.
+fn damaged(inputs: &[Vec<u8>], prng: &mut Prng) -> Vec<u8> {
+    let pick = |prng: &mut Prng, count: usize| {
+        usize::try_from(prng.below(count.max(1) as u64)).expect("it is below a usize")
+    };
+    let mut bytes = inputs[pick(prng, inputs.len())].clone();
+    for _ in 0..=prng.below(4) {
+        let at = pick(prng, bytes.len());
+        match prng.below(6) {
+            0 if !bytes.is_empty() => bytes[at] ^= 1 << prng.below(8),
+            1 if !bytes.is_empty() => bytes[at] = prng.next_u64().to_le_bytes()[0],
+            2 => bytes.truncate(at),
+            3 if !bytes.is_empty() => drop(bytes.remove(at)),
+            4 => bytes.insert(at, prng.next_u64().to_le_bytes()[0]),
+            _ => {
+                let other = &inputs[pick(prng, inputs.len())];
+                let from = pick(prng, other.len());
+                bytes.truncate(at);
+                bytes.extend_from_slice(&other[from..]);
+            }
+        }
+    }
+    bytes
+}
+
+fn run(inputs: &[Vec<u8>], concern: &str, body: impl Fn(&[u8])) {
+    let mut prng = Prng::new(3).fork(concern);
+    for input in inputs {
+        body(input);
+    }
+    for _ in 0..CASES {
+        body(&damaged(inputs, &mut prng));
+    }
+}
+
+fn payloads() -> Vec<Vec<u8>> {
+    golden_frames().iter().map(|frame| frame[HEADER_BYTES..].to_vec()).collect()
+}
+
+#[test]
+fn no_header_is_read_otherwise_than_it_is_written() {
+    run(&golden_frames(), "header", bodies::header);
+}
+
+#[test]
+fn no_record_of_fields_is_read_beyond_its_end() {
+    run(&payloads(), "tlv", bodies::tlv);
+}
+
+#[test]
+fn no_payload_makes_a_message_that_it_does_not_hold() {
+    run(&payloads(), "message", bodies::message);
+}
+
+#[test]
+fn no_stream_yields_other_frames_when_it_is_cut_otherwise() {
+    let choices = [0x00, 0x01, 0x03, 0x3f, 0x80, 0xff];
+    let streams = golden_frames()
+        .into_iter()
+        .flat_map(|frame| choices.map(|choice| [&[choice], &frame[..], &frame[..]].concat()));
+    run(&streams.collect::<Vec<_>>(), "decoder", bodies::decoder);
+}
+
+#[test]
+fn no_request_line_is_without_a_route_or_a_refusal() {
+    let requests: Vec<_> = REQUESTS.iter().map(|line| line.as_bytes().to_vec()).collect();
+    run(&requests, "routes", bodies::routes);
+}

@@ -1,0 +1,7 @@
+//! See `bodies::decoder`.
+#![no_main]
+
+#[path = "../bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::decoder(data));

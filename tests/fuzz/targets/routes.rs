@@ -1,0 +1,7 @@
+//! See `bodies::routes`.
+#![no_main]
+
+#[path = "../bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::routes(data));
