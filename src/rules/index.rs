@@ -1,230 +1,337 @@
 //! Which rules are worth a look: each rule is filed under something that must be true for it to
 //! match, and only what is found under a message's own values is looked at.
 //!
-//! Invariant: a rule that matches is always among the candidates. That it is found under a
-//! *necessary* condition is what makes that so: see [`Access`].
+//! Rules that share a key and are many are filed again, under another of their clauses, in a layer
+//! of their own that is asked only when the key was found: so what is looked at does not grow with
+//! the number of rules as long as any of their conditions tell them apart.
+//!
+//! # Invariants
+//! - A rule that matches is always among the candidates: it is filed under every key of a necessary
+//!   clause, see [`crate::access`]. Candidates that do not match are only a cost.
+//! - Asking takes time linear in the message: a layer is asked once per message, and one whose
+//!   fields have many values is not asked but taken whole.
 
-use crate::operator::Operator;
+use crate::access::{FOLDED_BYTES_MAX, end_class, folded_hash, network_hash, number_hash};
+use crate::access::{text_key, word_hash};
+use crate::hash;
+use crate::network;
 use crate::paths::PathIndex;
-use crate::program::Program;
-use crate::rule::{Condition, Predicate, Rule};
-use crate::scan::Tape;
-use crate::value::{Seen, Value};
-use base::FixedState;
-use hashbrown::{HashMap, HashSet, HashTable};
+use crate::scan::{Cell, CellKind, Tape};
+use aho_corasick::AhoCorasick;
+use candidates::Candidates;
+use grams::Grams;
+use hashbrown::HashTable;
+use ranges::Ranges;
+
+pub(crate) mod build;
+pub(crate) mod candidates;
+mod grams;
+mod ranges;
+
+/// A field with more values than this makes a layer not worth asking.
+const CELLS_MAX: usize = 8;
+
+/// A place in [`Index::pool`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Span {
+    start: u32,
+    count: u32,
+}
+
+/// What is found under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Rules(Span),
+    Layer(u32),
+}
+
+/// What is found under the hash of a key. Two keys of one hash would share it: each then finds the
+/// candidates of both.
+#[derive(Clone, Copy, Debug)]
+struct Posting {
+    hash: u64,
+    target: Target,
+}
+
+/// The kinds of keys that are found by hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Tag {
+    Equal,
+    Prefix,
+    Suffix,
+    Folded,
+    Network,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    equal: HashTable<Posting>,
-    /// The fields that `equal` has postings for.
-    equal_paths: Vec<PathIndex>,
-    /// Rules to look at when a field is there.
-    present: Vec<(PathIndex, Vec<u32>)>,
-    /// Rules to look at for every message: they ask for absence alone.
-    always: Vec<u32>,
+    /// The first is asked for every message.
+    layers: Vec<Layer>,
+    /// By path: the field of the first layer, plus one; 0 is none.
+    first: Vec<u32>,
+    postings: HashTable<Posting>,
+    pool: Vec<u32>,
 }
 
-/// Rules to look at when a field has a value.
+/// What is asked of a message at once.
+#[derive(Debug, Default)]
+struct Layer {
+    /// Rules that no field finds.
+    always: Span,
+    /// All rules of the layer.
+    all: Span,
+    fields: Vec<Field>,
+}
+
+/// What some rules of a layer ask of a field.
 #[derive(Debug)]
-struct Posting {
+struct Field {
     path: PathIndex,
-    value: Value,
-    rules: Vec<u32>,
+    /// The longest text that is looked for as a whole. Unit: bytes.
+    equal_bytes_max: u32,
+    /// A bit for each [`class`] of what is looked for as a whole.
+    equal: u64,
+    present: Option<Target>,
+    numbers: Option<Box<Ranges>>,
+    texts: Option<Box<Texts>>,
 }
 
-/// One thing that may be true of a message.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    Equal(PathIndex, Value),
-    Present(PathIndex),
+/// What is asked of a field's texts besides equality.
+#[derive(Debug, Default)]
+struct Texts {
+    prefixes: Ends,
+    suffixes: Ends,
+    has_folded: bool,
+    /// Version and prefix length.
+    networks: Box<[(bool, u8)]>,
+    ranges: Option<Ranges>,
+    parts: Parts,
 }
 
-/// Keys of which at least one is true whenever the rule matches; none of them: it never does.
-type Access = Vec<Key>;
+/// Texts that others begin with, or end with.
+#[derive(Debug, Default)]
+struct Ends {
+    /// A bit for each class of their outermost bytes, see [`end_class`].
+    classes: u64,
+    /// How long they are, ascending. Unit: bytes.
+    bytes: Box<[u32]>,
+}
 
-/// What looking a rule up under a key costs, in parts of what it would cost to look at it always.
-const COST_PRESENT: u64 = 500_000;
-const COST_EQUAL: u64 = 400_000;
+/// All parts that texts of a field are searched for.
+#[derive(Debug, Default)]
+struct Parts {
+    /// Parts of four bytes and more.
+    grams: Option<(Grams, Box<[Target]>)>,
+    /// Shorter ones; the targets by pattern.
+    automaton: Option<Box<(AhoCorasick, Box<[Target]>)>>,
+}
+
+/// Which of 64 classes a hash is of.
+#[inline]
+fn class(hash: u64) -> u64 {
+    1 << (hash >> 58)
+}
+
+impl Layer {
+    /// What a value is hashed with, so that one table serves all layers and fields.
+    fn seed(layer: u32, path: PathIndex, tag: Tag) -> u64 {
+        (u64::from(layer) << 32 | u64::from(path.0)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ^ (tag as u64) << 56
+    }
+}
 
 impl Index {
-    pub(crate) fn of(rules: &[Rule], program: &mut Program) -> Self {
-        let values_of = count_values(rules, program);
-        let mut index = Self::default();
-        let mut equal: HashMap<(PathIndex, Value), Vec<u32>, FixedState> = HashMap::default();
-        let mut present: HashMap<PathIndex, Vec<u32>, FixedState> = HashMap::default();
-        for (at, rule) in rules.iter().enumerate() {
-            let at = u32::try_from(at).expect("texts of rules are bounded");
-            let Some(keys) = access(&rule.when, program, &values_of) else {
-                index.always.push(at);
-                continue;
-            };
-            for key in keys {
-                match key {
-                    Key::Equal(path, value) => equal.entry((path, value)).or_default().push(at),
-                    Key::Present(path) => present.entry(path).or_default().push(at),
-                }
-            }
-        }
-        for ((path, value), rules) in equal {
-            if !index.equal_paths.contains(&path) {
-                index.equal_paths.push(path);
-            }
-            let hash = hash(path, &value.seen()).expect("only such values become keys");
-            index.equal.insert_unique(hash, Posting { path, value, rules }, |posting| {
-                hash_of_posting(posting)
-            });
-        }
-        index.present = present.into_iter().collect();
-        index.equal_paths.sort_unstable();
-        index.present.sort_unstable_by_key(|(path, _)| *path);
-        index
-    }
-
     /// The rules that are looked at for every message.
     pub(crate) fn always(&self) -> &[u32] {
-        &self.always
+        self.layers.first().map_or(&[], |layer| self.rules(layer.always))
     }
 
-    pub(crate) fn candidates(&self, tape: &Tape, message: &str, out: &mut Candidates) {
-        for rule in &self.always {
-            out.insert(*rule);
-        }
-        for (path, rules) in &self.present {
-            if tape.first(*path).is_some() {
-                for rule in rules {
-                    out.insert(*rule);
-                }
+    /// How many layers there are: what [`Candidates::fit`] wants to know.
+    pub(crate) fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    fn rules(&self, span: Span) -> &[u32] {
+        &self.pool[span.start as usize..][..span.count as usize]
+    }
+
+    /// Adds the rules that are worth a look.
+    pub(crate) fn candidates(&self, tape: &Tape, message: &[u8], out: &mut Candidates) {
+        let Some(layer) = self.layers.first() else { return };
+        out.insert_all(self.rules(layer.always));
+        let asked = Asked { index: self, tape, message };
+        for (at, cell) in (1..).zip(tape.cells()) {
+            let Some(field @ 1..) = self.first.get(cell.path.index()).copied() else { continue };
+            let field = &layer.fields[field as usize - 1];
+            if let Some(target) = field.present
+                && tape.first(field.path) == Some(at)
+            {
+                asked.found(target, out);
             }
-        }
-        for path in &self.equal_paths {
-            for cell in tape.cells_of(*path) {
-                let Some(seen) = Seen::of(tape, message, cell) else { continue };
-                let Some(hash) = hash(*path, &seen) else { continue };
-                let is_it =
-                    |posting: &Posting| posting.path == *path && posting.value.equals(&seen);
-                if let Some(posting) = self.equal.find(hash, is_it) {
-                    for rule in &posting.rules {
-                        out.insert(*rule);
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn hash(path: PathIndex, seen: &Seen<'_>) -> Option<u64> {
-    Some(seen.hash()? ^ u64::from(path.0).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-}
-
-fn hash_of_posting(posting: &Posting) -> u64 {
-    hash(posting.path, &posting.value.seen()).expect("only such values become keys")
-}
-
-type Counts = HashMap<PathIndex, u64, FixedState>;
-
-/// How many different values the rules ask a field for: the more, the fewer rules a value finds.
-fn count_values(rules: &[Rule], program: &mut Program) -> Counts {
-    let mut seen: HashSet<Key, FixedState> = HashSet::default();
-    let mut counts = Counts::default();
-    for rule in rules {
-        rule.when.visit(&mut |predicate| {
-            for key in keys_of(predicate, program).unwrap_or_default() {
-                if let Key::Equal(path, _) = &key {
-                    let path = *path;
-                    *counts.entry(path).or_default() += u64::from(seen.insert(key));
-                }
-            }
-        });
-    }
-    counts
-}
-
-/// `None`: the predicate can hold for a message without the field.
-fn keys_of(predicate: &Predicate, program: &mut Program) -> Option<Access> {
-    let path = program.paths.intern(&predicate.field);
-    let equal = |values: &[Value]| {
-        let all_hashed = values.iter().all(|value| value.seen().hash().is_some());
-        if all_hashed {
-            values.iter().map(|value| Key::Equal(path, value.clone())).collect()
-        } else {
-            vec![Key::Present(path)]
-        }
-    };
-    match &predicate.operator {
-        Operator::NotExists => None,
-        Operator::Equals(value) => Some(equal(std::slice::from_ref(value))),
-        Operator::In(values) => Some(equal(values)),
-        _ => Some(vec![Key::Present(path)]),
-    }
-}
-
-/// Recursion: bounded by the nesting of the rule's text.
-fn access(condition: &Condition, program: &mut Program, counts: &Counts) -> Option<Access> {
-    match condition {
-        Condition::Predicate(predicate) => keys_of(predicate, program),
-        // Each member is necessary: the cheapest does.
-        Condition::All(members) => members
-            .iter()
-            .filter_map(|member| access(member, program, counts))
-            .min_by_key(|keys| cost(keys, counts)),
-        // One of the members is necessary: the keys of all of them.
-        Condition::Any(members) => members
-            .iter()
-            .map(|member| access(member, program, counts))
-            .collect::<Option<Vec<Access>>>()
-            .map(|keys| keys.concat()),
-        Condition::None(_) => None,
-    }
-}
-
-fn cost(keys: &Access, counts: &Counts) -> u64 {
-    let cost = |key: &Key| match key {
-        Key::Equal(path, _) => COST_EQUAL / counts.get(path).copied().unwrap_or(1).max(1) + 1,
-        Key::Present(_) => COST_PRESENT,
-    };
-    keys.iter().map(cost).fold(0, u64::saturating_add)
-}
-
-/// A set of rules that is emptied in order, which is the order of rank.
-#[derive(Debug, Default)]
-pub(crate) struct Candidates {
-    /// A bit for each rule.
-    words: Vec<u64>,
-    /// A bit for each word that is not zero.
-    summary: Vec<u64>,
-}
-
-impl Candidates {
-    /// Makes room for the rules of a catalogue. The set is empty before and after.
-    pub(crate) fn fit(&mut self, rules: usize) {
-        let words = rules.div_ceil(64);
-        if self.words.len() != words {
-            self.words.resize(words, 0);
-            self.summary.resize(words.div_ceil(64), 0);
+            asked.cell(0, field, cell, out);
         }
     }
 
-    fn insert(&mut self, rule: u32) {
-        let word = rule as usize / 64;
-        self.words[word] |= 1 << (rule % 64);
-        self.summary[word / 64] |= 1 << (word % 64);
+    /// What the tables take, but for the automata. Unit: bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let ends = |ends: &Ends| ends.bytes.len() * size_of::<u32>();
+        let target = size_of::<Target>();
+        let parts = |parts: &Parts| {
+            let grams = parts.grams.as_ref().map(|(grams, to)| grams.bytes() + to.len() * target);
+            let automaton = parts
+                .automaton
+                .as_deref()
+                .map_or(0, |(automaton, to)| automaton.memory_usage() + to.len() * target);
+            grams.unwrap_or_default() + automaton
+        };
+        let texts = |texts: &Texts| {
+            size_of::<Texts>()
+                + ends(&texts.prefixes)
+                + ends(&texts.suffixes)
+                + texts.networks.len() * size_of::<(bool, u8)>()
+                + texts.ranges.as_ref().map_or(0, Ranges::bytes)
+                + parts(&texts.parts)
+        };
+        let numbers = |ranges: &Ranges| size_of::<Ranges>() + ranges.bytes();
+        let field = |field: &Field| {
+            size_of::<Field>()
+                + field.numbers.as_deref().map_or(0, numbers)
+                + field.texts.as_deref().map_or(0, texts)
+        };
+        let layer =
+            |layer: &Layer| size_of::<Layer>() + layer.fields.iter().map(field).sum::<usize>();
+        self.layers.iter().map(layer).sum::<usize>()
+            + self.first.capacity() * size_of::<u32>()
+            + self.postings.allocation_size()
+            + self.pool.capacity() * size_of::<u32>()
+    }
+}
+
+/// One message that is asked.
+struct Asked<'m> {
+    index: &'m Index,
+    tape: &'m Tape,
+    message: &'m [u8],
+}
+
+impl Asked<'_> {
+    /// Recursion, with [`Self::layer`], [`Self::cell`] and [`Self::by_hash`]: bounded by
+    /// `build::DEPTH_MAX`.
+    #[inline]
+    fn found(&self, target: Target, out: &mut Candidates) {
+        match target {
+            Target::Rules(span) => out.insert_all(self.index.rules(span)),
+            Target::Layer(layer) => self.layer(layer, out),
+        }
     }
 
-    /// Empties the set, smallest first, until `visit` says stop.
-    pub(crate) fn drain(&mut self, mut visit: impl FnMut(u32) -> std::ops::ControlFlow<()>) {
-        let mut is_stopped = false;
-        for (above, summary) in self.summary.iter_mut().enumerate() {
-            let mut left = std::mem::take(summary);
-            while left != 0 {
-                let word = above * 64 + left.trailing_zeros() as usize;
-                left &= left - 1;
-                let mut bits = std::mem::take(&mut self.words[word]);
-                while bits != 0 && !is_stopped {
-                    let rule = word * 64 + bits.trailing_zeros() as usize;
-                    bits &= bits - 1;
-                    is_stopped = visit(u32::try_from(rule).expect("was a u32")).is_break();
-                }
+    fn layer(&self, at: u32, out: &mut Candidates) {
+        if !out.visit(at) {
+            return;
+        }
+        let layer = &self.index.layers[at as usize];
+        let has_many = |field: &Field| self.tape.cells_of(field.path).nth(CELLS_MAX).is_some();
+        if self.tape.has_array() && layer.fields.iter().any(has_many) {
+            out.insert_all(self.index.rules(layer.all));
+            return;
+        }
+        out.insert_all(self.index.rules(layer.always));
+        for field in &layer.fields {
+            for cell in self.tape.cells_of(field.path) {
+                self.cell(at, field, cell, out);
             }
         }
     }
+
+    #[inline]
+    fn by_hash(&self, layer: u32, path: PathIndex, tag: Tag, hash: u64, out: &mut Candidates) {
+        let hash = hash::join(hash, Layer::seed(layer, path, tag));
+        if let Some(posting) = self.index.postings.find(hash, |posting| posting.hash == hash) {
+            self.found(posting.target, out);
+        }
+    }
+
+    #[inline]
+    fn equal(&self, layer: u32, field: &Field, hash: u64, out: &mut Candidates) {
+        if field.equal & class(hash) != 0 {
+            self.by_hash(layer, field.path, Tag::Equal, hash, out);
+        }
+    }
+
+    #[inline]
+    fn cell(&self, layer: u32, field: &Field, cell: &Cell, out: &mut Candidates) {
+        match cell.kind {
+            CellKind::Text | CellKind::Unescaped => {
+                let text = self.tape.text(self.message, cell);
+                if field.equal != 0 && text.len() <= field.equal_bytes_max as usize {
+                    self.equal(layer, field, hash::text(text), out);
+                }
+                if let Some(texts) = &field.texts {
+                    self.text(layer, field.path, texts, text, out);
+                }
+            }
+            CellKind::Number => {
+                if field.equal != 0 {
+                    self.equal(layer, field, number_hash(cell.double()), out);
+                }
+                if let Some(ranges) = &field.numbers {
+                    ranges.at(cell.double().key(), |rules| out.insert_all(rules));
+                }
+            }
+            CellKind::Null if field.equal != 0 => {
+                self.equal(layer, field, word_hash(None), out);
+            }
+            CellKind::Bool(value) if field.equal != 0 => {
+                self.equal(layer, field, word_hash(Some(value)), out);
+            }
+            CellKind::Null | CellKind::Bool(_) | CellKind::Object | CellKind::Array => {}
+        }
+    }
+
+    fn text(&self, layer: u32, path: PathIndex, texts: &Texts, text: &[u8], out: &mut Candidates) {
+        if let [first, rest @ ..] = text {
+            if texts.prefixes.classes & end_class(*first, rest.first().copied()) != 0 {
+                for bytes in &texts.prefixes.bytes {
+                    let Some(beginning) = text.get(..*bytes as usize) else { break };
+                    self.by_hash(layer, path, Tag::Prefix, hash::text(beginning), out);
+                }
+            }
+            let (last, rest) = text.split_last().expect("has a first");
+            if texts.suffixes.classes & end_class(*last, rest.last().copied()) != 0 {
+                for bytes in &texts.suffixes.bytes {
+                    let Some(start) = text.len().checked_sub(*bytes as usize) else { break };
+                    self.by_hash(layer, path, Tag::Suffix, hash::text(&text[start..]), out);
+                }
+            }
+        }
+        // No character takes more than four bytes.
+        if texts.has_folded
+            && text.len() <= 4 * FOLDED_BYTES_MAX
+            && let Some(hash) = folded_hash(text)
+        {
+            self.by_hash(layer, path, Tag::Folded, hash, out);
+        }
+        if !texts.networks.is_empty()
+            && let Some((bits, is_v4)) = network::address(text)
+        {
+            for (_, prefix) in texts.networks.iter().filter(|(v4, _)| *v4 == is_v4) {
+                let hash = network_hash(bits, *prefix) ^ u64::from(is_v4);
+                self.by_hash(layer, path, Tag::Network, hash, out);
+            }
+        }
+        if let Some(ranges) = &texts.ranges {
+            ranges.at(text_key(text), |rules| out.insert_all(rules));
+        }
+        if let Some((grams, targets)) = &texts.parts.grams {
+            grams.search(text, |part| self.found(targets[part], out));
+        }
+        if let Some((automaton, targets)) = texts.parts.automaton.as_deref() {
+            for found in automaton.find_overlapping_iter(text) {
+                self.found(targets[found.pattern().as_usize()], out);
+            }
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,8 +20,11 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod bad_message;
 mod catalogue;
+mod explain;
+mod hash;
 mod index;
 mod lint;
 mod matcher;
@@ -33,12 +36,14 @@ mod path;
 mod paths;
 mod pattern;
 mod program;
+mod required;
 mod rule;
 mod scan;
 mod value;
 
 pub use bad_message::{BadMessage, Found};
 pub use catalogue::{Catalogue, Matches, RuleIndex};
+pub use explain::{Explained, Explanation, explain};
 pub use lint::lint;
 pub use matcher::Matcher;
 pub use operator::OPERATORS;
@@ -49,4 +54,12 @@ pub use rule::{Action, Condition, Predicate, Rule, RuleTest};
 #[cfg(test)]
 mod guide {
     mod tests;
+}
+
+#[cfg(test)]
+mod oracle {
+    mod naive;
+    mod random;
+    mod tests;
+    mod tree;
 }

@@ -6,9 +6,12 @@ use crate::rule::{Doubt, Predicate, Rule, RuleTest};
 use document::{Fault, Source};
 use std::collections::BTreeMap;
 
+mod shape;
+
 /// Looks at rules that [`crate::parse`] has read from `source`: what may not be meant as it is
 /// written, ids that are there twice, tests that fail, rules that every message has to be held
-/// against. In the order of the text.
+/// against, rules that never match or that another one hides, rules that say the same, and order
+/// that hangs on the ids. In the order of the text.
 pub fn lint(source: Source<'_>, rules: &[Rule]) -> Vec<Fault> {
     let mut warnings = Vec::new();
     let mut first_places = BTreeMap::new();
@@ -26,13 +29,14 @@ pub fn lint(source: Source<'_>, rules: &[Rule]) -> Vec<Fault> {
             let what = format!("the rule `{}` is looked at for every message", rule.id);
             warnings.push(
                 Fault::at(source, rule.span, what)
-                    .hint("it asks for absence alone: add a condition on a field that is there"),
+                    .hint("nothing that it needs can be looked up: add a condition that asks a field for a value"),
             );
         }
         for test in &rule.tests {
             warnings.extend(run(source, rule, &alone, test, &mut matcher));
         }
     }
+    warnings.extend(shape::lint(source, rules));
     warnings.sort_by_key(|warning| warning.span);
     warnings
 }
@@ -75,3 +79,6 @@ fn run(
     };
     Some(Fault::at(source, test.span, what))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,11 +7,12 @@
 //!   carries the number of its message.
 
 use crate::bad_message::BadMessage;
-use crate::catalogue::{Catalogue, Matches, RuleIndex};
-use crate::index::Candidates;
+use crate::catalogue::{Catalogue, Compiled, Matches};
+use crate::index::candidates::Candidates;
 use crate::operator::Operator;
-use crate::program::{AtomIndex, Group, Program, Shared, Step};
-use crate::scan::{CellKind, Tape};
+use crate::program::{Atom, AtomIndex, Group, Program, Shared, Step};
+use crate::rule::Quantifier;
+use crate::scan::{Cell, CellKind, Tape};
 use crate::value::Seen;
 use std::ops::ControlFlow;
 
@@ -19,11 +20,21 @@ use std::ops::ControlFlow;
 #[derive(Debug)]
 pub struct Matcher {
     tape: Tape,
+    base: Buffers,
+    delta: Buffers,
+    /// What the delta matched, until it is sorted in.
+    from_delta: Matches,
+    /// Counts messages.
+    number: u64,
+    looked_at: usize,
+}
+
+/// What is kept between messages for one [`Compiled`].
+#[derive(Debug, Default)]
+struct Buffers {
     candidates: Candidates,
     /// By predicate: the number of the message it was last evaluated for, twice, plus the verdict.
     verdicts: Vec<u64>,
-    /// Counts messages.
-    number: u64,
 }
 
 impl Default for Matcher {
@@ -37,9 +48,11 @@ impl Matcher {
     pub fn new() -> Self {
         Self {
             tape: Tape::new(),
-            candidates: Candidates::default(),
-            verdicts: Vec::new(),
+            base: Buffers::default(),
+            delta: Buffers::default(),
+            from_delta: Matches::new(),
             number: 0,
+            looked_at: 0,
         }
     }
 
@@ -52,42 +65,105 @@ impl Matcher {
         out: &mut Matches,
     ) -> Result<(), BadMessage> {
         out.clear();
-        let program = &catalogue.program;
-        let text = self.tape.scan(&program.paths, message)?;
-        if catalogue.is_empty() {
-            return Ok(());
-        }
+        self.looked_at = 0;
+        let (base, delta) = (&*catalogue.base, catalogue.delta.as_deref());
+        // The delta's paths are those of the base and more.
+        self.tape.scan(&delta.unwrap_or(base).program.paths, message)?;
         self.number += 1;
-        self.verdicts.resize(program.atoms.len(), 0);
-        self.candidates.fit(catalogue.len());
-        catalogue.index.candidates(&self.tape, text, &mut self.candidates);
+        let read = Read { tape: &self.tape, message, number: self.number };
+        let has_dead = !catalogue.dead.is_empty();
+        self.looked_at += read.matches(base, &mut self.base, |at| {
+            if has_dead && catalogue.is_dead(at) {
+                return false;
+            }
+            out.push(Catalogue::index_in_base(at));
+            true
+        });
+        let Some(delta) = delta else { return Ok(()) };
+        let from_delta = &mut self.from_delta;
+        from_delta.clear();
+        self.looked_at += read.matches(delta, &mut self.delta, |at| {
+            from_delta.push(Catalogue::index_in_delta(at));
+            true
+        });
+        sort_in(catalogue, from_delta, out);
+        Ok(())
+    }
+
+    /// How many rules were held against the last message, one by one.
+    pub fn looked_at(&self) -> usize {
+        self.looked_at
+    }
+
+    /// The cells of the last message: for explanations.
+    pub(crate) fn tape(&self) -> &Tape {
+        &self.tape
+    }
+}
+
+/// Two lists in the order of rank become one, up to the first rule that stops.
+fn sort_in(catalogue: &Catalogue, added: &Matches, out: &mut Matches) {
+    for index in added {
+        let at = out.partition_point(|other| catalogue.is_above(*other, *index));
+        out.insert(at, *index);
+    }
+    let stop = out.iter().position(|index| catalogue.rule(*index).stop);
+    if let Some(stop) = stop {
+        out.truncate(stop + 1);
+    }
+}
+
+/// A message that was read.
+struct Read<'m> {
+    tape: &'m Tape,
+    message: &'m [u8],
+    number: u64,
+}
+
+impl Read<'_> {
+    /// Calls `matched` with the rules that match, in the order of rank, up to the first that it
+    /// takes and that stops. How many were looked at.
+    #[inline]
+    fn matches(
+        &self,
+        compiled: &Compiled,
+        buffers: &mut Buffers,
+        mut matched: impl FnMut(u32) -> bool,
+    ) -> usize {
+        if compiled.len() == 0 {
+            return 0;
+        }
+        let (program, index) = (&compiled.program, &compiled.index);
+        if buffers.verdicts.len() < program.atoms.len() {
+            buffers.verdicts.resize(program.atoms.len(), 0);
+        }
+        buffers.candidates.fit(compiled.len(), index.layers());
+        index.candidates(self.tape, self.message, &mut buffers.candidates);
         let mut evaluation = Evaluation {
             program,
-            tape: &self.tape,
-            message: text,
-            verdicts: &mut self.verdicts,
+            tape: self.tape,
+            message: self.message,
+            verdicts: &mut buffers.verdicts,
             number: self.number,
         };
-        self.candidates.drain(|rule| {
-            if !evaluation.step(program.starts[rule as usize] as usize) {
-                return ControlFlow::Continue(());
-            }
-            let index = RuleIndex(rule);
-            out.push(index);
-            if catalogue.rule(index).stop {
+        let mut looked_at = 0;
+        buffers.candidates.drain(|rule| {
+            looked_at += 1;
+            let start = program.starts[rule as usize] as usize;
+            if evaluation.step(start) && matched(rule) && compiled.rule(rule).stop {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         });
-        Ok(())
+        looked_at
     }
 }
 
 struct Evaluation<'m> {
     program: &'m Program,
     tape: &'m Tape,
-    message: &'m str,
+    message: &'m [u8],
     verdicts: &'m mut [u64],
     number: u64,
 }
@@ -131,17 +207,43 @@ impl Evaluation<'_> {
         if known >> 1 == self.number {
             return known & 1 == 1;
         }
-        let atom = &self.program.atoms[index.index()];
-        let holds = match &atom.operator {
-            Operator::Exists => self.tape.first(atom.path).is_some(),
-            Operator::NotExists => self.tape.first(atom.path).is_none(),
-            operator => self.tape.cells_of(atom.path).any(|cell| {
-                Seen::of(self.tape, self.message, cell)
-                    .is_some_and(|seen| operator.holds(&seen, cell.is_element))
-            }),
-        };
+        let holds = self.evaluate(&self.program.atoms[index.index()]);
         self.verdicts[index.index()] = self.number << 1 | u64::from(holds);
         holds
+    }
+
+    #[inline]
+    fn evaluate(&self, atom: &Atom) -> bool {
+        // Mostly there is one value, or none.
+        if atom.quantifier == Quantifier::Any
+            && let Some(cell) = self.tape.only(atom.path)
+            && let Some(seen) = Seen::of(self.tape, self.message, cell)
+        {
+            return atom.operator.holds(&seen, cell.is_element);
+        }
+        self.evaluate_many(atom)
+    }
+
+    fn evaluate_many(&self, atom: &Atom) -> bool {
+        let holds = |cell: &Cell| {
+            let seen = Seen::of(self.tape, self.message, cell);
+            seen.map(|seen| atom.operator.holds(&seen, cell.is_element))
+        };
+        let mut cells = self.tape.cells_of(atom.path);
+        match (&atom.operator, atom.quantifier) {
+            (Operator::Exists, _) => cells.next().is_some(),
+            (Operator::NotExists, _) => cells.next().is_none(),
+            (_, Quantifier::Any) => cells.any(|cell| holds(cell) == Some(true)),
+            (_, Quantifier::None) => cells.all(|cell| holds(cell) != Some(true)),
+            (_, Quantifier::All) => {
+                let mut count = 0;
+                let all = cells.filter_map(holds).all(|holds| {
+                    count += 1;
+                    holds
+                });
+                all && count > 0
+            }
+        }
     }
 
     fn shared(&mut self, shared: &Shared) -> bool {

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 /// A range of addresses that share their first bits. A single address is a network of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Network {
-    is_v4: bool,
+    pub(crate) is_v4: bool,
     /// The address's bits at the top, zeros below.
-    bits: u128,
-    prefix: u32,
+    pub(crate) bits: u128,
+    pub(crate) prefix: u32,
 }
 
 /// Why a text is no network.
@@ -29,7 +29,7 @@ fn bits_of(address: IpAddr) -> (u128, bool) {
     }
 }
 
-fn mask(prefix: u32) -> u128 {
+pub(crate) fn mask(prefix: u32) -> u128 {
     u128::MAX.checked_shl(128 - prefix).unwrap_or(0)
 }
 
@@ -61,16 +61,35 @@ impl Network {
     }
 
     /// Whether `text` is an address in one of the networks.
-    pub(crate) fn any_contains(networks: &[Self], text: &str) -> bool {
-        /// `0000:0000:0000:0000:0000:ffff:255.255.255.255`: nothing longer is an address.
-        const ADDRESS_BYTES_MAX: usize = 45;
-        if text.len() > ADDRESS_BYTES_MAX {
-            return false;
-        }
-        let Ok(address) = text.parse::<IpAddr>() else { return false };
-        let (bits, is_v4) = bits_of(address);
+    pub(crate) fn any_contains(networks: &[Self], text: &[u8]) -> bool {
+        let Some((bits, is_v4)) = address(text) else { return false };
         networks
             .iter()
             .any(|network| network.is_v4 == is_v4 && bits & mask(network.prefix) == network.bits)
     }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let address = if self.is_v4 {
+            let bits = u32::try_from(self.bits >> 96).expect("32 bits are left");
+            IpAddr::V4(bits.into())
+        } else {
+            IpAddr::V6(self.bits.into())
+        };
+        write!(out, "{address}/{}", self.prefix)
+    }
+}
+
+/// The bits of the address that a text is, and whether it is version 4.
+pub(crate) fn address(text: &[u8]) -> Option<(u128, bool)> {
+    /// `0000:0000:0000:0000:0000:ffff:255.255.255.255`: nothing longer is an address.
+    const ADDRESS_BYTES_MAX: usize = 45;
+    /// `::`
+    const ADDRESS_BYTES_MIN: usize = 2;
+    if !(ADDRESS_BYTES_MIN..=ADDRESS_BYTES_MAX).contains(&text.len()) {
+        return None;
+    }
+    let address = std::str::from_utf8(text).ok()?.parse().ok()?;
+    Some(bits_of(address))
 }

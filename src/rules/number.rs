@@ -1,120 +1,112 @@
-//! Numbers that compare exactly, whatever their size: never through `f64`.
+//! Numbers that compare exactly, whatever their size: never by `f64` alone.
 //!
-//! A JSON number is a decimal, so it is kept as one: a significand without zeros at its end, times
-//! a power of ten. That form is the same for equal numbers (`1`, `1.0` and `1e0`), which makes
-//! equality a comparison of fields and lets it be hashed. A significand that does not fit 64 bits
-//! stays text and is compared digit by digit.
+//! Each number carries the double that is nearest to it. Rounding to nearest keeps order, so where
+//! two doubles differ, the numbers lie the same way; where they are equal and one of the numbers is
+//! not exactly its double, the decimals are compared digit by digit. Most comparisons end with the
+//! doubles, and indexes may use them as keys.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
-/// Powers of ten beyond this are all alike: no use of a number tells 10^1000000000 from
-/// 10^1000000001, and sums of exponents stay within 64 bits.
-const EXPONENT_MAX: i64 = 1_000_000_000;
+/// Powers of ten beyond this are all alike: no use of a number tells them apart, and sums of
+/// exponents stay within 64 bits.
+const EXPONENT_MAX: i64 = 1 << 56;
 
-/// `(-1)^negative * significand * 10^exponent`, the significand not divisible by ten. Zero is
-/// `0 * 10^0`, never negative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Short {
-    pub(crate) negative: bool,
-    pub(crate) significand: u64,
-    pub(crate) exponent: i64,
-}
+/// The powers of ten that a double holds exactly.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+
+/// Up to here every whole number is a double.
+const WHOLE_MAX: u64 = 1 << 53;
 
 /// A number of a message or a rule, as it was written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Number<'a> {
-    /// `None` if the significand does not fit. That depends on the number's value alone, so a
-    /// number with and one without are never equal.
-    pub(crate) short: Option<Short>,
+    pub(crate) double: Double,
     /// Follows JSON's grammar.
-    pub(crate) text: &'a str,
+    pub(crate) text: &'a [u8],
 }
 
-impl Short {
+/// The double nearest to a number; infinite beyond the largest one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Double {
+    pub(crate) value: f64,
+    /// Whether it is the number itself. Not claimed of all that are.
+    pub(crate) is_exact: bool,
+}
+
+impl Double {
     /// `text` follows JSON's grammar.
-    pub(crate) fn of(text: &str) -> Option<Self> {
-        let bytes = text.as_bytes();
-        let negative = bytes[0] == b'-';
+    pub(crate) fn of(text: &[u8]) -> Self {
+        let (is_negative, unsigned) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            _ => (false, text),
+        };
+        // At most 19 digits, which fit 64 bits.
         let mut significand: u64 = 0;
-        let mut exponent: i64 = 0;
-        let mut after_point = false;
-        for (at, byte) in bytes.iter().enumerate().skip(usize::from(negative)) {
+        let mut point = None;
+        for (at, byte) in unsigned.iter().enumerate().take(20) {
             match byte {
                 b'0'..=b'9' => {
-                    let digit = u64::from(byte - b'0');
-                    let longer = significand.checked_mul(10).and_then(|ten| ten.checked_add(digit));
-                    match longer {
-                        Some(longer) => {
-                            significand = longer;
-                            exponent -= i64::from(after_point);
-                        }
-                        // A zero that does not fit changes the exponent only.
-                        None if digit == 0 => exponent += i64::from(!after_point),
-                        None => return None,
-                    }
+                    significand = significand.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
                 }
-                b'.' => after_point = true,
-                _ => {
-                    exponent += written_exponent(&text[at + 1..]);
-                    break;
-                }
+                b'.' => point = Some(at),
+                _ => return Self::of_any(text),
             }
         }
-        if significand == 0 {
-            return Some(Self { negative: false, significand: 0, exponent: 0 });
+        let fraction = point.map_or(0, |point| unsigned.len() - point - 1);
+        let digits = unsigned.len() - usize::from(point.is_some());
+        if digits > 19 {
+            return Self::of_any(text);
         }
-        while significand.is_multiple_of(10) {
-            significand /= 10;
-            exponent += 1;
-        }
-        Some(Self { negative, significand, exponent })
+        Self::of_parts(is_negative, significand, fraction).unwrap_or_else(|| Self::of_any(text))
     }
 
-    fn magnitude(&self, other: &Self) -> Ordering {
-        if self.significand == 0 || other.significand == 0 {
-            return self.significand.cmp(&other.significand);
+    /// `significand / 10^fraction`, if that can be had by one exact division (Clinger 1990).
+    #[inline]
+    pub(crate) fn of_parts(is_negative: bool, significand: u64, fraction: usize) -> Option<Self> {
+        if significand > WHOLE_MAX || fraction >= POWERS.len() {
+            return None;
         }
-        let (own_digits, other_digits) = (self.digits(), other.digits());
-        let own_top = self.exponent + i64::from(own_digits);
-        let other_top = other.exponent + i64::from(other_digits);
-        own_top.cmp(&other_top).then_with(|| {
-            // Same place of the first digit: make both as long. At most 20 digits times 10^19 each,
-            // which is below 2^128.
-            let digits = own_digits.max(other_digits);
-            let scale =
-                |significand: u64, have: u32| u128::from(significand) * 10_u128.pow(digits - have);
-            scale(self.significand, own_digits).cmp(&scale(other.significand, other_digits))
-        })
+        #[allow(clippy::cast_precision_loss, reason = "was compared with the largest exact one")]
+        let whole = significand as f64;
+        let value = if fraction == 0 { whole } else { whole / POWERS[fraction] };
+        Some(Self { value: if is_negative { -value } else { value }, is_exact: fraction == 0 })
     }
 
-    fn digits(&self) -> u32 {
-        self.significand.checked_ilog10().map_or(0, |log| log + 1)
+    #[cold]
+    pub(crate) fn of_any(text: &[u8]) -> Self {
+        let text = std::str::from_utf8(text).expect("a number is ASCII");
+        let value = text.parse().expect("JSON's numbers are among those of Rust");
+        Self { value, is_exact: false }
     }
-}
 
-impl Ord for Short {
-    fn cmp(&self, other: &Self) -> Ordering {
-        match (self.negative, other.negative) {
-            (false, false) => self.magnitude(other),
-            (true, true) => other.magnitude(self),
-            (true, false) => Ordering::Less,
-            (false, true) => Ordering::Greater,
-        }
+    /// The same for equal numbers.
+    #[inline]
+    pub(crate) fn bits(self) -> u64 {
+        // Minus zero plus zero is zero.
+        (self.value + 0.0).to_bits()
     }
-}
 
-impl PartialOrd for Short {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+    /// As large as the number, in the order of numbers: a larger one has no smaller key.
+    #[inline]
+    pub(crate) fn key(self) -> u64 {
+        let bits = self.bits();
+        if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
     }
 }
 
 impl Number<'_> {
+    #[inline]
     pub(crate) fn compare(&self, other: &Number<'_>) -> Ordering {
-        match (self.short, other.short) {
-            (Some(own), Some(other)) => own.cmp(&other),
-            _ => Digits::of(self.text).compare(&Digits::of(other.text)),
+        let (own, others) = (self.double, other.double);
+        match own.value.partial_cmp(&others.value).expect("no number is NaN") {
+            Ordering::Equal if !(own.is_exact && others.is_exact) => {
+                Digits::of(self.text).compare(&Digits::of(other.text))
+            }
+            order => order,
         }
     }
 }
@@ -138,19 +130,18 @@ pub(crate) fn is_number(text: &str) -> bool {
 }
 
 /// What stands after the `e`.
-fn written_exponent(text: &str) -> i64 {
-    let (negative, digits) = match text.as_bytes().first() {
-        Some(b'-') => (true, &text[1..]),
-        Some(b'+') => (false, &text[1..]),
-        _ => (false, text),
+fn written_exponent(text: &[u8]) -> i64 {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
     };
-    // All digits: what does not parse is too large.
-    let value = digits.parse::<i64>().unwrap_or(EXPONENT_MAX).min(EXPONENT_MAX);
+    let longer = |value: i64, digit: &u8| (value * 10 + i64::from(digit - b'0')).min(EXPONENT_MAX);
+    let value = digits.iter().fold(0, longer);
     if negative { -value } else { value }
 }
 
-/// Any number, digit by digit, without an allocation: the slow way, for numbers of more than 19
-/// digits.
+/// Any number, digit by digit, without an allocation: the slow way, where doubles cannot tell.
 struct Digits<'a> {
     negative: bool,
     /// From the first digit that is not zero to the end; a point may stand among them.
@@ -160,23 +151,23 @@ struct Digits<'a> {
 }
 
 impl<'a> Digits<'a> {
-    fn of(text: &'a str) -> Self {
-        let (negative, text) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text),
+    fn of(text: &'a [u8]) -> Self {
+        let (negative, text) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            _ => (false, text),
         };
-        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, written_exponent(exponent)),
+        let (mantissa, exponent) = match text.iter().position(|byte| matches!(byte, b'e' | b'E')) {
+            Some(at) => (&text[..at], written_exponent(&text[at + 1..])),
             None => (text, 0),
         };
-        let Some(first) = mantissa.find(|c: char| c.is_ascii_digit() && c != '0') else {
+        let Some(first) = mantissa.iter().position(|byte| matches!(byte, b'1'..=b'9')) else {
             return Self { negative: false, significand: b"", top: i64::MIN };
         };
-        let point = mantissa.find('.').unwrap_or(mantissa.len());
+        let point = mantissa.iter().position(|byte| *byte == b'.').unwrap_or(mantissa.len());
         let signed = |n: usize| i64::try_from(n).expect("a text's length fits");
         let place =
             if first < point { signed(point - first) - 1 } else { signed(point) - signed(first) };
-        Self { negative, significand: &mantissa.as_bytes()[first..], top: exponent + place }
+        Self { negative, significand: &mantissa[first..], top: exponent + place }
     }
 
     fn compare(&self, other: &Digits<'_>) -> Ordering {
@@ -209,18 +200,19 @@ impl<'a> Digits<'a> {
 /// A rule's number: owned, with equality and hash by value.
 #[derive(Clone, Debug)]
 pub(crate) struct Constant {
-    short: Option<Short>,
-    text: Box<str>,
+    pub(crate) double: Double,
+    text: Box<[u8]>,
 }
 
 impl Constant {
     /// `text` follows JSON's grammar.
     pub(crate) fn of(text: &str) -> Self {
-        Self { short: Short::of(text), text: text.into() }
+        Self { double: Double::of(text.as_bytes()), text: text.as_bytes().into() }
     }
 
+    #[inline]
     pub(crate) fn number(&self) -> Number<'_> {
-        Number { short: self.short, text: &self.text }
+        Number { double: self.double, text: &self.text }
     }
 }
 
@@ -234,8 +226,7 @@ impl Eq for Constant {}
 
 impl Hash for Constant {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // All numbers that are too long share a hash: they are rare.
-        self.short.hash(state);
+        self.double.bits().hash(state);
     }
 }
 

@@ -85,7 +85,9 @@ impl Operator {
             Self::In(values) => values.iter().any(|value| value.equals(seen)),
             Self::NotIn(values) => !values.iter().any(|value| value.equals(seen)),
             Self::Contains(value) => match (value, seen) {
-                (Value::Text(part), Seen::Text(text)) if !is_element => text.contains(&**part),
+                (Value::Text(part), Seen::Text(text)) if !is_element => {
+                    memchr::memmem::find(text, part.as_bytes()).is_some()
+                }
                 _ => is_element && value.equals(seen),
             },
             Self::Exists => true,
@@ -102,15 +104,39 @@ impl Operator {
         }
     }
 
-    fn holds_for_text(&self, text: &str) -> bool {
+    fn holds_for_text(&self, text: &[u8]) -> bool {
         match self {
-            Self::StartsWith(part) => text.starts_with(&**part),
-            Self::EndsWith(part) => text.ends_with(&**part),
+            Self::StartsWith(part) => text.starts_with(part.as_bytes()),
+            Self::EndsWith(part) => text.ends_with(part.as_bytes()),
             Self::Wildcard(wildcard) => wildcard.matches(text),
             Self::Regex(pattern) => pattern.is_match(text),
             Self::Cidr(networks) => Network::any_contains(networks, text),
             Self::EqualsIgnoreCase(folded) => folded.equals(text),
             _ => unreachable!("the other operators look at values of every kind"),
+        }
+    }
+
+    /// Its name in rule files.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Equals(_) => "equals",
+            Self::NotEquals(_) => "not_equals",
+            Self::Greater(_) => "greater_than",
+            Self::GreaterOrEqual(_) => "greater_or_equal",
+            Self::Less(_) => "less_than",
+            Self::LessOrEqual(_) => "less_or_equal",
+            Self::InRange { .. } => "in_range",
+            Self::In(_) => "in",
+            Self::NotIn(_) => "not_in",
+            Self::Contains(_) => "contains",
+            Self::StartsWith(_) => "starts_with",
+            Self::EndsWith(_) => "ends_with",
+            Self::Wildcard(_) => "wildcard",
+            Self::Regex(_) => "regex",
+            Self::Exists => "exists",
+            Self::NotExists => "not_exists",
+            Self::Cidr(_) => "cidr",
+            Self::EqualsIgnoreCase(_) => "equals_ignore_case",
         }
     }
 

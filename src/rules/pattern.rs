@@ -24,8 +24,14 @@ impl Pattern {
         builder.build().map(Self)
     }
 
-    pub(crate) fn is_match(&self, text: &str) -> bool {
+    pub(crate) fn is_match(&self, text: &[u8]) -> bool {
+        let text = std::str::from_utf8(text).expect("the scanner has refused all else");
         self.0.is_match(text)
+    }
+
+    /// The expression as it was written.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_str()
     }
 }
 
@@ -51,7 +57,16 @@ pub(crate) enum Wildcard {
     Prefix(Box<str>),
     Suffix(Box<str>),
     Part(Box<str>),
-    Any(Pattern),
+    /// `first*middle*…*last`: runs alone, no single characters.
+    Pieces {
+        first: Box<str>,
+        middle: Box<[Box<str>]>,
+        last: Box<str>,
+    },
+    Any {
+        pattern: Pattern,
+        longest: Box<str>,
+    },
 }
 
 /// Why a text is no wildcard pattern.
@@ -80,6 +95,18 @@ impl Wildcard {
             [Piece::Literal(text), Piece::Run] => Self::Prefix(text.as_str().into()),
             [Piece::Run, Piece::Literal(text)] => Self::Suffix(text.as_str().into()),
             [Piece::Run, Piece::Literal(text), Piece::Run] => Self::Part(text.as_str().into()),
+            pieces if !pieces.iter().any(|piece| matches!(piece, Piece::One)) => {
+                let literal = |piece: Option<&Piece>| match piece {
+                    Some(Piece::Literal(text)) => text.as_str().into(),
+                    _ => "".into(),
+                };
+                let (first, last) = (literal(pieces.first()), literal(pieces.last()));
+                let middle = pieces[1..pieces.len() - 1].iter().filter_map(|piece| match piece {
+                    Piece::Literal(text) => Some(text.as_str().into()),
+                    _ => None,
+                });
+                Self::Pieces { first, middle: middle.collect(), last }
+            }
             _ => {
                 let mut expression = String::from(r"(?s)\A");
                 for piece in &pieces {
@@ -90,18 +117,36 @@ impl Wildcard {
                     }
                 }
                 expression.push_str(r"\z");
-                Self::Any(Pattern::parse(&expression)?)
+                let literals = pieces.iter().filter_map(|piece| match piece {
+                    Piece::Literal(text) => Some(text.as_str()),
+                    _ => None,
+                });
+                let longest = literals.max_by_key(|text| text.len()).unwrap_or_default().into();
+                Self::Any { pattern: Pattern::parse(&expression)?, longest }
             }
         })
     }
 
-    pub(crate) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &[u8]) -> bool {
         match self {
-            Self::Exact(exact) => **exact == *text,
-            Self::Prefix(part) => text.starts_with(&**part),
-            Self::Suffix(part) => text.ends_with(&**part),
-            Self::Part(part) => text.contains(&**part),
-            Self::Any(pattern) => pattern.is_match(text),
+            Self::Exact(exact) => exact.as_bytes() == text,
+            Self::Prefix(part) => text.starts_with(part.as_bytes()),
+            Self::Suffix(part) => text.ends_with(part.as_bytes()),
+            Self::Part(part) => memchr::memmem::find(text, part.as_bytes()).is_some(),
+            Self::Pieces { first, middle, last } => {
+                let Some(mut rest) = text.strip_prefix(first.as_bytes()) else { return false };
+                let Some(all) = rest.strip_suffix(last.as_bytes()) else { return false };
+                rest = all;
+                // The leftmost place is as good as any: what comes after has the most room.
+                middle.iter().all(|part| match memchr::memmem::find(rest, part.as_bytes()) {
+                    Some(at) => {
+                        rest = &rest[at + part.len()..];
+                        true
+                    }
+                    None => false,
+                })
+            }
+            Self::Any { pattern, .. } => pattern.is_match(text),
         }
     }
 }
@@ -150,22 +195,28 @@ impl Folded {
         Pattern::parse(&format!(r"(?i)\A{}\z", regex::escape(text))).map(Self::Unicode)
     }
 
-    pub(crate) fn equals(&self, text: &str) -> bool {
+    pub(crate) fn equals(&self, text: &[u8]) -> bool {
         match self {
+            Self::Ascii(folded) if text.is_ascii() => folded.as_bytes().eq_ignore_ascii_case(text),
             Self::Ascii(folded) => {
+                let text = std::str::from_utf8(text).expect("the scanner has refused all else");
                 let mut wanted = folded.bytes();
                 let all = text.chars().all(|character| {
-                    let folded = match character {
-                        // The only two characters beyond ASCII that fold into it.
-                        '\u{212a}' => 'k', // kelvin sign
-                        '\u{17f}' => 's',  // long s
-                        other => other.to_ascii_lowercase(),
-                    };
-                    wanted.next().is_some_and(|byte| char::from(byte) == folded)
+                    wanted.next().is_some_and(|byte| char::from(byte) == fold(character))
                 });
                 all && wanted.next().is_none()
             }
             Self::Unicode(pattern) => pattern.is_match(text),
         }
+    }
+}
+
+/// The ASCII that a character folds to; another character if there is none.
+pub(crate) fn fold(character: char) -> char {
+    match character {
+        // The only two characters beyond ASCII that fold into it.
+        '\u{212a}' => 'k', // kelvin sign
+        '\u{17f}' => 's',  // long s
+        other => other.to_ascii_lowercase(),
     }
 }

@@ -2,9 +2,11 @@
 
 use crate::operator::Operator;
 use crate::paths::{PathIndex, Paths};
-use crate::rule::{Condition, Predicate};
+use crate::rule::{Condition, Predicate, Quantifier};
 use base::FixedState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+use std::hash::BuildHasher;
 
 /// The most predicates of one group that share a first key: one bit each, see [`Shared`].
 pub(crate) const SHARED_MAX: usize = 64;
@@ -13,6 +15,7 @@ pub(crate) const SHARED_MAX: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Atom {
     pub(crate) path: PathIndex,
+    pub(crate) quantifier: Quantifier,
     pub(crate) operator: Operator,
 }
 
@@ -69,7 +72,8 @@ pub(crate) struct Program {
     pub(crate) shared: Vec<Shared>,
     /// By rule: its first step.
     pub(crate) starts: Vec<u32>,
-    known: HashMap<Atom, AtomIndex, FixedState>,
+    /// The atoms by their hash, while rules are added.
+    known: HashTable<AtomIndex>,
 }
 
 fn narrow(n: usize) -> u32 {
@@ -77,14 +81,15 @@ fn narrow(n: usize) -> u32 {
 }
 
 impl Program {
-    pub(crate) fn new() -> Self {
+    /// `paths` may hold more than the rules that will be added ask for.
+    pub(crate) fn new(paths: Paths) -> Self {
         Self {
-            paths: Paths::new(),
+            paths,
             atoms: Vec::new(),
             steps: Vec::new(),
             shared: Vec::new(),
             starts: Vec::new(),
-            known: HashMap::with_hasher(FixedState),
+            known: HashTable::new(),
         }
     }
 
@@ -96,7 +101,33 @@ impl Program {
 
     /// Forgets what only the adding needs.
     pub(crate) fn finish(&mut self) {
-        self.known = HashMap::with_hasher(FixedState);
+        self.known = HashTable::new();
+        self.atoms.shrink_to_fit();
+        self.steps.shrink_to_fit();
+        self.shared.shrink_to_fit();
+        self.starts.shrink_to_fit();
+    }
+
+    /// Of the predicates that stand directly in a rule's outermost group, moves those about `told`
+    /// behind the others: a rule that is looked at was found by them, so they mostly hold.
+    pub(crate) fn look_last_at(&mut self, start: usize, told: &[PathIndex]) {
+        let Step::Group { group: Group::All, end } = self.steps[start] else { return };
+        let mut places = SmallVec::<[usize; 8]>::new();
+        let mut at = start + 1;
+        while at < end as usize {
+            if matches!(self.steps[at], Step::Atom(_)) {
+                places.push(at);
+            }
+            at = self.after(at);
+        }
+        let mut steps: SmallVec<[Step; 8]> = places.iter().map(|at| self.steps[*at]).collect();
+        steps.sort_by_key(|step| match step {
+            Step::Atom(atom) => told.contains(&self.atoms[atom.index()].path),
+            _ => unreachable!("only predicates were taken"),
+        });
+        for (at, step) in places.into_iter().zip(steps) {
+            self.steps[at] = step;
+        }
     }
 
     /// The step after the one at `at` and all inside it.
@@ -109,13 +140,17 @@ impl Program {
 
     fn atom(&mut self, predicate: &Predicate) -> AtomIndex {
         let path = self.paths.intern(&predicate.field);
-        let atom = Atom { path, operator: predicate.operator.clone() };
-        if let Some(index) = self.known.get(&atom) {
+        let quantifier = predicate.quantifier;
+        let atom = Atom { path, quantifier, operator: predicate.operator.clone() };
+        let hash = FixedState.hash_one(&atom);
+        if let Some(index) = self.known.find(hash, |known| self.atoms[known.index()] == atom) {
             return *index;
         }
         let index = AtomIndex(narrow(self.atoms.len()));
-        self.atoms.push(atom.clone());
-        self.known.insert(atom, index);
+        self.atoms.push(atom);
+        let atoms = &self.atoms;
+        let rehash = |known: &AtomIndex| FixedState.hash_one(&atoms[known.index()]);
+        self.known.insert_unique(hash, index, rehash);
         index
     }
 
@@ -154,7 +189,6 @@ impl Program {
     /// Predicates that share a first key become one step; everything else stands alone. Cheapest
     /// first.
     fn emit_all(&mut self, members: &[Condition]) {
-        let at = self.open(Group::All);
         let mut units: Vec<(u32, Unit<'_>)> = Vec::new();
         for member in members {
             let member_cost = cost(member);
@@ -162,9 +196,19 @@ impl Program {
                 units.push((member_cost, Unit::Group(member)));
                 continue;
             };
+            if predicate.quantifier != Quantifier::Any {
+                // It is about all elements, so it is bound to none.
+                units.push((member_cost, Unit::Predicates(vec![predicate])));
+                continue;
+            }
             let key = predicate.field.first();
             let same_key = units.iter_mut().find_map(|(cost, unit)| match unit {
-                Unit::Predicates(others) if others[0].field.first() == key => Some((cost, others)),
+                Unit::Predicates(others)
+                    if others[0].field.first() == key
+                        && others[0].quantifier == Quantifier::Any =>
+                {
+                    Some((cost, others))
+                }
                 _ => None,
             });
             match same_key {
@@ -176,6 +220,8 @@ impl Program {
             }
         }
         units.sort_by_key(|(cost, _)| *cost);
+        // All of one is that one.
+        let at = (units.len() > 1).then(|| self.open(Group::All));
         for (_, unit) in units {
             match unit {
                 Unit::Group(condition) => self.emit(condition),
@@ -185,7 +231,9 @@ impl Program {
                 }
             }
         }
-        self.close(Group::All, at);
+        if let Some(at) = at {
+            self.close(Group::All, at);
+        }
     }
 
     fn emit_predicates(&mut self, predicates: &[&Predicate]) {
@@ -204,6 +252,26 @@ impl Program {
         }
         self.steps.push(Step::Shared(narrow(self.shared.len())));
         self.shared.push(shared);
+    }
+}
+
+impl Program {
+    /// What the tables take, but for what operators hold outside of them. Unit: bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.paths.bytes()
+            + self.atoms.capacity() * size_of::<Atom>()
+            + self.steps.capacity() * size_of::<Step>()
+            + self.starts.capacity() * size_of::<u32>()
+            + self.shared.iter().map(Shared::bytes).sum::<usize>()
+    }
+}
+
+impl Shared {
+    fn bytes(&self) -> usize {
+        let member = |member: &Member| {
+            size_of::<Member>() + member.lineage.capacity() * size_of::<PathIndex>()
+        };
+        size_of::<Self>() + self.members.iter().map(member).sum::<usize>()
     }
 }
 

@@ -77,12 +77,26 @@ pub enum Condition {
 pub struct Predicate {
     /// Which field.
     pub field: FieldPath,
+    /// Of which of the field's values, where there are several.
+    pub(crate) quantifier: Quantifier,
     /// What of it.
     pub(crate) operator: Operator,
     /// What looks odd, for the linter.
     pub(crate) doubt: Option<Doubt>,
     /// Where the value stands, or the predicate if it has none.
     pub span: Span,
+}
+
+/// For which values of a field a predicate must hold, where arrays lead to several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Quantifier {
+    /// For at least one.
+    #[default]
+    Any,
+    /// For all of them, and there is one.
+    All,
+    /// For none of them; there may be none.
+    None,
 }
 
 /// Legal, but probably not what was meant.

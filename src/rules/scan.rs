@@ -13,10 +13,13 @@
 //!   inside it.
 
 use crate::bad_message::{BadMessage, Found};
-use crate::number::Short;
+use crate::number::Double;
 use crate::paths::{PathIndex, Paths};
 use base::limits::{MESSAGE_BYTES_MAX, NESTING_MAX};
+use std::ops::Range;
 
+mod number;
+mod skip;
 mod string;
 
 /// What a tracked value is.
@@ -25,7 +28,7 @@ pub(crate) enum CellKind {
     Null,
     Bool(bool),
     /// `start..stop` is the number in the message.
-    Number(Option<Short>),
+    Number,
     /// `start..stop` is the text in the message, without its quotes.
     Text,
     /// `start..stop` is the text in [`Tape::unescaped`].
@@ -38,15 +41,25 @@ pub(crate) enum CellKind {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cell {
     pub(crate) path: PathIndex,
-    pub(crate) kind: CellKind,
-    /// Whether it is an element of an array. Elements have their array's path.
-    pub(crate) is_element: bool,
     start: u32,
     stop: u32,
     /// The first cell that is not inside this one.
     pub(crate) end: u32,
     /// The next cell of the same path; 0 is none, for that is the message itself.
     pub(crate) next: u32,
+    pub(crate) kind: CellKind,
+    /// Whether it is an element of an array. Elements have their array's path.
+    pub(crate) is_element: bool,
+    is_exact: bool,
+    /// Of a number.
+    value: f64,
+}
+
+impl Cell {
+    #[inline]
+    pub(crate) fn double(&self) -> Double {
+        Double { value: self.value, is_exact: self.is_exact }
+    }
 }
 
 /// The first and the last cell of a path, if `epoch` is the message's.
@@ -57,21 +70,23 @@ struct Chain {
     last: u32,
 }
 
+/// Something that is open and tracked.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     is_object: bool,
-    /// `None`: nobody asks for anything inside.
-    cell: Option<u32>,
+    cell: u32,
     path: PathIndex,
+    /// See [`Paths::classes`].
+    classes: u64,
 }
 
-const NO_FRAME: Frame = Frame { is_object: false, cell: None, path: PathIndex::ROOT };
+const NO_FRAME: Frame = Frame { is_object: true, cell: 0, path: PathIndex::ROOT, classes: 0 };
 
 /// The tracked values of one message; reused for the next.
 #[derive(Debug)]
 pub(crate) struct Tape {
     cells: Vec<Cell>,
-    unescaped: String,
+    unescaped: Vec<u8>,
     /// By path.
     chains: Vec<Chain>,
     epoch: u32,
@@ -79,19 +94,11 @@ pub(crate) struct Tape {
     frames: Box<[Frame; NESTING_MAX]>,
 }
 
-/// What is known of a value before it is looked at.
-#[derive(Clone, Copy)]
-struct Place {
-    /// `None`: nobody asks for it.
-    path: Option<PathIndex>,
-    is_element: bool,
-}
-
 impl Tape {
     pub(crate) fn new() -> Self {
         Self {
             cells: Vec::new(),
-            unescaped: String::new(),
+            unescaped: Vec::new(),
             chains: Vec::new(),
             epoch: 0,
             has_array: false,
@@ -99,44 +106,57 @@ impl Tape {
         }
     }
 
+    #[inline]
     pub(crate) fn cell(&self, at: u32) -> &Cell {
         &self.cells[at as usize]
     }
 
+    /// All cells but the message itself, in the order of the text.
+    #[inline]
+    pub(crate) fn cells(&self) -> &[Cell] {
+        &self.cells[1..]
+    }
+
     /// Whether any tracked value is an array.
+    #[inline]
     pub(crate) fn has_array(&self) -> bool {
         self.has_array
     }
 
     /// The first cell of a path.
+    #[inline]
     pub(crate) fn first(&self, path: PathIndex) -> Option<u32> {
         let chain = &self.chains[path.index()];
         (chain.epoch == self.epoch).then_some(chain.first)
     }
 
+    /// The cell of a path that has one and no other.
+    #[inline]
+    pub(crate) fn only(&self, path: PathIndex) -> Option<&Cell> {
+        let chain = &self.chains[path.index()];
+        let is_only = chain.epoch == self.epoch && chain.first == chain.last;
+        is_only.then(|| self.cell(chain.first))
+    }
+
     /// All cells of a path, in the order of the text.
+    #[inline]
     pub(crate) fn cells_of(&self, path: PathIndex) -> impl Iterator<Item = &Cell> {
         let first = self.first(path).map(|at| self.cell(at));
         std::iter::successors(first, |cell| (cell.next != 0).then(|| self.cell(cell.next)))
     }
 
     /// The text or the number of a cell.
-    pub(crate) fn text<'m>(&'m self, message: &'m str, cell: &Cell) -> &'m str {
+    #[inline]
+    pub(crate) fn text<'m>(&'m self, message: &'m [u8], cell: &Cell) -> &'m [u8] {
         let range = cell.start as usize..cell.stop as usize;
         if cell.kind == CellKind::Unescaped { &self.unescaped[range] } else { &message[range] }
     }
 
-    /// Reads a message; returns it as text.
-    pub(crate) fn scan<'m>(
-        &mut self,
-        paths: &Paths,
-        message: &'m [u8],
-    ) -> Result<&'m str, BadMessage> {
+    /// Reads a message.
+    pub(crate) fn scan(&mut self, paths: &Paths, message: &[u8]) -> Result<(), BadMessage> {
         if message.len() > MESSAGE_BYTES_MAX {
             return Err(BadMessage::TooLarge { bytes: message.len() });
         }
-        let text = std::str::from_utf8(message)
-            .map_err(|error| BadMessage::NotUtf8 { offset: error.valid_up_to() })?;
         self.cells.clear();
         self.unescaped.clear();
         self.has_array = false;
@@ -148,154 +168,225 @@ impl Tape {
             self.chains.fill(Chain::default());
             self.epoch = 1;
         }
-        let mut scanner = Scanner { tape: self, paths, text, bytes: message, at: 0, depth: 0 };
-        scanner.skip_white_space();
-        match scanner.peek() {
-            Some(b'{') => scanner.run()?,
-            None => return Err(BadMessage::Empty),
-            Some(b'[') => return Err(BadMessage::NotAnObject { what: "an array" }),
-            Some(b'"') => return Err(BadMessage::NotAnObject { what: "text" }),
-            Some(b'-' | b'0'..=b'9') => return Err(BadMessage::NotAnObject { what: "a number" }),
-            Some(b't' | b'f' | b'n') => return Err(BadMessage::NotAnObject { what: "a word" }),
-            Some(_) => return Err(scanner.unexpected("`{`")),
+        let mut scanner = Scanner {
+            tape: self,
+            paths,
+            depth: 0,
+            top: NO_FRAME,
+            is_beyond_ascii: false,
+            error: None,
+        };
+        let read = scanner.message(message);
+        // Outside of texts all of JSON is ASCII, and the scanner refuses anything else there.
+        if scanner.is_beyond_ascii || read.is_err() {
+            check_utf8(message)?;
+        }
+        if read.is_err() {
+            return Err(scanner.error.expect("who refuses says why"));
         }
         assert!(self.cells.len() <= MESSAGE_BYTES_MAX, "a value has at least one byte");
-        Ok(text)
+        Ok(())
     }
 }
 
-/// What comes next.
-#[derive(Clone, Copy)]
-enum Expected {
-    Value(Place),
-    KeyOrEnd,
-    Key,
-    ElementOrEnd,
-    CommaOrEnd,
+fn check_utf8(message: &[u8]) -> Result<(), BadMessage> {
+    match std::str::from_utf8(message) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(BadMessage::NotUtf8 { offset: error.valid_up_to() }),
+    }
 }
 
+/// What is known besides the place in the text. That one goes from function to function by value,
+/// with the text: what is behind a reference would be stored and loaded again for every token.
 struct Scanner<'s> {
     tape: &'s mut Tape,
     paths: &'s Paths,
-    text: &'s str,
-    bytes: &'s [u8],
-    at: usize,
     depth: usize,
+    /// The innermost of what is open.
+    top: Frame,
+    /// Whether some text may hold more than ASCII.
+    is_beyond_ascii: bool,
+    error: Option<BadMessage>,
 }
 
+/// A bit for each byte that is white space.
+const WHITE_SPACE: u64 = 1 << b' ' | 1 << b'\n' | 1 << b'\t' | 1 << b'\r';
+
+/// The message is refused; [`Scanner::error`] says why. An error that is handed from function to
+/// function would cost every one of them room for it.
+#[derive(Clone, Copy, Debug)]
+struct Refused;
+
 /// An offset or an index of a cell: both are below `MESSAGE_BYTES_MAX`.
+#[inline]
 fn narrow(n: usize) -> u32 {
     const { assert!(MESSAGE_BYTES_MAX < u32::MAX as usize) }
-    u32::try_from(n).expect("was asserted")
+    #[allow(clippy::cast_possible_truncation, reason = "was asserted")]
+    {
+        n as u32
+    }
+}
+
+#[inline(always)]
+fn peek(bytes: &[u8], at: usize) -> Option<u8> {
+    bytes.get(at).copied()
+}
+
+/// Where white space that begins here ends.
+#[inline(always)]
+fn skip_white_space(bytes: &[u8], mut at: usize) -> usize {
+    // Whatever may come here is above a space, or white space, or wrong.
+    while let Some(byte) = peek(bytes, at)
+        && byte <= b' '
+        && WHITE_SPACE >> byte & 1 == 1
+    {
+        at += 1;
+    }
+    at
 }
 
 impl Scanner<'_> {
-    fn run(&mut self) -> Result<(), BadMessage> {
-        let mut expected =
-            Expected::Value(Place { path: Some(PathIndex::ROOT), is_element: false });
-        loop {
-            self.skip_white_space();
-            expected = match expected {
-                Expected::Value(place) => self.value(place)?,
-                Expected::KeyOrEnd if self.peek() == Some(b'}') => self.close(),
-                Expected::KeyOrEnd | Expected::Key => self.key()?,
-                Expected::ElementOrEnd if self.peek() == Some(b']') => self.close(),
-                Expected::ElementOrEnd => Expected::Value(self.element()),
-                Expected::CommaOrEnd if self.depth == 0 => {
-                    return match self.peek() {
-                        None => Ok(()),
-                        Some(_) => Err(self.unexpected("the end")),
-                    };
+    fn message(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        let start = skip_white_space(bytes, 0);
+        let not_an_object = match peek(bytes, start) {
+            Some(b'{') => {
+                let end = skip_white_space(bytes, self.run(bytes, start)?);
+                if end < bytes.len() {
+                    return self.unexpected(bytes, end, "the end");
                 }
-                Expected::CommaOrEnd => self.comma_or_end()?,
-            };
-        }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn skip_white_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
-            self.at += 1;
-        }
+                return Ok(());
+            }
+            None => return self.refuse(BadMessage::Empty),
+            Some(b'[') => "an array",
+            Some(b'"') => "text",
+            Some(b'-' | b'0'..=b'9') => "a number",
+            Some(b't' | b'f' | b'n') => "a word",
+            Some(_) => return self.unexpected(bytes, start, "`{`"),
+        };
+        self.refuse(BadMessage::NotAnObject { what: not_an_object })
     }
 
     #[cold]
-    fn unexpected(&self, expected: &'static str) -> BadMessage {
-        self.unexpected_at(self.at, expected)
+    fn refuse<T>(&mut self, error: BadMessage) -> Result<T, Refused> {
+        self.error = Some(error);
+        Err(Refused)
     }
 
     #[cold]
-    fn unexpected_at(&self, offset: usize, expected: &'static str) -> BadMessage {
-        let found = self.text[offset..].chars().next().map_or(Found::End, Found::Character);
-        BadMessage::NotJson { offset, expected, found }
+    fn unexpected<T>(
+        &mut self,
+        bytes: &[u8],
+        offset: usize,
+        expected: &'static str,
+    ) -> Result<T, Refused> {
+        // Where it is not UTF-8, that is what is told: see `scan`.
+        let rest = std::str::from_utf8(&bytes[offset..]).unwrap_or_default();
+        let found = rest.chars().next().map_or(Found::End, Found::Character);
+        self.refuse(BadMessage::NotJson { offset, expected, found })
     }
 
-    fn frame(&self) -> Frame {
-        self.tape.frames[self.depth - 1]
-    }
-
-    /// The place of the next element of the array that is open.
-    fn element(&self) -> Place {
-        let frame = self.frame();
-        Place { path: frame.cell.map(|_| frame.path), is_element: true }
-    }
-
-    fn comma_or_end(&mut self) -> Result<Expected, BadMessage> {
-        let frame = self.frame();
-        match (self.peek(), frame.is_object) {
-            (Some(b','), true) => {
-                self.at += 1;
-                Ok(Expected::Key)
+    /// From the first brace to the last; where it ends.
+    fn run(&mut self, bytes: &[u8], start: usize) -> Result<usize, Refused> {
+        let mut at = self.open(start, PathIndex::ROOT, false, true)?;
+        let mut is_first = true;
+        loop {
+            // A value, or the end of something that has just been opened.
+            at = skip_white_space(bytes, at);
+            let close = if self.top.is_object { b'}' } else { b']' };
+            if !(std::mem::take(&mut is_first) && peek(bytes, at) == Some(close)) {
+                let mut path = Some(self.top.path);
+                if self.top.is_object {
+                    (at, path) = self.key(bytes, at)?;
+                }
+                (at, is_first) = self.value(bytes, at, path)?;
+                if is_first {
+                    continue;
+                }
+                at = skip_white_space(bytes, at);
             }
-            (Some(b','), false) => {
-                self.at += 1;
-                Ok(Expected::Value(self.element()))
+            // What follows a value.
+            loop {
+                match (peek(bytes, at), self.top.is_object) {
+                    (Some(b','), _) => {
+                        at += 1;
+                        break;
+                    }
+                    (Some(b'}'), true) | (Some(b']'), false) => {
+                        at += 1;
+                        if self.close() {
+                            return Ok(at);
+                        }
+                    }
+                    (_, true) => return self.unexpected(bytes, at, "`,` or `}`"),
+                    (_, false) => return self.unexpected(bytes, at, "`,` or `]`"),
+                }
+                at = skip_white_space(bytes, at);
             }
-            (Some(b'}'), true) | (Some(b']'), false) => Ok(self.close()),
-            (_, true) => Err(self.unexpected("`,` or `}`")),
-            (_, false) => Err(self.unexpected("`,` or `]`")),
         }
     }
 
-    fn open(&mut self, place: Place, is_object: bool) -> Result<Expected, BadMessage> {
+    fn open(
+        &mut self,
+        at: usize,
+        path: PathIndex,
+        is_element: bool,
+        is_object: bool,
+    ) -> Result<usize, Refused> {
         if self.depth == NESTING_MAX {
-            return Err(BadMessage::TooDeep { offset: self.at });
+            return self.refuse(BadMessage::TooDeep { offset: at });
         }
-        let kind = if is_object { CellKind::Object } else { CellKind::Array };
-        let cell = place.path.map(|path| {
-            self.tape.has_array |= !is_object;
-            self.push(path, place.is_element, kind, 0..0)
-        });
-        let path = place.path.unwrap_or(PathIndex::ROOT);
-        self.tape.frames[self.depth] = Frame { is_object, cell, path };
+        self.tape.frames[self.depth] = self.top;
         self.depth += 1;
-        self.at += 1;
-        Ok(if is_object { Expected::KeyOrEnd } else { Expected::ElementOrEnd })
+        let kind = if is_object { CellKind::Object } else { CellKind::Array };
+        self.tape.has_array |= !is_object;
+        let cell = self.push(path, is_element, kind, 0..0);
+        self.top = Frame { is_object, cell, path, classes: self.paths.classes(path) };
+        Ok(at + 1)
     }
 
-    fn close(&mut self) -> Expected {
-        self.at += 1;
+    /// Whether nothing is open any more.
+    fn close(&mut self) -> bool {
         self.depth -= 1;
-        if let Some(cell) = self.tape.frames[self.depth].cell {
-            self.tape.cells[cell as usize].end = narrow(self.tape.cells.len());
-        }
-        Expected::CommaOrEnd
+        self.tape.cells[self.top.cell as usize].end = narrow(self.tape.cells.len());
+        self.top = self.tape.frames[self.depth];
+        self.depth == 0
     }
 
+    #[inline(always)]
     fn push(
         &mut self,
         path: PathIndex,
         is_element: bool,
         kind: CellKind,
-        range: std::ops::Range<usize>,
+        range: Range<usize>,
+    ) -> u32 {
+        self.push_cell(path, is_element, kind, range, Double { value: 0.0, is_exact: true })
+    }
+
+    #[inline(always)]
+    fn push_cell(
+        &mut self,
+        path: PathIndex,
+        is_element: bool,
+        kind: CellKind,
+        range: Range<usize>,
+        double: Double,
     ) -> u32 {
         let tape = &mut *self.tape;
         let at = narrow(tape.cells.len());
         let (start, stop) = (narrow(range.start), narrow(range.end));
-        tape.cells.push(Cell { path, kind, is_element, start, stop, end: at + 1, next: 0 });
+        let Double { value, is_exact } = double;
+        tape.cells.push(Cell {
+            path,
+            start,
+            stop,
+            end: at + 1,
+            next: 0,
+            kind,
+            is_element,
+            is_exact,
+            value,
+        });
         let chain = &mut tape.chains[path.index()];
         if chain.epoch == tape.epoch {
             tape.cells[chain.last as usize].next = at;
@@ -306,129 +397,119 @@ impl Scanner<'_> {
         at
     }
 
-    fn key(&mut self) -> Result<Expected, BadMessage> {
-        if self.peek() != Some(b'"') {
-            return Err(self.unexpected("a key in double quotes"));
+    /// A key and its colon; the path of what comes then, if anybody asks for it.
+    #[inline(always)]
+    fn key(&mut self, bytes: &[u8], start: usize) -> Result<(usize, Option<PathIndex>), Refused> {
+        if peek(bytes, start) != Some(b'"') {
+            return self.unexpected(bytes, start, "a key in double quotes");
         }
-        let start = self.at;
-        let (range, has_escape) = self.string()?;
-        let frame = self.frame();
+        let (mut at, has_escape) = self.string(bytes, start)?;
+        let key = &bytes[start + 1..at - 1];
         let mut path = None;
-        if let Some(object) = frame.cell {
-            path = if has_escape {
-                let kept = self.tape.unescaped.len();
-                string::unescape(&self.text[range], &mut self.tape.unescaped);
-                let path = self.paths.child(frame.path, &self.tape.unescaped[kept..]);
-                self.tape.unescaped.truncate(kept);
-                path
-            } else {
-                self.paths.child(frame.path, &self.text[range])
-            };
-            // Cells of that path after the object's own cell can only stand in this object.
-            let chain = path.map(|path| self.tape.chains[path.index()]);
-            if chain.is_some_and(|chain| chain.epoch == self.tape.epoch && chain.last > object) {
-                let mut key = String::new();
-                string::unescape(&self.text[start + 1..self.at - 1], &mut key);
-                return Err(BadMessage::RepeatedKey { offset: start, key });
+        if has_escape {
+            path = self.escaped_key(start, key)?;
+        } else if Paths::may_have(self.top.classes, key) {
+            path = self.paths.child(self.top.path, key);
+            if let Some(path) = path {
+                self.refuse_repeated(path, start, key)?;
             }
         }
-        self.skip_white_space();
-        if self.peek() != Some(b':') {
-            return Err(self.unexpected("`:`"));
+        at = skip_white_space(bytes, at);
+        if peek(bytes, at) != Some(b':') {
+            return self.unexpected(bytes, at, "`:`");
         }
-        self.at += 1;
-        Ok(Expected::Value(Place { path, is_element: false }))
+        Ok((skip_white_space(bytes, at + 1), path))
     }
 
-    fn value(&mut self, place: Place) -> Result<Expected, BadMessage> {
-        match self.peek() {
+    #[cold]
+    fn escaped_key(&mut self, start: usize, key: &[u8]) -> Result<Option<PathIndex>, Refused> {
+        let kept = self.tape.unescaped.len();
+        string::unescape(key, &mut self.tape.unescaped);
+        let path = self.paths.child(self.top.path, &self.tape.unescaped[kept..]);
+        self.tape.unescaped.truncate(kept);
+        if let Some(path) = path {
+            self.refuse_repeated(path, start, key)?;
+        }
+        Ok(path)
+    }
+
+    #[inline(always)]
+    fn refuse_repeated(
+        &mut self,
+        path: PathIndex,
+        start: usize,
+        key: &[u8],
+    ) -> Result<(), Refused> {
+        // Cells of that path after the object's own cell can only stand in this object.
+        let chain = self.tape.chains[path.index()];
+        if chain.epoch == self.tape.epoch && chain.last > self.top.cell {
+            return self.repeated(start, key);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn repeated<T>(&mut self, offset: usize, written: &[u8]) -> Result<T, Refused> {
+        let mut key = Vec::new();
+        string::unescape(written, &mut key);
+        let key = String::from_utf8_lossy(&key).into_owned();
+        self.refuse(BadMessage::RepeatedKey { offset, key })
+    }
+
+    /// Steps over a value, or into it: then the answer is true.
+    #[inline(always)]
+    fn value(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        path: Option<PathIndex>,
+    ) -> Result<(usize, bool), Refused> {
+        let Some(path) = path else { return Ok((self.skip_value(bytes, start)?, false)) };
+        let is_element = !self.top.is_object;
+        let at = match peek(bytes, start) {
             Some(b'"') => {
-                let (mut range, has_escape) = self.string()?;
-                if let Some(path) = place.path {
-                    let mut kind = CellKind::Text;
-                    if has_escape {
-                        kind = CellKind::Unescaped;
-                        let kept = self.tape.unescaped.len();
-                        string::unescape(&self.text[range], &mut self.tape.unescaped);
-                        range = kept..self.tape.unescaped.len();
-                    }
-                    self.push(path, place.is_element, kind, range);
+                let (at, has_escape) = self.string(bytes, start)?;
+                let (mut kind, mut range) = (CellKind::Text, start + 1..at - 1);
+                if has_escape {
+                    kind = CellKind::Unescaped;
+                    range = self.unescape(&bytes[range]);
                 }
+                self.push(path, is_element, kind, range);
+                at
             }
-            Some(b'{') => return self.open(place, true),
-            Some(b'[') => return self.open(place, false),
+            Some(b'{') => return Ok((self.open(start, path, is_element, true)?, true)),
+            Some(b'[') => return Ok((self.open(start, path, is_element, false)?, true)),
             Some(b'-' | b'0'..=b'9') => {
-                let range = self.number()?;
-                if let Some(path) = place.path {
-                    let kind = CellKind::Number(Short::of(&self.text[range.clone()]));
-                    self.push(path, place.is_element, kind, range);
-                }
+                let at = self.number(bytes, start)?;
+                let double = Double::of(&bytes[start..at]);
+                self.push_cell(path, is_element, CellKind::Number, start..at, double);
+                at
             }
             _ => {
-                let kind = self.word()?;
-                if let Some(path) = place.path {
-                    self.push(path, place.is_element, kind, 0..0);
-                }
+                let (at, kind) = self.word(bytes, start)?;
+                self.push(path, is_element, kind, 0..0);
+                at
             }
-        }
-        Ok(Expected::CommaOrEnd)
+        };
+        Ok((at, false))
     }
 
-    fn word(&mut self) -> Result<CellKind, BadMessage> {
-        let rest = &self.bytes[self.at..];
-        let words = [
-            ("true", CellKind::Bool(true)),
-            ("false", CellKind::Bool(false)),
-            ("null", CellKind::Null),
-        ];
-        for (word, kind) in words {
-            if rest.starts_with(word.as_bytes()) {
-                self.at += word.len();
-                return Ok(kind);
-            }
-        }
-        Err(self.unexpected("a value"))
+    /// Where the meaning of a text with escapes stands.
+    #[cold]
+    fn unescape(&mut self, text: &[u8]) -> Range<usize> {
+        let kept = self.tape.unescaped.len();
+        string::unescape(text, &mut self.tape.unescaped);
+        kept..self.tape.unescaped.len()
     }
 
-    fn digits(&mut self) -> usize {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
+    #[inline(always)]
+    fn word(&mut self, bytes: &[u8], at: usize) -> Result<(usize, CellKind), Refused> {
+        match bytes.get(at..).unwrap_or_default() {
+            [b't', b'r', b'u', b'e', ..] => Ok((at + 4, CellKind::Bool(true))),
+            [b'f', b'a', b'l', b's', b'e', ..] => Ok((at + 5, CellKind::Bool(false))),
+            [b'n', b'u', b'l', b'l', ..] => Ok((at + 4, CellKind::Null)),
+            _ => self.unexpected(bytes, at, "a value"),
         }
-        self.at - start
-    }
-
-    /// RFC 8259, section 6.
-    fn number(&mut self) -> Result<std::ops::Range<usize>, BadMessage> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        let first = self.at;
-        match self.digits() {
-            0 => return Err(self.unexpected("a digit")),
-            1 => {}
-            _ if self.bytes[first] == b'0' => {
-                return Err(self.unexpected_at(first, "a number without a leading zero"));
-            }
-            _ => {}
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            if self.digits() == 0 {
-                return Err(self.unexpected("a digit"));
-            }
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            if self.digits() == 0 {
-                return Err(self.unexpected("a digit"));
-            }
-        }
-        Ok(start..self.at)
     }
 }
 

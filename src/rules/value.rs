@@ -2,7 +2,6 @@
 
 use crate::number::{Constant, Number};
 use crate::scan::{Cell, CellKind, Tape};
-use base::hash64;
 use document::{Kind, Node};
 use std::cmp::Ordering;
 
@@ -21,7 +20,8 @@ pub(crate) enum Seen<'m> {
     Null,
     Bool(bool),
     Number(Number<'m>),
-    Text(&'m str),
+    /// UTF-8, escapes resolved.
+    Text(&'m [u8]),
     Object,
 }
 
@@ -44,50 +44,25 @@ impl Value {
             (Self::Null, Seen::Null) => true,
             (Self::Bool(own), Seen::Bool(other)) => own == other,
             (Self::Number(own), Seen::Number(other)) => own.number().compare(other).is_eq(),
-            (Self::Text(own), Seen::Text(other)) => **own == **other,
+            (Self::Text(own), Seen::Text(other)) => own.as_bytes() == *other,
             _ => false,
-        }
-    }
-
-    pub(crate) fn seen(&self) -> Seen<'_> {
-        match self {
-            Self::Null => Seen::Null,
-            Self::Bool(value) => Seen::Bool(*value),
-            Self::Number(number) => Seen::Number(number.number()),
-            Self::Text(text) => Seen::Text(text),
         }
     }
 }
 
 impl<'m> Seen<'m> {
     /// What a cell holds; `None` for an array.
-    pub(crate) fn of(tape: &'m Tape, message: &'m str, cell: &Cell) -> Option<Self> {
+    #[inline]
+    pub(crate) fn of(tape: &'m Tape, message: &'m [u8], cell: &Cell) -> Option<Self> {
         Some(match cell.kind {
             CellKind::Null => Self::Null,
             CellKind::Bool(value) => Self::Bool(value),
-            CellKind::Number(short) => {
-                Self::Number(Number { short, text: tape.text(message, cell) })
+            CellKind::Number => {
+                Self::Number(Number { double: cell.double(), text: tape.text(message, cell) })
             }
             CellKind::Text | CellKind::Unescaped => Self::Text(tape.text(message, cell)),
             CellKind::Object => Self::Object,
             CellKind::Array => return None,
-        })
-    }
-
-    /// The same for equal values; `None` for what no hash is kept of: objects, which equal no
-    /// constant, and numbers too long for their short form.
-    pub(crate) fn hash(&self) -> Option<u64> {
-        Some(match self {
-            Self::Null => 1,
-            Self::Bool(value) => 2 + u64::from(*value),
-            Self::Number(number) => {
-                let short = number.short?;
-                let exponent = (short.exponent << 1 | i64::from(short.negative)).cast_unsigned();
-                let mixed = short.significand ^ exponent.rotate_left(48);
-                mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ mixed.rotate_left(32)
-            }
-            Self::Text(text) => hash64(text.as_bytes()),
-            Self::Object => return None,
         })
     }
 }
@@ -105,7 +80,7 @@ impl Bound {
     pub(crate) fn place(&self, seen: &Seen<'_>) -> Option<Ordering> {
         match (self, seen) {
             (Self::Number(own), Seen::Number(other)) => Some(other.compare(&own.number())),
-            (Self::Text(own), Seen::Text(other)) => Some((**other).cmp(&**own)),
+            (Self::Text(own), Seen::Text(other)) => Some((*other).cmp(own.as_bytes())),
             _ => None,
         }
     }
@@ -114,7 +89,7 @@ impl Bound {
     pub(crate) fn place_of(&self, other: &Self) -> Option<Ordering> {
         match other {
             Self::Number(number) => self.place(&Seen::Number(number.number())),
-            Self::Text(text) => self.place(&Seen::Text(text)),
+            Self::Text(text) => self.place(&Seen::Text(text.as_bytes())),
         }
     }
 }

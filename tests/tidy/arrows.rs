@@ -52,6 +52,8 @@ const ROWS: &[(&[&str], &[&str])] = &[
     // What people run or link against a node knows its words, not its insides.
     (&["client"], &[ANY_LEAF]),
     (&["admin", "load"], &[ANY_LEAF, "client"]),
+    // Others' matchers beside ours; outside of the default members.
+    (&["rivals"], &["base", "document", "rules"]),
     // The binaries.
     (&["distric"], &["admin", "load", "node"]),
 ];

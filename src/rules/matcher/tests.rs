@@ -439,10 +439,18 @@ fn condition() -> impl Strategy<Value = Value> {
     let field = prop::sample::select(vec![
         "a", "b", "c", "a.a", "a.b", "a.c", "b.a", "b.c", "a.b.c", "a.b.a", r"a\.b", "é", r"a.a\.b",
     ]);
-    let predicate = (field, operation()).prop_map(|(field, (op, value))| match value {
-        Some(value) => json!({"field": field, "op": op, "value": value}),
-        None => json!({"field": field, "op": op}),
-    });
+    let quantifier = prop::sample::select(vec!["", "", "", "", "any", "all", "none"]);
+    let predicate =
+        (field, operation(), quantifier).prop_map(|(field, (op, value), quantifier)| {
+            let mut condition = json!({"field": field, "op": op});
+            if let Some(value) = value {
+                condition["value"] = value;
+                if !quantifier.is_empty() {
+                    condition["quantifier"] = quantifier.into();
+                }
+            }
+            condition
+        });
     predicate.prop_recursive(3, 16, 4, |inner| {
         (
             prop::sample::select(vec!["all", "all", "any", "none"]),

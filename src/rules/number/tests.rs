@@ -1,11 +1,13 @@
 //! Numbers in ascending order: every pair of a table is compared both ways.
 
-use super::{Constant, Number, Short, is_number};
+use super::{Constant, Double, Number, is_number};
 use proptest::prelude::*;
 use std::cmp::Ordering;
 
 fn compare(left: &str, right: &str) -> Ordering {
-    let number = |text| Number { short: Short::of(text), text };
+    fn number(text: &str) -> Number<'_> {
+        Number { double: Double::of(text.as_bytes()), text: text.as_bytes() }
+    }
     number(left).compare(&number(right))
 }
 
@@ -65,11 +67,15 @@ fn numbers_compare_by_their_exact_value() {
 }
 
 #[test]
-fn equal_numbers_have_the_same_short_form_or_none() {
+fn keys_ascend_with_the_numbers_and_bits_are_those_of_equals() {
+    let double = |text: &str| Double::of(text.as_bytes());
+    let mut last = 0;
     for row in ASCENDING {
         for text in *row {
-            assert_eq!(Short::of(text), Short::of(row[0]), "{text}");
+            assert!(double(text).key() >= last, "{text}");
+            assert_eq!(double(text).bits(), double(row[0]).bits(), "{text}");
         }
+        last = double(row[0]).key();
     }
 }
 
@@ -105,7 +111,8 @@ proptest! {
         let moved = format!("{}.{}e{}", &digits[..point], &digits[point..], digits.len() - point);
         let moved = if point == digits.len() { digits.clone() } else { moved };
         prop_assert!(compare(&digits, &moved).is_eq());
-        prop_assert_eq!(Short::of(&digits), Short::of(&moved));
+        let bits = |text: &str| Double::of(text.as_bytes()).bits();
+        prop_assert_eq!(bits(&digits), bits(&moved));
         let more = format!("{digits}1");
         prop_assert!(compare(&digits, &more).is_lt());
     }

@@ -7,7 +7,7 @@ use crate::operator::{End, OPERATORS, Operator};
 use crate::path::FieldPath;
 use crate::pattern::{Folded, PATTERN_BYTES_MAX, Pattern, Wildcard};
 use crate::program::SHARED_MAX;
-use crate::rule::{Condition, Doubt, Predicate};
+use crate::rule::{Condition, Doubt, Predicate, Quantifier};
 use crate::value::{Bound, Value};
 use document::{Fault, Fields, Kind, Node, Source};
 use std::cmp::Ordering;
@@ -154,6 +154,7 @@ fn read_predicate(source: Source<'_>, fields: &mut Fields<'_>) -> Read<Predicate
         return Err(if fault.hint.is_some() { fault } else { fields.missing("op") });
     };
     let Some(word) = name.as_text() else { return Err(fields.unexpected("op", "text", name)) };
+    let quantifier = read_quantifier(source, fields)?;
     let value = fields.take("value");
     let span = value.map_or(name.span, |value| value.span);
     let operand = Operand { source, name: word, value, span };
@@ -166,7 +167,25 @@ fn read_predicate(source: Source<'_>, fields: &mut Fields<'_>) -> Read<Predicate
         }
         _ => operand.read(value.ok_or_else(|| fields.missing("value"))?)?,
     };
-    Ok(Predicate { field: path, operator, doubt, span })
+    let is_about_the_field = matches!(operator, Operator::Exists | Operator::NotExists);
+    if is_about_the_field && quantifier != Quantifier::Any {
+        let what = format!("`{word}` is about the field, not about its values");
+        return Err(Fault::at(source, name.span, what).hint("leave `quantifier` away"));
+    }
+    Ok(Predicate { field: path, quantifier, operator, doubt, span })
+}
+
+/// Of which values of the field: `any` unless something else is said.
+fn read_quantifier(source: Source<'_>, fields: &mut Fields<'_>) -> Read<Quantifier> {
+    let Some(node) = fields.take("quantifier") else { return Ok(Quantifier::Any) };
+    match node.as_text() {
+        Some("any") => Ok(Quantifier::Any),
+        Some("all") => Ok(Quantifier::All),
+        Some("none") => Ok(Quantifier::None),
+        Some(word) => Err(Fault::at(source, node.span, format!("unknown quantifier `{word}`"))
+            .expecting(word, &["any", "all", "none"])),
+        None => Err(fields.unexpected("quantifier", "any, all or none", node)),
+    }
 }
 
 /// The value of a condition, to be read as its operator wants it.

@@ -1,115 +1,130 @@
 //! Texts inside a message: where they end, and what their escapes mean.
 
-use super::Scanner;
+use super::{Refused, Scanner, peek};
 use crate::bad_message::BadMessage;
-use std::ops::Range;
+use wide::u8x16;
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
+/// How many bytes are looked at at once.
+const LANES: usize = 16;
 
-/// The high bit of each byte that is `byte`. Above the first such byte there may be wrong ones
-/// (a borrow runs upwards), so only the lowest bit counts.
-fn bytes_equal(word: u64, byte: u8) -> u64 {
-    let zeros = word ^ (ONES * u64::from(byte));
-    zeros.wrapping_sub(ONES) & !zeros & HIGHS
-}
-
-/// The same for bytes below a space.
-fn bytes_control(word: u64) -> u64 {
-    word.wrapping_sub(ONES * u64::from(b' ')) & !word & HIGHS
+/// A bit for each byte that is a quote, a backslash or below a space; and for each beyond ASCII.
+#[inline(always)]
+fn look(chunk: [u8; LANES]) -> (u32, u32) {
+    let chunk = u8x16::new(chunk);
+    let quote = chunk.simd_eq(u8x16::splat(b'"'));
+    let backslash = chunk.simd_eq(u8x16::splat(b'\\'));
+    let control = chunk.min(u8x16::splat(b' ' - 1)).simd_eq(chunk);
+    ((quote | backslash | control).to_bitmask(), chunk.to_bitmask())
 }
 
 impl Scanner<'_> {
-    /// Steps over the text that opens here; what lies between its quotes, and whether there is an
-    /// escape in it.
-    pub(super) fn string(&mut self) -> Result<(Range<usize>, bool), BadMessage> {
-        self.at += 1;
-        let start = self.at;
+    /// Steps over the text that opens here; where it ends, and whether there is an escape in it.
+    #[inline(always)]
+    pub(super) fn string(&mut self, bytes: &[u8], start: usize) -> Result<(usize, bool), Refused> {
+        let mut at = start + 1;
+        // Most texts are shorter than a chunk and plain: for them this is all.
+        if let Some(chunk) = bytes.get(at..at + LANES) {
+            let (special, beyond) = look(chunk.try_into().expect("as many bytes"));
+            if beyond != 0 {
+                // Perhaps of a byte behind the quote: then what is checked needs no check.
+                self.is_beyond_ascii = true;
+            }
+            if special == 0 {
+                at += LANES;
+            } else {
+                at += special.trailing_zeros() as usize;
+                if peek(bytes, at) == Some(b'"') {
+                    return Ok((at + 1, false));
+                }
+            }
+        }
+        self.rest_of_string(bytes, at)
+    }
+
+    #[inline(never)]
+    fn rest_of_string(&mut self, bytes: &[u8], mut at: usize) -> Result<(usize, bool), Refused> {
         let mut has_escape = false;
         loop {
-            // Eight bytes at a time: most texts are longer than that, and none need a look at
-            // every byte.
-            while let Some(word) = self.bytes.get(self.at..self.at + 8) {
-                let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
-                let special =
-                    bytes_equal(word, b'"') | bytes_equal(word, b'\\') | bytes_control(word);
+            while let Some(chunk) = bytes.get(at..at + LANES) {
+                let (special, beyond) = look(chunk.try_into().expect("as many bytes"));
+                self.is_beyond_ascii |= beyond != 0;
                 if special != 0 {
-                    self.at += special.trailing_zeros() as usize / 8;
+                    at += special.trailing_zeros() as usize;
                     break;
                 }
-                self.at += 8;
+                at += LANES;
             }
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok((start..self.at - 1, has_escape));
-                }
+            match peek(bytes, at) {
+                Some(b'"') => return Ok((at + 1, has_escape)),
                 Some(b'\\') => {
                     has_escape = true;
-                    self.escape()?;
+                    at = self.escape(bytes, at)?;
                 }
-                Some(0..b' ') => return Err(self.unexpected("text without control characters")),
-                Some(_) => self.at += 1,
-                None => return Err(self.unexpected("the closing quote")),
+                Some(0..b' ') => {
+                    return self.unexpected(bytes, at, "text without control characters");
+                }
+                Some(byte) => {
+                    self.is_beyond_ascii |= !byte.is_ascii();
+                    at += 1;
+                }
+                None => return self.unexpected(bytes, at, "the closing quote"),
             }
         }
     }
 
-    fn escape(&mut self) -> Result<(), BadMessage> {
-        let start = self.at;
-        match self.bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+    /// Steps over the escape that begins here.
+    fn escape(&mut self, bytes: &[u8], start: usize) -> Result<usize, Refused> {
+        match peek(bytes, start + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(start + 2),
             Some(b'u') => {
-                let first = self.unit()?;
-                match first {
-                    0xd800..0xdc00 => {
-                        let is_pair = self.bytes[self.at..].starts_with(b"\\u")
-                            && (0xdc00..0xe000).contains(&self.unit()?);
-                        if !is_pair {
-                            return Err(BadMessage::LoneSurrogate { offset: start });
-                        }
+                let (mut at, first) = self.unit(bytes, start)?;
+                let is_whole = match first {
+                    0xd800..0xdc00 if bytes[at..].starts_with(b"\\u") => {
+                        let (after, second) = self.unit(bytes, at)?;
+                        at = after;
+                        (0xdc00..0xe000).contains(&second)
                     }
-                    0xdc00..0xe000 => return Err(BadMessage::LoneSurrogate { offset: start }),
-                    _ => {}
+                    0xd800..0xe000 => false,
+                    _ => true,
+                };
+                if is_whole {
+                    Ok(at)
+                } else {
+                    self.refuse(BadMessage::LoneSurrogate { offset: start })
                 }
             }
-            _ => {
-                self.at += 1;
-                return Err(self.unexpected("one of `\"\\/bfnrtu` after a backslash"));
-            }
+            _ => self.unexpected(bytes, start + 1, "one of `\"\\/bfnrtu` after a backslash"),
         }
-        Ok(())
     }
 
-    /// The four hex digits after `\u`.
-    fn unit(&mut self) -> Result<u16, BadMessage> {
-        self.at += 2;
+    /// The four hex digits after `\u`, and where they end.
+    fn unit(&mut self, bytes: &[u8], start: usize) -> Result<(usize, u16), Refused> {
         let mut unit = 0;
-        for _ in 0..4 {
-            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
-            let Some(digit) = digit else { return Err(self.unexpected("a hex digit")) };
+        for at in start + 2..start + 6 {
+            let digit = peek(bytes, at).and_then(|byte| char::from(byte).to_digit(16));
+            let Some(digit) = digit else { return self.unexpected(bytes, at, "a hex digit") };
             unit = unit << 4 | u16::try_from(digit).expect("below 16");
-            self.at += 1;
         }
-        Ok(unit)
+        Ok((start + 6, unit))
     }
 }
 
 /// Adds to `out` what `text`, which [`Scanner::string`] has accepted, means.
-pub(super) fn unescape(text: &str, out: &mut String) {
+pub(super) fn unescape(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
         let (character, width) = unescape_one(&rest[at..]);
-        out.push(character);
+        out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
         rest = &rest[at + width..];
     }
-    out.push_str(rest);
+    out.extend_from_slice(rest);
 }
 
-fn unescape_one(text: &str) -> (char, usize) {
-    let unit = |at: usize| u32::from_str_radix(&text[at..at + 4], 16).expect("was accepted");
-    let character = match text.as_bytes()[1] {
+fn unescape_one(text: &[u8]) -> (char, usize) {
+    let digit = |byte: u8| char::from(byte).to_digit(16).expect("was accepted");
+    let unit = |at: usize| text[at..at + 4].iter().fold(0, |unit, byte| unit << 4 | digit(*byte));
+    let character = match text[1] {
         b'b' => '\u{8}',
         b'f' => '\u{c}',
         b'n' => '\n',

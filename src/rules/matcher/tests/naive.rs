@@ -21,7 +21,24 @@ pub(super) fn holds(conditions: &Value, message: &Value) -> bool {
             let members = conditions["conditions"].as_array().unwrap();
             group(combinator.as_str().unwrap(), members, message)
         }
-        None => together(&[Predicate::of(conditions)], message),
+        None => match Predicate::of(conditions) {
+            predicate if predicate.quantifier == "any" => together(&[predicate], message),
+            predicate => quantified(&predicate, message),
+        },
+    }
+}
+
+/// All values, or none of them; to have one takes more than none.
+fn quantified(predicate: &Predicate<'_>, message: &Value) -> bool {
+    let mut reached = Vec::new();
+    reach(message, &predicate.keys, "", &Choices::new(), false, &mut reached);
+    reached.retain(|(value, _)| !value.is_array());
+    let mut verdicts =
+        reached.iter().map(|(value, is_element)| operator_holds(predicate, value, *is_element));
+    match predicate.quantifier {
+        "all" => verdicts.len() > 0 && verdicts.all(|holds| holds),
+        "none" => !verdicts.any(|holds| holds),
+        other => panic!("no such quantifier: {other}"),
     }
 }
 
@@ -39,11 +56,16 @@ fn all(members: &[Value], message: &Value) -> bool {
     let (predicates, groups): (Vec<&Value>, Vec<&Value>) =
         members.iter().partition(|member| member.get("field").is_some());
     let predicates: Vec<Predicate<'_>> = predicates.into_iter().map(Predicate::of).collect();
-    together(&predicates, message) && groups.iter().all(|group| holds(group, message))
+    let (bound, free): (Vec<Predicate<'_>>, Vec<Predicate<'_>>) =
+        predicates.into_iter().partition(|predicate| predicate.quantifier == "any");
+    together(&bound, message)
+        && free.iter().all(|predicate| quantified(predicate, message))
+        && groups.iter().all(|group| holds(group, message))
 }
 
 struct Predicate<'a> {
     keys: Vec<String>,
+    quantifier: &'a str,
     operator: &'a str,
     value: &'a Value,
 }
@@ -55,6 +77,7 @@ impl<'a> Predicate<'a> {
         let keys = field.split('.').map(|key| key.replace('\u{0}', ".")).collect();
         Self {
             keys,
+            quantifier: condition.get("quantifier").map_or("any", |word| word.as_str().unwrap()),
             operator: condition["op"].as_str().unwrap(),
             value: condition.get("value").unwrap_or(&Value::Null),
         }

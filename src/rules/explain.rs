@@ -1,0 +1,206 @@
+//! Why a rule matches a message, or does not.
+//!
+//! Every verdict is the matcher's own: each condition is compiled as a rule by itself and held
+//! against the message. That takes time nobody should spend per message: it is for people.
+
+use crate::bad_message::BadMessage;
+use crate::catalogue::{Catalogue, Matches, RuleIndex};
+use crate::matcher::Matcher;
+use crate::operator::{End, Operator};
+use crate::paths::Paths;
+use crate::rule::{Condition, Predicate, Quantifier, Rule};
+use crate::scan::{CellKind, Tape};
+use crate::value::{Bound, Value};
+use document::Span;
+use std::fmt::Write;
+
+/// The most values of a field that are shown.
+const SEEN_MAX: usize = 5;
+
+/// The longest piece of a value that is shown. Unit: characters.
+const SEEN_CHARACTERS_MAX: usize = 60;
+
+/// Why a rule matches a message, or does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// Whether it does.
+    pub matches: bool,
+    /// How the rule is found: the fields, and what is looked up of them. Empty if it is looked at
+    /// for every message.
+    pub found_by: Vec<String>,
+    /// The conditions in the order of the text.
+    pub conditions: Vec<Explained>,
+}
+
+/// One condition, or a group of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// How many groups it stands in.
+    pub depth: usize,
+    /// The condition: `amount greater_than 1000`, or `all of`.
+    pub text: String,
+    /// Of a condition: what the field holds. Empty: it is not there.
+    pub seen: Vec<String>,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Where it stands, if it is no group.
+    pub span: Option<Span>,
+}
+
+/// Holds a rule of a catalogue against a message, condition by condition.
+pub fn explain(
+    catalogue: &Catalogue,
+    index: RuleIndex,
+    message: &[u8],
+) -> Result<Explanation, BadMessage> {
+    let rule = catalogue.rule(index);
+    let mut alone = Alone { rule, message, matcher: Matcher::new() };
+    let matches = alone.holds(&rule.when)?;
+    let mut conditions = Vec::new();
+    alone.condition(&rule.when, 0, &mut conditions)?;
+    Ok(Explanation { matches, found_by: catalogue.found_by(index), conditions })
+}
+
+/// A rule whose parts are looked at alone.
+struct Alone<'m> {
+    rule: &'m Rule,
+    message: &'m [u8],
+    matcher: Matcher,
+}
+
+impl Alone<'_> {
+    fn compile(&self, condition: &Condition) -> Catalogue {
+        let rule = Rule { enabled: true, when: condition.clone(), ..self.rule.clone() };
+        Catalogue::compile(vec![rule])
+    }
+
+    fn holds(&mut self, condition: &Condition) -> Result<bool, BadMessage> {
+        let mut matches = Matches::new();
+        self.matcher.matches(&self.compile(condition), self.message, &mut matches)?;
+        Ok(!matches.is_empty())
+    }
+
+    /// Recursion: bounded by the nesting of the rule's text.
+    fn condition(
+        &mut self,
+        condition: &Condition,
+        depth: usize,
+        out: &mut Vec<Explained>,
+    ) -> Result<(), BadMessage> {
+        let holds = self.holds(condition)?;
+        let (word, members) = match condition {
+            Condition::All(members) => ("all of", members),
+            Condition::Any(members) => ("any of", members),
+            Condition::None(members) => ("none of", members),
+            Condition::Predicate(predicate) => {
+                let catalogue = self.compile(condition);
+                self.matcher.matches(&catalogue, self.message, &mut Matches::new())?;
+                let paths = &catalogue.base.program.paths;
+                let seen = seen(self.matcher.tape(), paths, self.message, predicate);
+                let (text, span) = (describe(predicate), Some(predicate.span));
+                out.push(Explained { depth, text, seen, holds, span });
+                return Ok(());
+            }
+        };
+        out.push(Explained { depth, text: word.to_owned(), seen: Vec::new(), holds, span: None });
+        members.iter().try_for_each(|member| self.condition(member, depth + 1, out))
+    }
+}
+
+/// What a field holds, as JSON.
+fn seen(tape: &Tape, paths: &Paths, message: &[u8], predicate: &Predicate) -> Vec<String> {
+    let Some(path) = paths.find(&predicate.field) else { return Vec::new() };
+    let show = |bytes: &[u8]| shorten(&String::from_utf8_lossy(bytes));
+    let cells = tape.cells_of(path).take(SEEN_MAX).map(|cell| match cell.kind {
+        CellKind::Null => "null".to_owned(),
+        CellKind::Bool(value) => value.to_string(),
+        CellKind::Number => show(tape.text(message, cell)),
+        CellKind::Text | CellKind::Unescaped => format!("{:?}", show(tape.text(message, cell))),
+        CellKind::Object => "an object".to_owned(),
+        CellKind::Array => "an array".to_owned(),
+    });
+    let mut seen: Vec<String> = cells.collect();
+    let more = tape.cells_of(path).count() - seen.len();
+    if more > 0 {
+        seen.push(format!("{more} more"));
+    }
+    seen
+}
+
+fn shorten(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut short: String = characters.by_ref().take(SEEN_CHARACTERS_MAX).collect();
+    if characters.next().is_some() {
+        short.push('…');
+    }
+    short
+}
+
+/// A condition in words: `items.quantity greater_than 1, of all`.
+pub(crate) fn describe(predicate: &Predicate) -> String {
+    let mut text = format!("{} {}", predicate.field, predicate.operator.name());
+    let value = operand(&predicate.operator);
+    if !value.is_empty() {
+        write!(text, " {value}").expect("a String takes all");
+    }
+    text.push_str(match predicate.quantifier {
+        Quantifier::Any => "",
+        Quantifier::All => ", of all",
+        Quantifier::None => ", of none",
+    });
+    text
+}
+
+fn operand(operator: &Operator) -> String {
+    let list = |values: &[Value]| {
+        let values: Vec<String> = values.iter().map(constant).collect();
+        format!("[{}]", values.join(", "))
+    };
+    match operator {
+        Operator::Exists | Operator::NotExists => String::new(),
+        Operator::Equals(value) | Operator::NotEquals(value) | Operator::Contains(value) => {
+            constant(value)
+        }
+        Operator::In(values) | Operator::NotIn(values) => list(values),
+        Operator::Greater(at)
+        | Operator::GreaterOrEqual(at)
+        | Operator::Less(at)
+        | Operator::LessOrEqual(at) => bound(at),
+        Operator::InRange { low, high } => {
+            let end = |end: &Option<End>, included: &str, excluded: &str| {
+                end.as_ref().map(|End { bound: at, included: is_included }| {
+                    format!("{} {}", if *is_included { included } else { excluded }, bound(at))
+                })
+            };
+            let ends = [end(low, ">=", ">"), end(high, "<=", "<")];
+            ends.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+        }
+        Operator::StartsWith(text) | Operator::EndsWith(text) => format!("{text:?}"),
+        Operator::Wildcard(_) => String::new(),
+        Operator::Regex(pattern) => format!("{:?}", pattern.as_str()),
+        Operator::Cidr(networks) => {
+            let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            networks.join(", ")
+        }
+        Operator::EqualsIgnoreCase(_) => String::new(),
+    }
+}
+
+fn constant(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => String::from_utf8_lossy(number.number().text).into_owned(),
+        Value::Text(text) => format!("{:?}", shorten(text)),
+    }
+}
+
+fn bound(bound: &Bound) -> String {
+    match bound {
+        Bound::Number(number) => String::from_utf8_lossy(number.number().text).into_owned(),
+        Bound::Text(text) => format!("{:?}", shorten(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

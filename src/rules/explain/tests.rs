@@ -1,0 +1,66 @@
+//! What is said of a rule and a message.
+
+use super::explain;
+use crate::{Catalogue, parse};
+use document::Source;
+
+fn told(rules: &str, id: &str, message: &str) -> (bool, Vec<String>, Vec<String>) {
+    let catalogue = Catalogue::compile(parse(Source { name: "rules", text: rules }).unwrap());
+    let index = catalogue.find(id).unwrap();
+    let told = explain(&catalogue, index, message.as_bytes()).unwrap();
+    let line = |c: &super::Explained| {
+        let verdict = if c.holds { "yes" } else { "no" };
+        let seen =
+            if c.seen.is_empty() { String::new() } else { format!(" <- {}", c.seen.join(", ")) };
+        format!("{}{verdict}: {}{seen}", "  ".repeat(c.depth), c.text)
+    };
+    (told.matches, told.found_by, told.conditions.iter().map(line).collect())
+}
+
+const RULES: &str = "
+- id: pay
+  conditions:
+    - { field: event_type, op: equals, value: payment }
+    - any:
+        - { field: amount, op: in_range, value: {gt: 10, lte: 20} }
+        - { field: tags, op: contains, value: vip }
+    - none: [{ field: blocked, op: exists }]
+    - { field: items.qty, op: greater_than, value: 0, quantifier: all }
+  actions: [{ workflow: w }]
+- { id: gone, conditions: [{ field: x, op: not_exists }], actions: [{ workflow: w }] }
+";
+
+#[test]
+fn every_condition_is_told_with_what_was_seen_and_its_verdict() {
+    let message =
+        r#"{"event_type":"payment","amount":10,"tags":["a","vip"],"items":[{"qty":1},{"qty":0}]}"#;
+    let (matches, found_by, conditions) = told(RULES, "pay", message);
+    assert!(!matches);
+    assert_eq!(found_by, ["event_type: a value"]);
+    assert_eq!(
+        conditions,
+        [
+            "no: all of",
+            "  yes: event_type equals \"payment\" <- \"payment\"",
+            "  yes: any of",
+            "    no: amount in_range > 10 and <= 20 <- 10",
+            "    yes: tags contains \"vip\" <- an array, \"a\", \"vip\"",
+            "  yes: none of",
+            "    no: blocked exists",
+            "  no: items.qty greater_than 0, of all <- 1, 0",
+        ]
+    );
+}
+
+#[test]
+fn a_rule_that_nothing_finds_says_so() {
+    let (matches, found_by, conditions) = told(RULES, "gone", "{\"y\":1}");
+    assert!(matches && found_by.is_empty());
+    assert_eq!(conditions, ["yes: all of", "  yes: x not_exists"]);
+}
+
+#[test]
+fn a_bad_message_is_refused_as_the_matcher_refuses_it() {
+    let catalogue = Catalogue::compile(parse(Source { name: "rules", text: RULES }).unwrap());
+    assert!(explain(&catalogue, catalogue.find("pay").unwrap(), b"[1]").is_err());
+}

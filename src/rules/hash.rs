@@ -1,0 +1,58 @@
+//! A hash of short texts, quick where most keys and values are: up to 16 bytes.
+//!
+//! Not against attackers, and it need not be: the tables hold what rules name, messages only look
+//! up. The same on every machine.
+
+const FIRST: u64 = 0xa076_1d64_78bd_642f;
+const SECOND: u64 = 0xe703_7ed1_a0b4_28db;
+
+/// Multiplies and folds (the idea of `wyhash`).
+#[inline]
+pub(crate) fn mix(left: u64, right: u64) -> u64 {
+    let wide = u128::from(left) * u128::from(right);
+    let bytes = wide.to_le_bytes();
+    let low = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes"));
+    let high = u64::from_le_bytes(bytes[8..].try_into().expect("8 bytes"));
+    low ^ high
+}
+
+#[inline]
+fn eight(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(bytes.try_into().expect("8 bytes"))
+}
+
+#[inline]
+fn four(bytes: &[u8]) -> u64 {
+    u64::from(u32::from_le_bytes(bytes.try_into().expect("4 bytes")))
+}
+
+/// The hash of a text.
+#[inline]
+pub(crate) fn text(bytes: &[u8]) -> u64 {
+    let count = bytes.len();
+    let mut state = FIRST ^ count as u64;
+    // Two words that overlap where there are fewer than 16 bytes: no loop, no copy.
+    let (low, high) = match count {
+        0 => (0, 0),
+        1..4 => {
+            let middle = u64::from(bytes[count / 2]) << 8;
+            (u64::from(bytes[0]) << 16 | middle | u64::from(bytes[count - 1]), 0)
+        }
+        4..8 => (four(&bytes[..4]), four(&bytes[count - 4..])),
+        8..=16 => (eight(&bytes[..8]), eight(&bytes[count - 8..])),
+        _ => {
+            let (chunks, _) = bytes[..count - 1].as_chunks::<16>();
+            for chunk in chunks {
+                state = mix(eight(&chunk[..8]) ^ SECOND, eight(&chunk[8..]) ^ state);
+            }
+            (eight(&bytes[count - 16..count - 8]), eight(&bytes[count - 8..]))
+        }
+    };
+    mix(low ^ SECOND, high ^ state)
+}
+
+/// The hash of two things that are hashed already, or are small numbers.
+#[inline]
+pub(crate) fn join(left: u64, right: u64) -> u64 {
+    mix(left ^ FIRST, right ^ SECOND)
+}
