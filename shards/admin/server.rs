@@ -13,6 +13,18 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// message with its instances may be larger.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Who changes the catalogue: the node writes it beside the change.
+const USER_HEADER: &str = "x-distric-user";
+
+/// How the catalogue is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Add, or do.
+    Post,
+    /// Put in its place.
+    Put,
+}
+
 /// A node.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -30,6 +42,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// What the node said, unchanged.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Prints what the node said, unchanged: reading and writing it again could lose digits.
     pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}", self.text)
@@ -70,6 +87,29 @@ impl Server {
     /// `PUT` with a JSON body.
     pub(crate) fn put(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
         let called = self.agent.put(format!("{}{path}", self.url)).send_json(body);
+        self.answer(called)
+    }
+
+    /// `POST` or `PUT` of a change of the catalogue, in the name of `by`.
+    pub(crate) fn change(
+        &self,
+        method: Change,
+        path: &str,
+        body: Option<&str>,
+        by: Option<&str>,
+    ) -> anyhow::Result<Answer> {
+        let url = format!("{}{path}", self.url);
+        let mut request = match method {
+            Change::Post => self.agent.post(url),
+            Change::Put => self.agent.put(url),
+        };
+        if let Some(by) = by {
+            request = request.header(USER_HEADER, by);
+        }
+        let called = match body {
+            Some(body) => request.header("content-type", "application/json").send(body),
+            None => request.send_empty(),
+        };
         self.answer(called)
     }
 
