@@ -7,14 +7,16 @@
 //! - what means the same is not sent: layout and comments are no change.
 
 use crate::Trouble;
-use crate::check::{self, Checked, Item, counted};
+use crate::check::{self, Checked, Difference, Item, counted};
 use crate::diff::diff;
 use crate::files::input;
 use crate::server::{Change, Server, encoded};
 use crate::table::{at, cell, plain};
 use anyhow::anyhow;
+use document::Faults;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +25,7 @@ mod watch;
 
 /// What is asked for.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Asked<'a> {
     pub(crate) paths: &'a [PathBuf],
     /// What the files do not hold is removed from the node.
@@ -54,6 +57,7 @@ fn once<T: Item>(server: &Server, asked: &Asked<'_>, out: &mut dyn Write) -> Res
     if !asked.json {
         plan.write::<T>(&files, out)?;
     }
+    plan.refuse_versions(&files)?;
     let answer = if is_applied { Some(plan.send::<T>(server, &files, asked)?) } else { None };
     let version = answer.as_ref().and_then(|answer| at(&answer.value, "version"));
     if asked.json {
@@ -91,7 +95,13 @@ struct Changed {
     id: String,
     from: u64,
     to: u32,
+    /// The node will refuse it: another text needs a higher version.
+    needs_version: bool,
     diff: Vec<String>,
+}
+
+fn items<T>(files: &[Checked<T>]) -> impl Iterator<Item = &T> {
+    files.iter().flat_map(|file| &file.items)
 }
 
 /// What has to become of a node.
@@ -121,7 +131,7 @@ impl Plan {
             .collect();
         let mut plan = Self::default();
         let mut here = BTreeSet::new();
-        for item in files.iter().flat_map(|file| &file.items) {
+        for item in items(files) {
             here.insert(item.id());
             let Some(from) = versions.get(item.id()) else {
                 plan.added.push((item.id().to_owned(), item.version()));
@@ -129,17 +139,15 @@ impl Plan {
             };
             let there = server.get(&format!("{path}/{}", encoded(item.id())));
             let there = there.map_err(Trouble::Node)?;
-            if there.text() == item.source() {
-                plan.unchanged.push(item.id().to_owned());
-                continue;
-            }
-            let diff = diff(there.text(), item.source());
-            if diff.is_empty() {
+            let difference = item.difference(there.text());
+            if difference == Difference::None {
                 plan.unchanged.push(item.id().to_owned());
                 continue;
             }
             let (id, to) = (item.id().to_owned(), item.version());
-            plan.changed.push(Changed { id, from: *from, to, diff });
+            let needs_version = difference == Difference::Text && u64::from(to) <= *from;
+            let diff = diff(there.text(), item.source());
+            plan.changed.push(Changed { id, from: *from, to, needs_version, diff });
         }
         let others = versions.iter().filter(|(id, _)| !here.contains(*id));
         if prune {
@@ -148,6 +156,30 @@ impl Plan {
             plan.others = others.count();
         }
         Ok(plan)
+    }
+
+    /// What the node would refuse for its version alone is told here, with its place.
+    fn refuse_versions<T: Item>(&self, files: &[Checked<T>]) -> Result<(), Trouble> {
+        let stale: BTreeMap<&str, u64> = (self.changed.iter())
+            .filter(|changed| changed.needs_version)
+            .map(|changed| (changed.id.as_str(), changed.from))
+            .collect();
+        let mut faults = Vec::new();
+        for file in files {
+            for item in &file.items {
+                let Some(from) = stale.get(item.id()) else { continue };
+                let (name, id) = (T::NAME, item.id());
+                let what =
+                    format!("the {name} `{id}` is on the node in version {from} with another text");
+                let hint =
+                    format!("set `version: {}` or higher, so that histories stay true", from + 1);
+                faults.push(item.fault(&file.text, what).hint(hint));
+            }
+        }
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(input(anyhow!("nothing was changed\n{}", Faults(faults))))
     }
 
     fn is_empty(&self) -> bool {
@@ -162,25 +194,28 @@ impl Plan {
         files: &[Checked<T>],
         asked: &Asked<'_>,
     ) -> Result<crate::server::Answer, Trouble> {
-        let all = files.iter().flat_map(|file| &file.items);
         let unchanged: BTreeSet<&str> = self.unchanged.iter().map(String::as_str).collect();
-        let sources: Vec<&str> = all
+        let sources: Vec<&str> = items(files)
             .filter(|item| asked.prune || !unchanged.contains(item.id()))
             .map(Item::source)
             .collect();
         let key = T::NAME;
         let body = format!("{{\"{key}s\":[{}]}}", sources.join(","));
-        if body.len() > api::DOCUMENT_BYTES_MAX {
+        let (method, verb) = if asked.prune {
+            (Change::Put, api::Method::Put)
+        } else {
+            (Change::Post, api::Method::Post)
+        };
+        let path = format!("/api/v1/{}", T::COLLECTION);
+        let bytes_max = api::route(verb, &path, "")
+            .map_or(api::DOCUMENT_BYTES_MAX, |route| route.body_bytes_max());
+        if body.len() > bytes_max {
             return Err(input(anyhow!(
-                "nothing was changed: {} take {} bytes, a node takes at most {} at once{}",
+                "nothing was changed: {} take {} bytes, a node takes at most {bytes_max} at once",
                 counted(sources.len(), key),
-                body.len(),
-                api::DOCUMENT_BYTES_MAX,
-                if asked.prune { "; without --prune only what differs is sent" } else { "" }
+                body.len()
             )));
         }
-        let method = if asked.prune { Change::Put } else { Change::Post };
-        let path = format!("/api/v1/{}", T::COLLECTION);
         server.change(method, &path, Some(&body), asked.by).map_err(Trouble::Node)
     }
 
@@ -212,7 +247,8 @@ impl Plan {
             self.unchanged.len()
         );
         if self.others > 0 {
-            text.push_str(&format!(", {} more on the node stay", self.others));
+            write!(text, ", {} more on the node stay", self.others)
+                .expect("a text takes everything");
         }
         text
     }
@@ -232,7 +268,7 @@ impl Plan {
 
 impl Changed {
     fn versions(&self) -> String {
-        if self.from == u64::from(self.to) {
+        if u64::from(self.to) == self.from {
             format!("version stays {}", self.to)
         } else {
             format!("version {} -> {}", self.from, self.to)

@@ -271,7 +271,7 @@ fn alone(catalogue: &Catalogue, sample: &[&[u8]], rounds: usize) -> (f64, Counts
         engine.round(sample, 1);
         best = best.min(cpu_time().saturating_sub(start));
     }
-    (ratio(best.as_nanos() as u64, sample.len()), counts)
+    (best.as_secs_f64() * 1e9 / ratio(sample.len() as u64, 1), counts)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::Trouble;
 use crate::files::{self, Text};
 use crate::table::plain;
 use anyhow::anyhow;
-use document::{Fault, Faults, Span};
+use document::{Fault, Faults, Kind, Node, Source, Span};
 use rules::Rule;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,10 +36,25 @@ pub(crate) trait Item: Sized {
     fn version(&self) -> u32;
     /// Canonical JSON.
     fn source(&self) -> &str;
+    /// How it differs from what a node holds under its id.
+    fn difference(&self, there: &str) -> Difference {
+        if self.source() == there { Difference::None } else { Difference::Text }
+    }
     /// A fault at its place.
     fn fault(&self, text: &Text, what: String) -> Fault;
     /// Looks at a file that could be read: what may not be meant as it is written, what is in it.
     fn lint(file: &mut Checked<Self>);
+}
+
+/// How two texts under one id differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// In nothing that means something.
+    None,
+    /// In whether a rule is looked at: it stays the same version.
+    Enabled,
+    /// In anything else.
+    Text,
 }
 
 impl Item for Rule {
@@ -62,6 +77,18 @@ impl Item for Rule {
         &self.source
     }
 
+    fn difference(&self, there: &str) -> Difference {
+        let there_enabled = |node: &Node| node.get("enabled").and_then(Node::as_bool);
+        match (without_enabled(there), without_enabled(&self.source)) {
+            (Some((node, there)), Some((_, here))) if there == here => {
+                // A rule that says nothing of it is enabled.
+                let is_same = there_enabled(&node).unwrap_or(true) == self.enabled;
+                if is_same { Difference::None } else { Difference::Enabled }
+            }
+            _ => Difference::Text,
+        }
+    }
+
     fn fault(&self, text: &Text, what: String) -> Fault {
         Fault::at(text.source(), self.span, what)
     }
@@ -80,6 +107,16 @@ impl Item for Rule {
         file.faults.extend(failed);
         file.warnings.extend(doubts);
     }
+}
+
+/// A rule's text as it was, and without saying whether it is enabled.
+fn without_enabled(text: &str) -> Option<(Node, String)> {
+    let node = document::parse(Source { name: "a rule", text }).ok()?;
+    let mut rest = node.clone();
+    if let Kind::Map(entries) = &mut rest.kind {
+        entries.retain(|entry| entry.key != "enabled");
+    }
+    Some((node, rest.to_json()))
 }
 
 impl Item for flow::Definition {

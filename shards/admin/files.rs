@@ -54,19 +54,19 @@ pub(crate) struct Text {
     pub(crate) name: String,
     /// Which argument of the command named it, or the folder it is in.
     pub(crate) argument: usize,
-    pub(crate) text: String,
+    pub(crate) body: String,
     /// What keeps it from being a text at all.
     pub(crate) fault: Option<Fault>,
 }
 
 impl Text {
     pub(crate) fn source(&self) -> Source<'_> {
-        Source { name: &self.name, text: &self.text }
+        Source { name: &self.name, text: &self.body }
     }
 
     fn of(path: &Path, argument: usize) -> anyhow::Result<Self> {
         let (name, bytes) = (name(path), read(path, document::TEXT_BYTES_MAX)?);
-        let (text, fault) = match String::from_utf8(bytes) {
+        let (body, fault) = match String::from_utf8(bytes) {
             Ok(text) => (text, None),
             Err(error) => {
                 let good =
@@ -79,7 +79,7 @@ impl Text {
                 (text, Some(fault))
             }
         };
-        Ok(Self { name, argument, text, fault })
+        Ok(Self { name, argument, body, fault })
     }
 }
 

@@ -42,8 +42,8 @@ pub(crate) fn test(
         Matcher::new()
             .matches(&catalogue, &bytes, &mut matches)
             .map_err(|error| input(anyhow!("{}: {error}", files::name(path))))?;
-        let matched: Vec<_> = matches.iter().map(|index| catalogue.rule(*index)).collect();
-        print(&matched, &catalogue, json, out)?;
+        let fired: Vec<_> = matches.iter().map(|index| catalogue.rule(*index)).collect();
+        print(&fired, &catalogue, json, out)?;
     } else if json {
         let passed = tests - failed.len();
         let failed = check::faults_json(&failed);
@@ -65,18 +65,18 @@ fn refuse(failed: Vec<Fault>) -> Result<(), Trouble> {
 }
 
 fn print(
-    matched: &[&Rule],
+    fired: &[&Rule],
     catalogue: &Catalogue,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Trouble> {
     if json {
-        let ids: Vec<_> = matched.iter().map(|rule| &rule.id).collect();
+        let ids: Vec<_> = fired.iter().map(|rule| &rule.id).collect();
         writeln!(out, "{}", json!({ "matched": ids }))?;
-    } else if matched.is_empty() {
+    } else if fired.is_empty() {
         writeln!(out, "none of {} matches", counted(catalogue.len(), "enabled rule"))?;
     } else {
-        let rows: Vec<_> = matched.iter().map(|rule| matched_json(rule)).collect();
+        let rows: Vec<_> = fired.iter().map(|rule| fired_json(rule)).collect();
         let columns = [
             ("PRIORITY", "priority"),
             ("RULE", "id"),
@@ -88,7 +88,7 @@ fn print(
     Ok(())
 }
 
-fn matched_json(rule: &Rule) -> Value {
+fn fired_json(rule: &Rule) -> Value {
     let workflows: Vec<_> = rule.actions.iter().map(|action| &action.workflow).collect();
     json!({
         "priority": rule.priority,

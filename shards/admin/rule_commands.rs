@@ -2,6 +2,7 @@
 
 use crate::check;
 use crate::server::{Change, Server, encoded};
+use crate::table::{cell, plain};
 use crate::{Trouble, apply, ask, bench, explain, matching, show};
 use clap::{Args, Subcommand};
 use rules::Rule;
@@ -53,20 +54,10 @@ pub(crate) enum RulesCommand {
     },
     /// Make the node's rules those of files and folders, as one change, and show what differs
     Apply(Apply),
-    /// The editions of a rule that the node keeps
-    Versions {
-        /// The rule
-        id: String,
-    },
-    /// Use an earlier edition of a rule again
-    Rollback {
-        /// The rule
-        id: String,
-        /// The edition, as `versions` numbers them
-        version: u32,
-        #[command(flatten)]
-        who: Who,
-    },
+    /// The versions of a rule that the node keeps: what happened, when, by whom
+    Versions(Versions),
+    /// Store the text of an earlier version again, as a new version
+    Rollback(Rollback),
     /// Use a rule that was disabled
     Enable {
         /// The rule
@@ -90,7 +81,29 @@ pub(crate) enum DefinitionsCommand {
     /// Check definition files; needs no node
     Check(Check),
     /// Store the definitions of files and folders, as one change, and show what differs
-    Apply(Apply),
+    Apply(ApplyDefinitions),
+    /// The versions of a definition that the node keeps: what happened, when, by whom
+    Versions(Versions),
+    /// Store the text of an earlier version again, as a new version
+    Rollback(Rollback),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Versions {
+    /// Whose
+    id: String,
+    /// Print the text of this version
+    version: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// Of what
+    id: String,
+    /// The earlier version, as `versions` lists them
+    version: u32,
+    #[command(flatten)]
+    who: Who,
 }
 
 #[derive(Debug, Args)]
@@ -105,15 +118,21 @@ pub(crate) struct Check {
 
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
+    #[command(flatten)]
+    set: ApplyDefinitions,
+    /// Remove from the node what the files do not hold
+    #[arg(long)]
+    prune: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyDefinitions {
     /// YAML or JSON, or folders of such files; `-` is standard input
     #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Remove from the node what the files do not hold
-    #[arg(long)]
-    prune: bool,
     /// Go on with what is saved, until interrupted
     #[arg(long)]
     watch: bool,
@@ -124,8 +143,19 @@ pub(crate) struct Apply {
 #[derive(Debug, Args)]
 pub(crate) struct Who {
     /// In whose name; the node keeps it beside the change
-    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
+    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true, value_parser = name)]
     by: Option<String>,
+}
+
+/// The longest name of who changes something. Unit: bytes. A node takes no longer one.
+const NAME_BYTES_MAX: usize = 128;
+
+fn name(text: &str) -> Result<String, String> {
+    let is_printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if is_printable && text.len() <= NAME_BYTES_MAX {
+        return Ok(text.to_owned());
+    }
+    Err(format!("at most {NAME_BYTES_MAX} printable ASCII characters"))
 }
 
 impl Check {
@@ -134,17 +164,69 @@ impl Check {
     }
 }
 
-impl Apply {
-    fn asked(&self, json: bool) -> apply::Asked<'_> {
+impl ApplyDefinitions {
+    fn asked(&self, prune: bool, json: bool) -> apply::Asked<'_> {
         apply::Asked {
             paths: &self.files,
-            prune: self.prune,
+            prune,
             dry_run: self.dry_run,
             watch: self.watch,
             json,
             by: self.who.by(),
             pause: PAUSE,
         }
+    }
+}
+
+impl Versions {
+    fn show(&self, of: &Of<'_>, out: &mut dyn Write) -> Result<(), Trouble> {
+        let path = of.path(&self.id, "versions");
+        let Some(version) = self.version else {
+            return ask(of.server, &path, of.json, out, show::versions);
+        };
+        let answer = of.server.get(&format!("{path}/{version}")).map_err(Trouble::Node)?;
+        Ok(answer.write(out)?)
+    }
+}
+
+impl Rollback {
+    fn run(&self, of: &Of<'_>, out: &mut dyn Write) -> Result<(), Trouble> {
+        let body = serde_json::json!({ "version": self.version }).to_string();
+        let did = format!("has the text of version {} again", self.version);
+        of.change(&self.id, ("rollback", &did), Some(&body), &self.who, out)
+    }
+}
+
+/// A collection of the node: rules, or definitions.
+struct Of<'s> {
+    server: &'s Server,
+    collection: &'static str,
+    json: bool,
+}
+
+impl Of<'_> {
+    fn path(&self, id: &str, verb: &str) -> String {
+        format!("/api/v1/{}/{}/{verb}", self.collection, encoded(id))
+    }
+
+    /// Changes one of it, and says what was done.
+    fn change(
+        &self,
+        id: &str,
+        (verb, did): (&str, &str),
+        body: Option<&str>,
+        who: &Who,
+        out: &mut dyn Write,
+    ) -> Result<(), Trouble> {
+        let answer = self.server.change(Change::Post, &self.path(id, verb), body, who.by());
+        let answer = answer.map_err(Trouble::Node)?;
+        if self.json {
+            answer.write(out)?;
+        } else {
+            let version = cell(answer.value.get("version"));
+            writeln!(out, "{} {did}, catalogue version {version}", plain(id))?;
+        }
+        Ok(())
     }
 }
 
@@ -163,17 +245,7 @@ pub(crate) fn rules(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Trouble> {
-    let change = |id: &str, verb: &str, body: Option<String>, who: &Who, out: &mut dyn Write| {
-        let path = format!("/api/v1/rules/{}/{verb}", encoded(id));
-        let answer = server()?.change(Change::Post, &path, body.as_deref(), who.by());
-        let answer = answer.map_err(Trouble::Node)?;
-        if json {
-            answer.write(out)?;
-        } else {
-            show::rule_changed(&answer.value, id, verb, out)?;
-        }
-        Ok(())
-    };
+    let of = of("rules", json);
     match command {
         RulesCommand::List => ask(&server()?, "/api/v1/rules", json, out, show::rules),
         RulesCommand::Check(files) => check::check::<Rule>(&files.asked(json), out),
@@ -184,17 +256,17 @@ pub(crate) fn rules(
         RulesCommand::Bench { rules, messages, duration } => {
             bench::bench(&bench::Asked { rules, messages, time: *duration, json }, out)
         }
-        RulesCommand::Apply(files) => apply::apply::<Rule>(&server()?, &files.asked(json), out),
-        RulesCommand::Versions { id } => {
-            let path = format!("/api/v1/rules/{}/versions", encoded(id));
-            ask(&server()?, &path, json, out, show::versions)
+        RulesCommand::Apply(files) => {
+            apply::apply::<Rule>(&server()?, &files.set.asked(files.prune, json), out)
         }
-        RulesCommand::Rollback { id, version, who } => {
-            let body = serde_json::json!({ "version": version }).to_string();
-            change(id, "rollback", Some(body), who, out)
+        RulesCommand::Versions(versions) => versions.show(&of(&server()?), out),
+        RulesCommand::Rollback(rollback) => rollback.run(&of(&server()?), out),
+        RulesCommand::Enable { id, who } => {
+            of(&server()?).change(id, ("enable", "is enabled"), None, who, out)
         }
-        RulesCommand::Enable { id, who } => change(id, "enable", None, who, out),
-        RulesCommand::Disable { id, who } => change(id, "disable", None, who, out),
+        RulesCommand::Disable { id, who } => {
+            of(&server()?).change(id, ("disable", "is disabled"), None, who, out)
+        }
     }
 }
 
@@ -204,6 +276,7 @@ pub(crate) fn definitions(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Trouble> {
+    let of = of("definitions", json);
     match command {
         DefinitionsCommand::List => {
             ask(&server()?, "/api/v1/definitions", json, out, show::definitions)
@@ -212,7 +285,13 @@ pub(crate) fn definitions(
             check::check::<flow::Definition>(&files.asked(json), out)
         }
         DefinitionsCommand::Apply(files) => {
-            apply::apply::<flow::Definition>(&server()?, &files.asked(json), out)
+            apply::apply::<flow::Definition>(&server()?, &files.asked(false, json), out)
         }
+        DefinitionsCommand::Versions(versions) => versions.show(&of(&server()?), out),
+        DefinitionsCommand::Rollback(rollback) => rollback.run(&of(&server()?), out),
     }
+}
+
+fn of(collection: &'static str, json: bool) -> impl Fn(&Server) -> Of<'_> {
+    move |server| Of { server, collection, json }
 }

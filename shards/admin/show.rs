@@ -45,33 +45,11 @@ pub(crate) fn rules(list: &Value, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "catalogue version {}", cell(list.get("version")))
 }
 
-/// `GET /api/v1/rules/{id}/versions`
+/// `GET /api/v1/rules/{id}/versions`, and of a definition
 pub(crate) fn versions(list: &Value, out: &mut dyn Write) -> io::Result<()> {
-    let columns = [
-        ("VERSION", "version"),
-        ("CATALOGUE", "catalogue_version"),
-        ("AT", "at"),
-        ("BY", "by"),
-        ("ACTION", "action"),
-        ("ENABLED", "enabled"),
-    ];
+    let columns =
+        [("VERSION", "version"), ("WHAT", "what"), ("TO", "to"), ("AT", "at"), ("BY", "by")];
     write_table(out, &columns, list.get("versions"))
-}
-
-/// The answer to a change of one rule.
-pub(crate) fn rule_changed(
-    answer: &Value,
-    id: &str,
-    verb: &str,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let version = cell(answer.get("version"));
-    let did = match verb {
-        "enable" => "enabled",
-        "disable" => "disabled",
-        _ => "rolled back",
-    };
-    writeln!(out, "{} is {did}, catalogue version {version}", cell(Some(&Value::from(id))))
 }
 
 /// `GET /api/v1/definitions`

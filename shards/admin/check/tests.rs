@@ -1,6 +1,5 @@
 use super::*;
-use std::fs;
-use tempfile::TempDir;
+use crate::tests::{directory, text};
 
 const RULES: &str = "
 rules:
@@ -18,77 +17,8 @@ rules:
     actions: [{ workflow: audit }, { workflow: score }]
 ";
 
-/// A directory with these files.
-fn directory(files: &[(&str, &str)]) -> TempDir {
-    let directory = TempDir::new().unwrap();
-    for (name, text) in files {
-        fs::write(directory.path().join(name), text).unwrap();
-    }
-    directory
-}
-
-fn text(run: impl FnOnce(&mut dyn Write) -> Result<(), Trouble>) -> (Result<(), String>, String) {
-    let mut out = Vec::new();
-    let outcome = run(&mut out).map_err(|trouble| match trouble {
-        Trouble::Input(error) => error.map(|error| format!("{error:#}")).unwrap_or_default(),
-        other => panic!("{other:?}"),
-    });
-    (outcome, String::from_utf8(out).unwrap())
-}
-
-#[test]
-fn the_rules_that_match_are_named_by_priority() {
-    let files = [("r.yaml", RULES), ("m.json", "{\"event_type\":\"payment\",\"amount\":1001}\n")];
-    let directory = directory(&files);
-    let (rules, message) = (directory.path().join("r.yaml"), directory.path().join("m.json"));
-    let (outcome, out) = text(|out| test_rules(&rules, &message, true, out));
-    assert_eq!((outcome, out.as_str()), (Ok(()), "{\"matched\":[\"large\",\"any-payment\"]}\n"));
-    let (_, out) = text(|out| test_rules(&rules, &message, false, out));
-    let lines: Vec<_> = out.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()).collect();
-    assert_eq!(lines[0], ["PRIORITY", "RULE", "VERSION", "WORKFLOWS"]);
-    assert_eq!(lines[1], ["100", "large", "1", "fraud_check"]);
-    assert_eq!(lines[2], ["5", "any-payment", "1", "audit,", "score"]);
-}
-
-#[test]
-fn a_message_that_no_rule_matches_is_no_error() {
-    let directory = directory(&[("r.yaml", RULES), ("m.json", "{}")]);
-    let (rules, message) = (directory.path().join("r.yaml"), directory.path().join("m.json"));
-    let (outcome, out) = text(|out| test_rules(&rules, &message, false, out));
-    assert_eq!((outcome, out.as_str()), (Ok(()), "none of 2 enabled rules matches\n"));
-    let (_, out) = text(|out| test_rules(&rules, &message, true, out));
-    assert_eq!(out, "{\"matched\":[]}\n");
-}
-
-#[test]
-fn wrong_rules_and_wrong_messages_are_told_with_their_place() {
-    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(MESSAGE_BYTES_MAX));
-    let files = [
-        ("r.yaml", RULES),
-        ("bad.yaml", "rules:\n  - id: x\n    conditions: [{ field: a, op: equal, value: 1 }]\n"),
-        ("m.json", "{}"),
-        ("list.json", "[1]"),
-        ("broken.json", "{\"a\":}"),
-        ("large.json", &large),
-    ];
-    let directory = directory(&files);
-    let rows = [
-        ("bad.yaml", "m.json", "bad.yaml:3:"),
-        ("r.yaml", "list.json", "list.json: a message is a JSON object"),
-        ("r.yaml", "broken.json", "broken.json: not JSON"),
-        ("r.yaml", "large.json", "the limit is 262144"),
-        ("none.yaml", "m.json", "cannot read"),
-        ("r.yaml", "none.json", "cannot read"),
-    ];
-    for (rules, message, expected) in rows {
-        let (rules, message) = (directory.path().join(rules), directory.path().join(message));
-        let (outcome, out) = text(|out| test_rules(&rules, &message, true, out));
-        let error = outcome.unwrap_err();
-        assert!(error.contains(expected), "{expected}: {error}");
-        assert_eq!(out, "", "nothing is printed as if it were an answer");
-    }
-    let (outcome, _) = text(|out| test_rules(Path::new("-"), Path::new("-"), true, out));
-    assert!(outcome.unwrap_err().contains("standard input"));
+fn asked(paths: &[PathBuf], json: bool) -> Asked<'_> {
+    Asked { paths, strict: false, json }
 }
 
 #[test]
@@ -96,12 +26,12 @@ fn a_rule_file_is_checked_with_its_tests() {
     let failing = RULES.replace("fires: true", "fires: false");
     let directory = directory(&[("good.yaml", RULES), ("failing.yaml", &failing)]);
     let good = vec![directory.path().join("good.yaml")];
-    let (outcome, out) = text(|out| check_rules(&good, false, out));
+    let (outcome, out) = text(|out| check::<Rule>(&asked(&good, false), out));
     assert_eq!(outcome, Ok(()));
     assert!(out.ends_with("good.yaml: 2 rules, 1 of 1 test passed\n"), "{out}");
 
     let failing = vec![directory.path().join("failing.yaml")];
-    let (outcome, out) = text(|out| check_rules(&failing, false, out));
+    let (outcome, out) = text(|out| check::<Rule>(&asked(&failing, false), out));
     assert_eq!(outcome, Err(String::new()));
     assert!(out.contains("should not fire and does"), "{out}");
     assert!(out.ends_with("failing.yaml: 2 rules, 0 of 1 test passed\n"), "{out}");
@@ -111,7 +41,7 @@ fn a_rule_file_is_checked_with_its_tests() {
 fn a_rule_id_in_two_files_is_a_warning() {
     let directory = directory(&[("a.yaml", RULES), ("b.yaml", RULES)]);
     let files: Vec<_> = ["a.yaml", "b.yaml"].map(|name| directory.path().join(name)).to_vec();
-    let (outcome, out) = text(|out| check_rules(&files, true, out));
+    let (outcome, out) = text(|out| check::<Rule>(&asked(&files, true), out));
     assert_eq!(outcome, Ok(()));
     let value: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(value["files"][0]["warnings"], json!([]));
@@ -130,10 +60,49 @@ fn definitions_are_checked_with_the_place_of_every_fault() {
     let bad = "workflow:\n  id: w\n  tasks:\n    - { id: a, type: logg }\n";
     let directory = directory(&[("good.yaml", good), ("bad.yaml", bad)]);
     let path = |name: &str| vec![directory.path().join(name)];
-    let (outcome, out) = text(|out| check_definitions(&path("good.yaml"), false, out));
+    let (outcome, out) =
+        text(|out| check::<flow::Definition>(&asked(&path("good.yaml"), false), out));
     assert_eq!(outcome, Ok(()), "{out}");
     assert!(out.ends_with("good.yaml: 1 workflow: w version 3 with 1 task\n"), "{out}");
-    let (outcome, out) = text(|out| check_definitions(&path("bad.yaml"), false, out));
+    let (outcome, out) =
+        text(|out| check::<flow::Definition>(&asked(&path("bad.yaml"), false), out));
     assert!(outcome.is_err());
     assert!(out.contains("bad.yaml:4:") && out.contains("logg"), "{out}");
+}
+
+#[test]
+fn an_id_that_is_twice_in_one_folder_is_a_fault() {
+    let directory = directory(&[("a.yaml", RULES), ("b.yaml", RULES)]);
+    let folder = [directory.path().to_owned()];
+    let (outcome, out) = text(|out| check::<Rule>(&asked(&folder, false), out));
+    assert!(outcome.is_err());
+    assert!(out.contains("b.yaml:3:5: the rule id `large` is in "), "{out}");
+    assert!(out.ends_with("b.yaml: 2 faults\n"), "{out}");
+}
+
+#[test]
+fn strict_makes_a_doubt_a_failure_and_nothing_else() {
+    let doubtful = "- id: x\n  conditions: [{ field: a, op: equals, value: \"5\" }]\n  \
+                    actions: [{ workflow: w }]\n";
+    let directory =
+        directory(&[("good.yaml", RULES), ("doubtful.yaml", doubtful), ("bad.yaml", "rules: 5")]);
+    let rows = [
+        ("good.yaml", "done", "done"),
+        ("doubtful.yaml", "done", "doubt"),
+        ("bad.yaml", "fault", "fault"),
+    ];
+    for (file, expected, expected_strictly) in rows {
+        for (strict, expected) in [(false, expected), (true, expected_strictly)] {
+            let paths = [directory.path().join(file)];
+            let outcome =
+                check::<Rule>(&Asked { paths: &paths, strict, json: false }, &mut Vec::new());
+            let outcome = match outcome {
+                Ok(()) => "done",
+                Err(Trouble::Doubt) => "doubt",
+                Err(Trouble::Input(None)) => "fault",
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(outcome, expected, "{file}, strict: {strict}");
+        }
+    }
 }
