@@ -13,7 +13,7 @@ fn log(seed: u64) -> (Vec<Committed>, NodeConfig) {
         messages: 400,
         crashes: 0,
         crash_within: Duration::from_secs(1),
-        catalogue_changes: true,
+        catalogue_change_odds: 60,
         full_disk: false,
     };
     World::new(seed, node(2), faults).log().unwrap()

@@ -8,6 +8,7 @@
 
 mod determinism;
 mod power;
+mod reload;
 
 use engine::record::{Born, Change};
 use sim::NodeConfig;

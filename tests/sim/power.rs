@@ -11,7 +11,7 @@ fn faults(seed: u64) -> Faults {
         messages: 60 + seed % 200 + if full_disk { 4_000 } else { 0 },
         crashes: 1 + u32::try_from(seed % 6).unwrap(),
         crash_within: Duration::from_millis(50 + seed * 37 % if full_disk { 9_000 } else { 1_500 }),
-        catalogue_changes: seed.is_multiple_of(3),
+        catalogue_change_odds: if seed.is_multiple_of(3) { 100 } else { 0 },
         full_disk,
     }
 }

@@ -1,0 +1,77 @@
+//! Somebody who changes the rules all the time: puts, deletes, flips, goes back, replaces all.
+//!
+//! Some changes are refused, as their author knows little of the catalogue: of versions that are
+//! there already, or of rules that are not.
+
+use api::Method;
+use base::Prng;
+
+/// Rules that are changed one by one.
+const RULES: u64 = 12;
+/// The most rules of a set that replaces all: more than a merge of the compiled rules needs.
+const SET_RULES_MAX: u64 = 150;
+
+/// A request.
+pub(crate) struct Changing {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) body: String,
+}
+
+/// Who changes the catalogue.
+pub(crate) struct CatalogueUser {
+    prng: Prng,
+    /// Versions given so far: greater ones are taken.
+    version: u64,
+}
+
+impl CatalogueUser {
+    pub(crate) fn new(prng: Prng) -> Self {
+        Self { prng, version: 1 }
+    }
+
+    pub(crate) fn next(&mut self) -> Changing {
+        self.version += 1;
+        let id = format!("changing-{}", self.prng.below(RULES));
+        let path = format!("/api/v1/rules/{id}");
+        let post = |verb: &str, body: String| Changing {
+            method: Method::Post,
+            path: format!("{path}/{verb}"),
+            body,
+        };
+        match self.prng.below(20) {
+            0..10 => {
+                // Now and then an older version, which is refused if there is a newer one.
+                let version = self.version - self.prng.below(self.version.min(4));
+                Changing { method: Method::Put, path, body: self.rule(&id, version) }
+            }
+            10..13 => Changing { method: Method::Delete, path, body: String::new() },
+            13 | 14 => post("disable", String::new()),
+            15 | 16 => post("enable", String::new()),
+            17 | 18 => {
+                let version = self.version - self.prng.below(self.version.min(8));
+                post("rollback", format!("{{\"version\":{version}}}"))
+            }
+            _ => {
+                let count = self.prng.below(SET_RULES_MAX);
+                let rules = (0..count).map(|at| self.rule(&format!("changing-{at}"), self.version));
+                let rules: Vec<String> = rules.collect();
+                let body = format!("{{\"rules\":[{}]}}", rules.join(","));
+                Changing { method: Method::Put, path: "/api/v1/rules".into(), body }
+            }
+        }
+    }
+
+    /// A rule for one of the kinds of messages that the world's clients send.
+    fn rule(&self, id: &str, version: u64) -> String {
+        let at: u64 = id.bytes().map(u64::from).sum::<u64>() + version;
+        let kind = ["a", "b", "c", "d"][usize::try_from(at % 4).expect("below four")];
+        let (priority, bound) = (at % 3, at * 97 % 1_000);
+        format!(
+            "{{\"id\":\"{id}\",\"version\":{version},\"priority\":{priority},\"conditions\":[\
+             {{\"field\":\"kind\",\"op\":\"equals\",\"value\":\"{kind}\"}},\
+             {{\"field\":\"amount\",\"op\":\"less_than\",\"value\":{bound}}}],\
+             \"actions\":[{{\"workflow\":\"pure\"}}]}}"
+        )
+    }
+}
