@@ -132,12 +132,24 @@ struct Counts {
 }
 
 /// How fast.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Speed {
     events: u64,
     cpu: Duration,
-    /// The best round.
-    best: f64,
+    /// Events per second of each round, the slowest first; at least one.
+    rounds: Vec<f64>,
+}
+
+impl Speed {
+    /// The round in the middle. All do the same: what others do to the machine's caches makes some
+    /// of them slower.
+    fn median(&self) -> f64 {
+        self.rounds[self.rounds.len() / 2]
+    }
+
+    fn best(&self) -> f64 {
+        self.rounds[self.rounds.len() - 1]
+    }
 }
 
 impl Engine<'_> {
@@ -171,15 +183,16 @@ impl Engine<'_> {
             self.round(messages, repeats);
         }
         let events = (repeats * messages.len()) as u64;
-        let mut speed = Speed { events: 0, cpu: Duration::ZERO, best: 0.0 };
-        while speed.cpu < time || speed.events == 0 {
+        let mut speed = Speed { events: 0, cpu: Duration::ZERO, rounds: Vec::new() };
+        while speed.cpu < time || speed.rounds.is_empty() {
             let start = cpu_time();
             self.round(messages, repeats);
             let spent = cpu_time().saturating_sub(start);
             speed.events += events;
             speed.cpu += spent;
-            speed.best = speed.best.max(per_second(events, spent));
+            speed.rounds.push(per_second(events, spent));
         }
+        speed.rounds.sort_by(f64::total_cmp);
         speed
     }
 

@@ -25,15 +25,12 @@ pub(super) struct Report {
 }
 
 impl Report {
-    fn events_per_second(&self) -> f64 {
-        per_second(self.speed.events, self.speed.cpu)
-    }
-
     pub(super) fn to_json(&self) -> Value {
         let slowest: Vec<_> = self.slowest.costs.iter().map(Cost::to_json).collect();
         json!({
-            "events_per_cpu_second": whole(self.events_per_second()),
-            "best_events_per_cpu_second": whole(self.speed.best),
+            "events_per_cpu_second": whole(self.speed.median()),
+            "best_events_per_cpu_second": whole(self.speed.best()),
+            "mean_events_per_cpu_second": whole(per_second(self.speed.events, self.speed.cpu)),
             "events": self.speed.events,
             "cpu_seconds": self.speed.cpu.as_secs_f64(),
             "p50_ns": self.latency.value_at_quantile(0.5),
@@ -78,9 +75,10 @@ impl Report {
         writeln!(out)?;
         writeln!(
             out,
-            "events per CPU second  {:.0}   best round {:.0}; {} events in {:.2} s",
-            self.events_per_second(),
-            self.speed.best,
+            "events per CPU second  {}   best round {}, mean {}; {} events in {:.2} s",
+            whole(self.speed.median()),
+            whole(self.speed.best()),
+            whole(per_second(self.speed.events, self.speed.cpu)),
             self.speed.events,
             self.speed.cpu.as_secs_f64()
         )?;
