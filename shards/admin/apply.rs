@@ -187,7 +187,7 @@ impl Plan {
     }
 
     /// Makes the change. Where nothing is removed, only what is new or other is sent: a small change
-    /// of a large folder stays a small request.
+    /// of a large folder stays a small request. The node puts into its log only what differs, too.
     fn send<T: Item>(
         &self,
         server: &Server,
@@ -201,21 +201,28 @@ impl Plan {
             .collect();
         let key = T::NAME;
         let body = format!("{{\"{key}s\":[{}]}}", sources.join(","));
-        let (method, verb) = if asked.prune {
-            (Change::Put, api::Method::Put)
+        let (method, bytes_max) = if asked.prune {
+            (Change::Put, api::SET_BYTES_MAX)
         } else {
-            (Change::Post, api::Method::Post)
+            (Change::Post, api::DOCUMENT_BYTES_MAX)
         };
-        let path = format!("/api/v1/{}", T::COLLECTION);
-        let bytes_max = api::route(verb, &path, "")
-            .map_or(api::DOCUMENT_BYTES_MAX, |route| route.body_bytes_max());
         if body.len() > bytes_max {
-            return Err(input(anyhow!(
+            let mut text = format!(
                 "nothing was changed: {} take {} bytes, a node takes at most {bytes_max} at once",
                 counted(sources.len(), key),
                 body.len()
-            )));
+            );
+            if !asked.prune && T::IS_REPLACEABLE {
+                write!(
+                    text,
+                    "; if the files hold all there is, --prune takes up to {}",
+                    api::SET_BYTES_MAX
+                )
+                .expect("a text takes everything");
+            }
+            return Err(input(anyhow!(text)));
         }
+        let path = format!("/api/v1/{}", T::COLLECTION);
         server.change(method, &path, Some(&body), asked.by).map_err(Trouble::Node)
     }
 

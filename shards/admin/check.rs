@@ -31,6 +31,8 @@ pub(crate) trait Item: Sized {
     const NAME: &'static str;
     /// All of them, in the node's paths and answers.
     const COLLECTION: &'static str;
+    /// Whether a node replaces all of them at once.
+    const IS_REPLACEABLE: bool;
     fn parse(text: &Text) -> Result<Vec<Self>, Faults>;
     fn id(&self) -> &str;
     fn version(&self) -> u32;
@@ -60,6 +62,7 @@ pub(crate) enum Difference {
 impl Item for Rule {
     const NAME: &'static str = "rule";
     const COLLECTION: &'static str = "rules";
+    const IS_REPLACEABLE: bool = true;
 
     fn parse(text: &Text) -> Result<Vec<Self>, Faults> {
         rules::parse(text.source())
@@ -122,6 +125,7 @@ fn without_enabled(text: &str) -> Option<(Node, String)> {
 impl Item for flow::Definition {
     const NAME: &'static str = "workflow";
     const COLLECTION: &'static str = "definitions";
+    const IS_REPLACEABLE: bool = false;
 
     fn parse(text: &Text) -> Result<Vec<Self>, Faults> {
         flow::parse(text.source())

@@ -147,15 +147,12 @@ pub(crate) struct Who {
     by: Option<String>,
 }
 
-/// The longest name of who changes something. Unit: bytes. A node takes no longer one.
-const NAME_BYTES_MAX: usize = 128;
-
 fn name(text: &str) -> Result<String, String> {
     let is_printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-    if is_printable && text.len() <= NAME_BYTES_MAX {
+    if is_printable && text.len() <= api::USER_BYTES_MAX {
         return Ok(text.to_owned());
     }
-    Err(format!("at most {NAME_BYTES_MAX} printable ASCII characters"))
+    Err(format!("at most {} printable ASCII characters", api::USER_BYTES_MAX))
 }
 
 impl Check {

@@ -13,9 +13,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// message with its instances may be larger.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Who changes the catalogue: the node writes it beside the change.
-const USER_HEADER: &str = "x-distric-user";
-
 /// How the catalogue is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -104,7 +101,7 @@ impl Server {
             Change::Put => self.agent.put(url),
         };
         if let Some(by) = by {
-            request = request.header(USER_HEADER, by);
+            request = request.header(api::USER_HEADER, by);
         }
         let called = match body {
             Some(body) => request.header("content-type", "application/json").send(body),
@@ -165,7 +162,10 @@ fn refusal(value: &Value) -> Option<String> {
         let number = |name: &str| fault.get(name).and_then(Value::as_u64).unwrap_or_default();
         let (file, what) = (part("file"), part("what"));
         let (line, column) = (number("line"), number("column"));
-        write!(text, "\n{file}:{line}:{column}: {what}").expect("a text takes everything");
+        // What was sent may not be what stands in a file: then it has no name.
+        let place = if file.is_empty() { "line " } else { file };
+        let colon = if file.is_empty() { "" } else { ":" };
+        write!(text, "\n{place}{colon}{line}:{column}: {what}").expect("a text takes everything");
     }
     Some(text)
 }

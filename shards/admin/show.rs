@@ -48,7 +48,7 @@ pub(crate) fn rules(list: &Value, out: &mut dyn Write) -> io::Result<()> {
 /// `GET /api/v1/rules/{id}/versions`, and of a definition
 pub(crate) fn versions(list: &Value, out: &mut dyn Write) -> io::Result<()> {
     let columns =
-        [("VERSION", "version"), ("WHAT", "what"), ("TO", "to"), ("AT", "at"), ("BY", "by")];
+        [("VERSION", "version"), ("ACTION", "action"), ("TO", "to"), ("AT", "at"), ("BY", "by")];
     write_table(out, &columns, list.get("versions"))
 }
 

@@ -139,12 +139,12 @@ fn a_change_of_one_rule_says_what_it_did() {
 #[test]
 fn the_versions_of_a_rule_are_a_table() {
     let body = r#"{"id":"x","versions":[
-        {"version":3,"what":"rolled_back","to":1,"at":"T2","by":"ada"},
-        {"version":2,"what":"stored","at":"T1","by":""}]}"#;
+        {"version":3,"action":"rolled_back","to":1,"at":"T2","by":"ada"},
+        {"version":2,"action":"stored","at":"T1","by":""}]}"#;
     let (url, _) = serve(200, body);
     let out = call(&["rules", "versions", "x", "--server", &url]).unwrap();
     let lines: Vec<_> = out.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()).collect();
-    assert_eq!(lines[0], ["VERSION", "WHAT", "TO", "AT", "BY"]);
+    assert_eq!(lines[0], ["VERSION", "ACTION", "TO", "AT", "BY"]);
     assert_eq!(lines[1], ["3", "rolled_back", "1", "T2", "ada"]);
     assert_eq!(lines[2], ["2", "stored", "-", "T1"]);
 }
@@ -164,6 +164,11 @@ fn a_refusal_is_told_with_what_to_do() {
     let (url, _) = serve(410, body);
     let error = refused(&["messages", "show", "1", "--server", &url]);
     assert_eq!(error, "the message `1` has ended; keep more");
+    let body = r#"{"error":"invalid_rule","detail":"2 faults","hint":"mend it","faults":[
+        {"line":3,"column":5,"what":"here"},{"file":"a","line":4,"column":6,"what":"there"}]}"#;
+    let (url, _) = serve(400, body);
+    let error = refused(&["rules", "enable", "x", "--server", &url]);
+    assert_eq!(error, "2 faults; mend it\nline 3:5: here\na:4:6: there");
     let (url, _) = serve(502, "<html>");
     let error = refused(&["rules", "list", "--server", &url]);
     assert!(error.contains("answered 502"), "{error}");

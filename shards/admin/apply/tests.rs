@@ -17,8 +17,8 @@ struct Node {
     version: u64,
     /// Changes: method, who, body.
     changes: Vec<(String, String, String)>,
-    /// What the next change is refused with.
-    refusal: Option<&'static str>,
+    /// What the next changes are refused with.
+    refusals: Vec<&'static str>,
 }
 
 impl Node {
@@ -35,7 +35,7 @@ impl Node {
 
     fn change(&mut self, method: &str, who: &str, body: &str) -> (u16, String) {
         self.changes.push((method.to_owned(), who.to_owned(), body.to_owned()));
-        if let Some(refusal) = self.refusal.take() {
+        if let Some(refusal) = self.refusals.pop() {
             return (409, json!({ "detail": refusal, "hint": "do it" }).to_string());
         }
         if method == "PUT" {
@@ -254,13 +254,17 @@ fn what_is_wrong_changes_nothing_and_is_told() {
         (&["bad.yaml"], "nothing was changed: the files are wrong"),
         (&["failing.yaml"], "a test fails: `x` should fire and does not"),
         (&["good.yaml", "failing.yaml"], "the rule id `x` is in "),
-        (&["many.yaml"], "bytes, a node takes at most 1048576 at once"),
+        (
+            &["many.yaml"],
+            "bytes, a node takes at most 1048576 at once; if the files hold all there is, --prune takes",
+        ),
         (&["good.yaml"], "the workflow `w` is not there; do it"),
     ];
     let (there, server) = node(&[]);
     for (names, expected) in rows {
         let is_refused = names == ["good.yaml"];
-        there.lock().unwrap().refusal = is_refused.then_some("the workflow `w` is not there");
+        there.lock().unwrap().refusals =
+            is_refused.then_some("the workflow `w` is not there").into_iter().collect();
         let paths: Vec<_> = names.iter().map(|name| files.path().join(name)).collect();
         let (outcome, _) = run(&server, &asked(&paths));
         let error = outcome.unwrap_err();
@@ -307,7 +311,7 @@ fn a_watch_applies_what_is_saved_and_outlives_wrong_files_and_refusals() {
                 fs::write(&file, "- id: a\n  conditions: [{ field: a, op: equal }]").unwrap();
             }),
             Box::new(|| {
-                there.lock().unwrap().refusal = Some("not now");
+                there.lock().unwrap().refusals = vec!["not now"; 3];
                 fs::write(&file, rule("a", 2, "longer")).unwrap();
             }),
             // It is tried again without a change.
@@ -340,7 +344,10 @@ fn a_watch_applies_what_is_saved_and_outlives_wrong_files_and_refusals() {
         let at = rest.find(expected).unwrap_or_else(|| panic!("{expected:?} in {text}"));
         rest = &rest[at + expected.len()..];
     }
-    assert_eq!(there.lock().unwrap().rules.len(), 2);
+    let there = there.lock().unwrap();
+    assert_eq!(there.rules.len(), 2);
+    assert_eq!(text.matches("not now").count(), 1, "what is tried again is told once");
+    assert_eq!(there.changes.len(), 6, "three tries were refused");
 }
 
 #[test]

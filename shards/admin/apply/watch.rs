@@ -35,14 +35,21 @@ pub(super) fn watch<T: Item>(
     let mut seen = marks(asked.paths);
     let mut told = String::new();
     loop {
-        let outcome = once::<T>(server, asked, out);
+        // Held back until it is known: what is tried again and fails again is told once.
+        let mut plan = Vec::new();
+        let outcome = once::<T>(server, asked, &mut plan);
         let try_again = matches!(outcome, Err(Trouble::Node(_)));
         match outcome {
-            Ok(()) | Err(Trouble::Doubt | Trouble::Input(None)) => told.clear(),
+            Ok(()) | Err(Trouble::Doubt | Trouble::Input(None)) => {
+                told.clear();
+                out.write_all(&plan)?;
+                out.flush()?;
+            }
             Err(Trouble::Output(error)) => return Err(Trouble::Output(error)),
             Err(Trouble::Input(Some(error)) | Trouble::Node(error)) => {
                 let text = format!("{error:#}");
                 if text != told {
+                    out.write_all(&plan)?;
                     tell(&text, try_again, asked.json, out)?;
                 }
                 told = text;
