@@ -23,11 +23,13 @@ pub(crate) struct CatalogueUser {
     prng: Prng,
     /// Versions given so far: greater ones are taken.
     version: u64,
+    /// The versions of the rules of the last set.
+    set: Vec<u64>,
 }
 
 impl CatalogueUser {
     pub(crate) fn new(prng: Prng) -> Self {
-        Self { prng, version: 1 }
+        Self { prng, version: 1, set: Vec::new() }
     }
 
     pub(crate) fn next(&mut self) -> Changing {
@@ -53,8 +55,17 @@ impl CatalogueUser {
                 post("rollback", format!("{{\"version\":{version}}}"))
             }
             _ => {
-                let count = self.prng.below(SET_RULES_MAX);
-                let rules = (0..count).map(|at| self.rule(&format!("changing-{at}"), self.version));
+                // Most of a set is as in the last one.
+                let count = usize::try_from(self.prng.below(SET_RULES_MAX)).expect("few");
+                let version = self.version;
+                self.set.resize(count, version);
+                for (place, at) in self.set.iter_mut().zip(0..) {
+                    if at < RULES || self.prng.chance(1, 4) {
+                        *place = version;
+                    }
+                }
+                let rules = (self.set.iter().zip(0..))
+                    .map(|(version, at)| self.rule(&format!("changing-{at}"), *version));
                 let rules: Vec<String> = rules.collect();
                 let body = format!("{{\"rules\":[{}]}}", rules.join(","));
                 Changing { method: Method::Put, path: "/api/v1/rules".into(), body }
@@ -65,7 +76,9 @@ impl CatalogueUser {
     /// A rule for one of the kinds of messages that the world's clients send.
     fn rule(&self, id: &str, version: u64) -> String {
         let at: u64 = id.bytes().map(u64::from).sum::<u64>() + version;
-        let kind = ["a", "b", "c", "d"][usize::try_from(at % 4).expect("below four")];
+        // Most wake nothing, so that a large set does not drown the node in instances.
+        let kinds = ["a", "b", "c", "x", "x", "x", "x", "x"];
+        let kind = kinds[usize::try_from(at % 8).expect("below eight")];
         let (priority, bound) = (at % 3, at * 97 % 1_000);
         format!(
             "{{\"id\":\"{id}\",\"version\":{version},\"priority\":{priority},\"conditions\":[\

@@ -42,7 +42,7 @@ pub struct Faults {
     pub crashes: u32,
     /// The most time between two cuts.
     pub crash_within: Duration,
-    /// The catalogue is changed at one event of so many; 0: never.
+    /// While messages come, the catalogue is changed at one event of so many; 0: never.
     pub catalogue_change_odds: u64,
     /// Whether the disk is full now and then.
     pub full_disk: bool,
@@ -287,7 +287,8 @@ impl World {
                 }
             }
             let odds = world.faults.catalogue_change_odds;
-            if odds > 0 && world.clients.chance(1, odds) {
+            // Only while messages come: changes of an idle node show little, and take long.
+            if odds > 0 && world.next_nonce < last && world.clients.chance(1, odds) {
                 world.change_catalogue()?;
             }
             // Full for long enough to use up the segments at hand, then somebody makes room.
