@@ -5,6 +5,7 @@
 
 use api::Method;
 use base::Prng;
+use std::collections::BTreeMap;
 
 /// Rules that are changed one by one.
 const RULES: u64 = 12;
@@ -25,16 +26,19 @@ pub(crate) struct CatalogueUser {
     version: u64,
     /// The versions of the rules of the last set.
     set: Vec<u64>,
+    /// The versions given to each rule that is changed alone, to go back to.
+    given: BTreeMap<u64, Vec<u64>>,
 }
 
 impl CatalogueUser {
     pub(crate) fn new(prng: Prng) -> Self {
-        Self { prng, version: 1, set: Vec::new() }
+        Self { prng, version: 1, set: Vec::new(), given: BTreeMap::new() }
     }
 
     pub(crate) fn next(&mut self) -> Changing {
         self.version += 1;
-        let id = format!("changing-{}", self.prng.below(RULES));
+        let at = self.prng.below(RULES);
+        let id = format!("changing-{at}");
         let path = format!("/api/v1/rules/{id}");
         let post = |verb: &str, body: String| Changing {
             method: Method::Post,
@@ -45,13 +49,17 @@ impl CatalogueUser {
             0..10 => {
                 // Now and then an older version, which is refused if there is a newer one.
                 let version = self.version - self.prng.below(self.version.min(4));
+                self.given.entry(at).or_default().push(version);
                 Changing { method: Method::Put, path, body: self.rule(&id, version) }
             }
             10..13 => Changing { method: Method::Delete, path, body: String::new() },
             13 | 14 => post("disable", String::new()),
             15 | 16 => post("enable", String::new()),
             17 | 18 => {
-                let version = self.version - self.prng.below(self.version.min(8));
+                // One of the last, or one that never was.
+                let given = self.given.get(&at).map_or(&[][..], Vec::as_slice);
+                let back = usize::try_from(self.prng.below(4)).expect("few");
+                let version = given.iter().rev().nth(back).copied().unwrap_or(1);
                 post("rollback", format!("{{\"version\":{version}}}"))
             }
             _ => {
