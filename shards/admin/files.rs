@@ -1,20 +1,27 @@
-//! Rule and workflow files, read and checked here as a node would.
+//! Files and folders that a command names.
+//!
+//! Invariants:
+//! - a folder stands for its files in the order of their paths, whatever order the disk has them in;
+//! - nothing that is read is larger than its bound.
 
 use crate::Trouble;
-use crate::table::{plain, write_table};
 use anyhow::{Context as _, anyhow};
-use base::limits::MESSAGE_BYTES_MAX;
-use document::{Fault, Source};
-use rules::{Catalogue, Matcher, Matches, Rule};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use document::{Fault, Source, Span};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+/// The most files of one folder, and the deepest folder in it. Far beyond what people keep by hand,
+/// and the end of a loop of links.
+const FILES_MAX: usize = 10_000;
+const FOLDERS_DEEP_MAX: usize = 16;
+
+/// What a folder's files end in to be read.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// Reads `path`, or standard input for `-`, up to `bytes_max` bytes. What is longer is cut one byte
 /// behind the limit, so that its reader finds it too large.
-fn read(path: &Path, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = bytes_max as u64 + 1;
     if is_standard_input(path) {
@@ -26,212 +33,122 @@ fn read(path: &Path, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn is_standard_input(path: &Path) -> bool {
+pub(crate) fn is_standard_input(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
 /// The name that faults are shown with.
-fn name(path: &Path) -> String {
+pub(crate) fn name(path: &Path) -> String {
     if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
 }
 
-fn read_text(path: &Path) -> Result<String, Trouble> {
-    let bytes = read(path, document::TEXT_BYTES_MAX).map_err(input)?;
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        input(anyhow!("{}: not UTF-8 at byte {at}", name(path)))
-    })
-}
-
-fn input(error: anyhow::Error) -> Trouble {
+/// A wrong file or argument.
+pub(crate) fn input(error: anyhow::Error) -> Trouble {
     Trouble::Input(Some(error))
 }
 
-/// What is to be said about one file.
-#[derive(Debug, Default)]
-struct Verdict {
-    file: String,
-    /// What was found, in words.
-    summary: String,
-    /// The ids that were found.
-    ids: Vec<String>,
-    faults: Vec<Fault>,
-    warnings: Vec<Fault>,
+/// A file that was read.
+#[derive(Debug)]
+pub(crate) struct Text {
+    /// What people know it by.
+    pub(crate) name: String,
+    /// Which argument of the command named it, or the folder it is in.
+    pub(crate) argument: usize,
+    pub(crate) body: String,
+    /// What keeps it from being a text at all.
+    pub(crate) fault: Option<Fault>,
 }
 
-/// `rules check`
-pub(crate) fn check_rules(
-    files: &[PathBuf],
-    json: bool,
-    out: &mut dyn Write,
-) -> Result<(), Trouble> {
-    let mut verdicts = Vec::new();
-    let mut seen: BTreeMap<String, String> = BTreeMap::new();
-    for path in files {
-        let (file, text) = (name(path), read_text(path)?);
-        let source = Source { name: &file, text: &text };
-        let mut verdict = Verdict { file: file.clone(), ..Verdict::default() };
-        match rules::parse(source) {
-            Err(faults) => verdict.faults = faults.0,
-            Ok(rules) => {
-                lint(source, &rules, &mut verdict);
-                for rule in &rules {
-                    if let Some(first) = seen.insert(rule.id.clone(), file.clone()) {
-                        let what = format!("the rule id `{}` is in {first} too", rule.id);
-                        let hint = "of two rules with one id, the one uploaded last stays";
-                        verdict.warnings.push(Fault::at(source, rule.span, what).hint(hint));
-                    }
-                }
-            }
-        }
-        verdicts.push(verdict);
+impl Text {
+    pub(crate) fn source(&self) -> Source<'_> {
+        Source { name: &self.name, text: &self.body }
     }
-    tell(&verdicts, json, out)
-}
 
-/// Runs a file's tests and looks at what may not be meant as it is written.
-fn lint(source: Source<'_>, rules: &[Rule], verdict: &mut Verdict) {
-    // A test that fails is a fault: its author said what should be. Everything else is a doubt.
-    let is_test = |fault: &Fault| {
-        rules.iter().flat_map(|rule| &rule.tests).any(|test| test.span == fault.span)
-    };
-    (verdict.faults, verdict.warnings) = rules::lint(source, rules).into_iter().partition(is_test);
-    verdict.ids = rules.iter().map(|rule| rule.id.clone()).collect();
-    let tests: usize = rules.iter().map(|rule| rule.tests.len()).sum();
-    let passed = tests - verdict.faults.len().min(tests);
-    verdict.summary =
-        format!("{}, {passed} of {} passed", counted(rules.len(), "rule"), counted(tests, "test"));
-}
-
-/// `definitions check`
-pub(crate) fn check_definitions(
-    files: &[PathBuf],
-    json: bool,
-    out: &mut dyn Write,
-) -> Result<(), Trouble> {
-    let mut verdicts = Vec::new();
-    for path in files {
-        let (file, text) = (name(path), read_text(path)?);
-        let mut verdict = Verdict { file: file.clone(), ..Verdict::default() };
-        match flow::parse(Source { name: &file, text: &text }) {
-            Err(faults) => verdict.faults = faults.0,
-            Ok(definitions) => {
-                let told: Vec<_> = definitions
-                    .iter()
-                    .map(|definition| {
-                        let tasks = counted(definition.tasks.len(), "task");
-                        format!("{} version {} with {tasks}", definition.id, definition.version)
-                    })
-                    .collect();
-                let count = counted(definitions.len(), "workflow");
-                verdict.summary = format!("{count}: {}", told.join(", "));
-                verdict.ids = definitions.into_iter().map(|definition| definition.id).collect();
+    fn of(path: &Path, argument: usize) -> anyhow::Result<Self> {
+        let (name, bytes) = (name(path), read(path, document::TEXT_BYTES_MAX)?);
+        let (body, fault) = match String::from_utf8(bytes) {
+            Ok(text) => (text, None),
+            Err(error) => {
+                let good =
+                    String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+                let byte = error.as_bytes()[good.len()];
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                let source = Source { name: &name, text: &text };
+                let what = format!("the byte 0x{byte:02x} is no UTF-8");
+                let fault = Fault::at(source, end_of(&good), what).hint("save the file as UTF-8");
+                (text, Some(fault))
             }
-        }
-        verdicts.push(verdict);
+        };
+        Ok(Self { name, argument, body, fault })
     }
-    tell(&verdicts, json, out)
 }
 
-/// Prints what was found; wrong files are an error.
-fn tell(verdicts: &[Verdict], json: bool, out: &mut dyn Write) -> Result<(), Trouble> {
-    if json {
-        let files: Vec<_> = verdicts.iter().map(Verdict::to_json).collect();
-        writeln!(out, "{}", json!({ "files": files }))?;
-    } else {
-        for verdict in verdicts {
-            for fault in &verdict.faults {
-                writeln!(out, "{}", plain(&fault.to_string()))?;
-            }
-            for warning in &verdict.warnings {
-                writeln!(out, "warning: {}", plain(&warning.to_string()))?;
-            }
-            let file = plain(&verdict.file);
-            if verdict.summary.is_empty() {
-                writeln!(out, "{file}: {}", counted(verdict.faults.len(), "fault"))?;
-            } else {
-                writeln!(out, "{file}: {}", plain(&verdict.summary))?;
-            }
+/// The place behind a text.
+fn end_of(text: &str) -> Span {
+    let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let (lines, last) = text
+        .rsplit_once('\n')
+        .map_or((0, text), |(before, last)| (before.matches('\n').count() + 1, last));
+    Span { line: narrow(lines + 1), column: narrow(last.chars().count() + 1) }
+}
+
+/// Reads the files, and those in the folders, that the arguments name.
+pub(crate) fn texts(paths: &[PathBuf]) -> Result<Vec<Text>, Trouble> {
+    let mut texts = Vec::new();
+    for (argument, path) in paths.iter().enumerate() {
+        for file in files_of(path).map_err(input)? {
+            texts.push(Text::of(&file, argument).map_err(input)?);
         }
     }
-    if verdicts.iter().all(|verdict| verdict.faults.is_empty()) {
-        Ok(())
-    } else {
-        Err(Trouble::Input(None))
+    Ok(texts)
+}
+
+/// The file itself, or those in a folder and the folders in it: YAML and JSON, without what is
+/// hidden. A folder without any is a mistake.
+pub(crate) fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if is_standard_input(path) || !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
     }
-}
-
-impl Verdict {
-    fn to_json(&self) -> Value {
-        let list = |faults: &[Fault]| faults.iter().map(fault_json).collect::<Vec<_>>();
-        json!({
-            "file": self.file,
-            "ids": self.ids,
-            "faults": list(&self.faults),
-            "warnings": list(&self.warnings),
-        })
+    let mut files = Vec::new();
+    collect(path, 0, &mut files)?;
+    if files.is_empty() {
+        return Err(anyhow!("{}: no file in this folder ends in .yaml, .yml or .json", name(path)));
     }
+    files.sort();
+    Ok(files)
 }
 
-fn fault_json(fault: &Fault) -> Value {
-    json!({
-        "file": fault.file,
-        "line": fault.span.line,
-        "column": fault.span.column,
-        "what": fault.what,
-        "hint": fault.hint,
-    })
-}
-
-fn counted(count: usize, thing: &str) -> String {
-    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
-}
-
-/// `rules test`
-pub(crate) fn test_rules(
-    rules: &Path,
-    message: &Path,
-    json: bool,
-    out: &mut dyn Write,
-) -> Result<(), Trouble> {
-    if is_standard_input(rules) && is_standard_input(message) {
-        return Err(input(anyhow!("the rules and the message cannot both be standard input")));
+/// Recursion: bounded by `FOLDERS_DEEP_MAX`.
+fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    if depth > FOLDERS_DEEP_MAX {
+        let folder = name(folder);
+        return Err(anyhow!(
+            "{folder}: folders nest at most {FOLDERS_DEEP_MAX} deep; is it a loop of links?"
+        ));
     }
-    let (file, text) = (name(rules), read_text(rules)?);
-    let parsed = rules::parse(Source { name: &file, text: &text })
-        .map_err(|faults| input(anyhow!("the rules are wrong\n{faults}")))?;
-    let bytes = read(message, MESSAGE_BYTES_MAX).map_err(input)?;
-    let catalogue = Catalogue::compile(parsed);
-    let mut matches = Matches::new();
-    Matcher::new()
-        .matches(&catalogue, &bytes, &mut matches)
-        .map_err(|error| input(anyhow!("{}: {error}", name(message))))?;
-    let rules: Vec<_> = matches.iter().map(|index| catalogue.rule(*index)).collect();
-    if json {
-        let ids: Vec<_> = rules.iter().map(|rule| &rule.id).collect();
-        writeln!(out, "{}", json!({ "matched": ids }))?;
-    } else if rules.is_empty() {
-        writeln!(out, "none of {} matches", counted(catalogue.len(), "enabled rule"))?;
-    } else {
-        let rows: Vec<_> = rules.iter().map(|rule| matched_json(rule)).collect();
-        let columns = [
-            ("PRIORITY", "priority"),
-            ("RULE", "id"),
-            ("VERSION", "version"),
-            ("WORKFLOWS", "workflows"),
-        ];
-        write_table(out, &columns, Some(&Value::from(rows)))?;
+    let what = || format!("cannot read {}", name(folder));
+    for entry in fs::read_dir(folder).with_context(what)? {
+        let path = entry.with_context(what)?.path();
+        let is_hidden =
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if is_hidden {
+            continue;
+        }
+        if path.is_dir() {
+            collect(&path, depth + 1, files)?;
+        } else if has_extension(&path) {
+            if files.len() == FILES_MAX {
+                return Err(anyhow!("{}: more than {FILES_MAX} files", name(folder)));
+            }
+            files.push(path);
+        }
     }
     Ok(())
 }
 
-fn matched_json(rule: &Rule) -> Value {
-    let workflows: Vec<_> = rule.actions.iter().map(|action| &action.workflow).collect();
-    json!({
-        "priority": rule.priority,
-        "id": rule.id,
-        "version": rule.version,
-        "workflows": workflows,
+fn has_extension(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| {
+        EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
     })
 }
 

@@ -3,24 +3,33 @@
 //! It asks a node over HTTP and prints tables, or with `--json` what the node said, unchanged. Rule
 //! and workflow files are checked here, without a node, by the code that the node runs itself.
 //!
-//! Exit codes: 0 done, 1 the node refused or does not answer, 2 the command line or a file is wrong.
+//! Exit codes: 0 done, 1 the node refused or does not answer, or `--strict` found a doubt, 2 the
+//! command line or a file is wrong.
 //!
 //! Invariants:
 //! - what a node or a file says is printed without control characters: no text of a client can move
 //!   the operator's cursor;
 //! - `--json` prints one JSON value on standard output and nothing else; where it never ends, one a
-//!   line.
+//!   line;
+//! - a wrong file changes nothing on a node.
 
+mod apply;
+mod bench;
+mod check;
+mod diff;
 mod events;
+mod explain;
 mod files;
+mod matching;
+mod rule_commands;
 mod server;
 mod show;
 mod table;
 
 use clap::{Parser, Subcommand};
+use rule_commands::{DefinitionsCommand, RulesCommand};
 use server::Server;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Looks after a DistriC node.
@@ -86,39 +95,6 @@ enum ClusterCommand {
 }
 
 #[derive(Debug, Subcommand)]
-enum RulesCommand {
-    /// The rules in use, in the order in which they are looked at
-    List,
-    /// Check rule files and run the tests in them; needs no node
-    Check {
-        /// YAML or JSON; `-` is standard input
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
-    /// Which rules of a file match a message; needs no node
-    Test {
-        /// The rule file
-        #[arg(value_name = "RULES")]
-        rules: PathBuf,
-        /// The message, one JSON object; `-` is standard input
-        #[arg(long, value_name = "FILE")]
-        message: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum DefinitionsCommand {
-    /// The definitions in use
-    List,
-    /// Check definition files; needs no node
-    Check {
-        /// YAML or JSON; `-` is standard input
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 enum WorkflowsCommand {
     /// Instances, the newest first
     List {
@@ -167,6 +143,8 @@ enum Trouble {
     /// A file or an argument is wrong. What is wrong in a file has been printed already where the
     /// error is none.
     Input(Option<anyhow::Error>),
+    /// Files are legal, and something in them is probably not meant: it has been printed.
+    Doubt,
     /// Nobody reads what is printed.
     Output(io::Error),
 }
@@ -185,6 +163,7 @@ pub fn main() -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Trouble::Node(error)) => (1, Some(error)),
         Err(Trouble::Input(error)) => (2, error),
+        Err(Trouble::Doubt) => (1, None),
         // `distric-admin workflows list | head -1` is no failure.
         Err(Trouble::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => (0, None),
         Err(Trouble::Output(error)) => (1, Some(error.into())),
@@ -202,19 +181,8 @@ fn run(options: &Options, out: &mut dyn Write) -> Result<(), Trouble> {
         Command::Cluster(ClusterCommand::Status) => {
             ask(&server()?, "/api/v1/cluster/status", json, out, show::cluster_status)
         }
-        Command::Rules(RulesCommand::List) => {
-            ask(&server()?, "/api/v1/rules", json, out, show::rules)
-        }
-        Command::Rules(RulesCommand::Check { files }) => files::check_rules(files, json, out),
-        Command::Rules(RulesCommand::Test { rules, message }) => {
-            files::test_rules(rules, message, json, out)
-        }
-        Command::Definitions(DefinitionsCommand::List) => {
-            ask(&server()?, "/api/v1/definitions", json, out, show::definitions)
-        }
-        Command::Definitions(DefinitionsCommand::Check { files }) => {
-            files::check_definitions(files, json, out)
-        }
+        Command::Rules(command) => rule_commands::rules(command, &server, json, out),
+        Command::Definitions(command) => rule_commands::definitions(command, &server, json, out),
         Command::Workflows(WorkflowsCommand::List { status, workflow, limit, after }) => {
             let limit = limit.map(|limit| limit.to_string());
             let parameters = [

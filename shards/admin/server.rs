@@ -13,6 +13,15 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// message with its instances may be larger.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// How the catalogue is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Add, or do.
+    Post,
+    /// Put in its place.
+    Put,
+}
+
 /// A node.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -30,6 +39,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// What the node said, unchanged.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Prints what the node said, unchanged: reading and writing it again could lose digits.
     pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}", self.text)
@@ -70,6 +84,29 @@ impl Server {
     /// `PUT` with a JSON body.
     pub(crate) fn put(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
         let called = self.agent.put(format!("{}{path}", self.url)).send_json(body);
+        self.answer(called)
+    }
+
+    /// `POST` or `PUT` of a change of the catalogue, in the name of `by`.
+    pub(crate) fn change(
+        &self,
+        method: Change,
+        path: &str,
+        body: Option<&str>,
+        by: Option<&str>,
+    ) -> anyhow::Result<Answer> {
+        let url = format!("{}{path}", self.url);
+        let mut request = match method {
+            Change::Post => self.agent.post(url),
+            Change::Put => self.agent.put(url),
+        };
+        if let Some(by) = by {
+            request = request.header(api::USER_HEADER, by);
+        }
+        let called = match body {
+            Some(body) => request.header("content-type", "application/json").send(body),
+            None => request.send_empty(),
+        };
         self.answer(called)
     }
 
@@ -129,7 +166,10 @@ fn refusal(value: &Value) -> Option<String> {
         let number = |name: &str| fault.get(name).and_then(Value::as_u64).unwrap_or_default();
         let (file, what) = (part("file"), part("what"));
         let (line, column) = (number("line"), number("column"));
-        write!(text, "\n{file}:{line}:{column}: {what}").expect("a text takes everything");
+        // What was sent may not be what stands in a file: then it has no name.
+        let place = if file.is_empty() { "line " } else { file };
+        let colon = if file.is_empty() { "" } else { ":" };
+        write!(text, "\n{place}{colon}{line}:{column}: {what}").expect("a text takes everything");
     }
     Some(text)
 }

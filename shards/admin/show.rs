@@ -45,6 +45,13 @@ pub(crate) fn rules(list: &Value, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "catalogue version {}", cell(list.get("version")))
 }
 
+/// `GET /api/v1/rules/{id}/versions`, and of a definition
+pub(crate) fn versions(list: &Value, out: &mut dyn Write) -> io::Result<()> {
+    let columns =
+        [("VERSION", "version"), ("ACTION", "action"), ("TO", "to"), ("AT", "at"), ("BY", "by")];
+    write_table(out, &columns, list.get("versions"))
+}
+
 /// `GET /api/v1/definitions`
 pub(crate) fn definitions(list: &Value, out: &mut dyn Write) -> io::Result<()> {
     let columns = [("ID", "id"), ("VERSION", "version"), ("TASKS", "tasks")];

@@ -1,10 +1,33 @@
 //! Whole commands against a small server in the same process.
 
 use super::*;
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use tempfile::TempDir;
+
+/// A directory with these files.
+pub(crate) fn directory(files: &[(&str, &str)]) -> TempDir {
+    let directory = TempDir::new().unwrap();
+    for (name, text) in files {
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    directory
+}
+
+/// What a command says of wrong input, and what it prints.
+pub(crate) fn text(
+    run: impl FnOnce(&mut dyn Write) -> Result<(), Trouble>,
+) -> (Result<(), String>, String) {
+    let mut out = Vec::new();
+    let outcome = run(&mut out).map_err(|trouble| match trouble {
+        Trouble::Input(error) => error.map(|error| format!("{error:#}")).unwrap_or_default(),
+        other => panic!("{other:?}"),
+    });
+    (outcome, String::from_utf8(out).unwrap())
+}
 
 /// Answers one request with `status` and `body`, and tells its first line.
 fn serve(status: u16, body: &'static str) -> (String, Receiver<String>) {
@@ -50,9 +73,16 @@ fn refused(arguments: &[&str]) -> String {
 
 #[test]
 fn every_command_asks_its_path() {
-    let rows: [(&[&str], &str); 11] = [
+    let rows: [(&[&str], &str); 18] = [
         (&["cluster", "status"], "GET /api/v1/cluster/status HTTP/1.1"),
         (&["rules", "list"], "GET /api/v1/rules HTTP/1.1"),
+        (&["rules", "versions", "a b"], "GET /api/v1/rules/a%20b/versions HTTP/1.1"),
+        (&["rules", "versions", "x", "3"], "GET /api/v1/rules/x/versions/3 HTTP/1.1"),
+        (&["definitions", "versions", "x"], "GET /api/v1/definitions/x/versions HTTP/1.1"),
+        (&["definitions", "rollback", "x", "1"], "POST /api/v1/definitions/x/rollback HTTP/1.1"),
+        (&["rules", "rollback", "x", "3"], "POST /api/v1/rules/x/rollback HTTP/1.1"),
+        (&["rules", "enable", "x"], "POST /api/v1/rules/x/enable HTTP/1.1"),
+        (&["rules", "disable", "x"], "POST /api/v1/rules/x/disable HTTP/1.1"),
         (&["definitions", "list"], "GET /api/v1/definitions HTTP/1.1"),
         (&["workflows", "list"], "GET /api/v1/workflows HTTP/1.1"),
         (
@@ -90,11 +120,55 @@ fn the_logs_filter_is_shown_as_it_is_now() {
 }
 
 #[test]
+fn a_change_of_one_rule_says_what_it_did() {
+    let rows: [(&[&str], &str); 4] = [
+        (&["rules", "enable", "x"], "x is enabled, catalogue version 7\n"),
+        (&["rules", "disable", "x"], "x is disabled, catalogue version 7\n"),
+        (
+            &["rules", "rollback", "x", "3"],
+            "x has the text of version 3 again, catalogue version 7\n",
+        ),
+        (&["rules", "disable", "x", "--json"], "{\"version\":7}\n"),
+    ];
+    for (arguments, expected) in rows {
+        let (url, _) = serve(200, "{\"version\":7}");
+        assert_eq!(call(&[&["--server", &url], arguments].concat()).unwrap(), expected);
+    }
+}
+
+#[test]
+fn the_versions_of_a_rule_are_a_table() {
+    let body = r#"{"id":"x","versions":[
+        {"version":3,"action":"rolled_back","to":1,"at":"T2","by":"ada"},
+        {"version":2,"action":"stored","at":"T1","by":""}]}"#;
+    let (url, _) = serve(200, body);
+    let out = call(&["rules", "versions", "x", "--server", &url]).unwrap();
+    let lines: Vec<_> = out.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()).collect();
+    assert_eq!(lines[0], ["VERSION", "ACTION", "TO", "AT", "BY"]);
+    assert_eq!(lines[1], ["3", "rolled_back", "1", "T2", "ada"]);
+    assert_eq!(lines[2], ["2", "stored", "-", "T1"]);
+}
+
+#[test]
+fn a_name_that_no_header_can_hold_is_refused() {
+    for by in ["Zoë", "a\nb", &"x".repeat(129)] {
+        let arguments = ["distric-admin", "rules", "enable", "x", "--by", by];
+        let error = Options::try_parse_from(arguments).unwrap_err().to_string();
+        assert!(error.contains("at most 128 printable ASCII characters"), "{error}");
+    }
+}
+
+#[test]
 fn a_refusal_is_told_with_what_to_do() {
     let body = r#"{"error":"gone","detail":"the message `1` has ended","hint":"keep more"}"#;
     let (url, _) = serve(410, body);
     let error = refused(&["messages", "show", "1", "--server", &url]);
     assert_eq!(error, "the message `1` has ended; keep more");
+    let body = r#"{"error":"invalid_rule","detail":"2 faults","hint":"mend it","faults":[
+        {"line":3,"column":5,"what":"here"},{"file":"a","line":4,"column":6,"what":"there"}]}"#;
+    let (url, _) = serve(400, body);
+    let error = refused(&["rules", "enable", "x", "--server", &url]);
+    assert_eq!(error, "2 faults; mend it\nline 3:5: here\na:4:6: there");
     let (url, _) = serve(502, "<html>");
     let error = refused(&["rules", "list", "--server", &url]);
     assert!(error.contains("answered 502"), "{error}");

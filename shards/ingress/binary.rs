@@ -108,6 +108,7 @@ impl<B: Backend> Connection<B> {
             query: parameters,
             content_type: None,
             idempotency_key: None,
+            by: None,
             trace: None,
             body: b"",
         };

@@ -149,6 +149,7 @@ async fn routed<B: Backend>(
         query: head.query,
         content_type,
         idempotency_key: head.headers.get(IDEMPOTENCY_KEY).map(HeaderValue::as_bytes),
+        by: head.headers.get(api::USER_HEADER).map(HeaderValue::as_bytes),
         trace: match route {
             Route::SubmitMessage | Route::SubmitBatch => doors.trace(traceparent(head.headers)),
             // Nothing is caused that a trace could show.

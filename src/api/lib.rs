@@ -25,16 +25,17 @@ pub use batch::{BatchLine, split_batch};
 pub use error::{ApiError, Code, Fault};
 pub use page::{Cursor, EventsQuery, InstancesQuery, LIMIT_DEFAULT, LIMIT_MAX, Status, WAIT_MAX};
 pub use request::{
-    BATCH_KEY_BYTES_MAX, DocumentFormat, Method, Request, batch_key_of, check_json,
-    document_format, key_of, write_line_key,
+    BATCH_KEY_BYTES_MAX, DocumentFormat, Method, Request, USER_BYTES_MAX, USER_HEADER,
+    batch_key_of, check_json, document_format, key_of, user_of, write_line_key,
 };
 pub use response::{ContentType, Response};
-pub use route::{DOCUMENT_BYTES_MAX, Route, route};
+pub use route::{DOCUMENT_BYTES_MAX, Route, SET_BYTES_MAX, route};
 pub use telemetry::{TraceContext, json, write_time};
 pub use view::{
-    CatalogueChange, CatalogueEvent, ClusterStatus, CoreStatus, DefinitionSummary, DefinitionsView,
-    EventKind, EventView, EventsView, InstanceSummary, InstancesView, MessageView, RuleMatch,
-    RuleSummary, RulesView,
+    CatalogueChange, CatalogueEvent, CatalogueReplaced, ClusterStatus, CoreStatus,
+    DefinitionSummary, DefinitionsView, EventKind, EventView, EventsView, InstanceSummary,
+    InstancesView, MessageView, RuleMatch, RuleSummary, RulesView, VersionHow, VersionSummary,
+    VersionsView,
 };
 
 #[cfg(test)]

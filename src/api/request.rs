@@ -50,10 +50,34 @@ pub struct Request<'a> {
     pub content_type: Option<&'a str>,
     /// `Idempotency-Key`, any bytes that a header may hold.
     pub idempotency_key: Option<&'a [u8]>,
+    /// [`USER_HEADER`], any bytes that a header may hold.
+    pub by: Option<&'a [u8]>,
     /// The trace that it is part of; none for one that nobody records.
     pub trace: Option<TraceContext>,
     /// The whole body.
     pub body: &'a [u8],
+}
+
+/// The header that names who changes the catalogue. Nothing vouches for it: there is no
+/// authentication yet.
+pub const USER_HEADER: &str = "x-distric-user";
+
+/// The longest name in that header. Unit: bytes.
+pub const USER_BYTES_MAX: usize = 128;
+
+/// Who is named as the author of a change; empty when nobody is.
+pub fn user_of(header: Option<&[u8]>) -> Result<&str, ApiError> {
+    let Some(user) = header else { return Ok("") };
+    let printable = user.iter().all(|byte| (0x20..0x7f).contains(byte));
+    let text = std::str::from_utf8(user).ok().map(str::trim);
+    match text.filter(|_| printable && user.len() <= USER_BYTES_MAX) {
+        Some(user) => Ok(user),
+        None => {
+            let detail = format!("the {USER_HEADER} of {} bytes cannot be used", user.len());
+            let hint = format!("use at most {USER_BYTES_MAX} printable ASCII characters, or none");
+            Err(ApiError::new(Code::BadRequest, detail).with_hint(hint))
+        }
+    }
 }
 
 /// The longest key of a batch: a line's own key is `KEY#LINE`, and must fit the limit of a key. The

@@ -19,6 +19,9 @@ pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 
 const _: () = assert!(DOCUMENT_BYTES_MAX * 4 <= base::limits::ENTRY_BYTES_MAX);
 
+/// The largest set of all rules. Unit: bytes. Only what it changes goes into the log.
+pub const SET_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -42,8 +45,20 @@ pub enum Route {
     PostRules,
     /// `PUT /api/v1/rules/{id}`: adds or replaces one
     PutRule(String),
+    /// `PUT /api/v1/rules`: the rules of the body become all rules
+    ReplaceRules,
     /// `DELETE /api/v1/rules/{id}`
     DeleteRule(String),
+    /// `POST /api/v1/rules/{id}/enable`
+    EnableRule(String),
+    /// `POST /api/v1/rules/{id}/disable`
+    DisableRule(String),
+    /// `POST /api/v1/rules/{id}/rollback`
+    RollBackRule(String),
+    /// `GET /api/v1/rules/{id}/versions`
+    RuleVersions(String),
+    /// `GET /api/v1/rules/{id}/versions/{version}`
+    RuleVersion(String, u32),
     /// `GET /api/v1/definitions`
     Definitions,
     /// `GET /api/v1/definitions/{id}`
@@ -54,6 +69,12 @@ pub enum Route {
     PutDefinition(String),
     /// `DELETE /api/v1/definitions/{id}`
     DeleteDefinition(String),
+    /// `POST /api/v1/definitions/{id}/rollback`
+    RollBackDefinition(String),
+    /// `GET /api/v1/definitions/{id}/versions`
+    DefinitionVersions(String),
+    /// `GET /api/v1/definitions/{id}/versions/{version}`
+    DefinitionVersion(String, u32),
     /// `GET /api/v1/events?after=&limit=&wait=`
     Events(EventsQuery),
     /// `GET /api/v1/log`
@@ -79,6 +100,7 @@ impl Route {
             Self::PostRules | Self::PutRule(_) | Self::PostDefinitions | Self::PutDefinition(_) => {
                 DOCUMENT_BYTES_MAX
             }
+            Self::ReplaceRules => SET_BYTES_MAX,
             // Some clients send an empty object with everything.
             _ => 1024,
         }
@@ -97,12 +119,21 @@ impl Route {
             Self::Rule(_) => "GET /api/v1/rules/{id}",
             Self::PostRules => "POST /api/v1/rules",
             Self::PutRule(_) => "PUT /api/v1/rules/{id}",
+            Self::ReplaceRules => "PUT /api/v1/rules",
             Self::DeleteRule(_) => "DELETE /api/v1/rules/{id}",
+            Self::EnableRule(_) => "POST /api/v1/rules/{id}/enable",
+            Self::DisableRule(_) => "POST /api/v1/rules/{id}/disable",
+            Self::RollBackRule(_) => "POST /api/v1/rules/{id}/rollback",
+            Self::RuleVersions(_) => "GET /api/v1/rules/{id}/versions",
+            Self::RuleVersion(..) => "GET /api/v1/rules/{id}/versions/{version}",
             Self::Definitions => "GET /api/v1/definitions",
             Self::Definition(_) => "GET /api/v1/definitions/{id}",
             Self::PostDefinitions => "POST /api/v1/definitions",
             Self::PutDefinition(_) => "PUT /api/v1/definitions/{id}",
             Self::DeleteDefinition(_) => "DELETE /api/v1/definitions/{id}",
+            Self::RollBackDefinition(_) => "POST /api/v1/definitions/{id}/rollback",
+            Self::DefinitionVersions(_) => "GET /api/v1/definitions/{id}/versions",
+            Self::DefinitionVersion(..) => "GET /api/v1/definitions/{id}/versions/{version}",
             Self::Events(_) => "GET /api/v1/events",
             Self::LogFilter => "GET /api/v1/log",
             Self::PutLogFilter => "PUT /api/v1/log",
@@ -138,8 +169,16 @@ enum Target<'p> {
     Cancel(&'p str),
     Rules,
     Rule(&'p str),
+    RuleEnable(&'p str),
+    RuleDisable(&'p str),
+    RuleRollback(&'p str),
+    RuleVersions(&'p str),
+    RuleVersion(&'p str, &'p str),
     Definitions,
     Definition(&'p str),
+    DefinitionRollback(&'p str),
+    DefinitionVersions(&'p str),
+    DefinitionVersion(&'p str, &'p str),
     Events,
     Log,
     ClusterStatus,
@@ -160,9 +199,16 @@ impl<'p> Target<'p> {
         };
         let mut segments = rest.split('/');
         let collection = segments.next().unwrap_or_default();
-        let (id, verb) = (segments.next(), segments.next());
+        let (id, verb, version) = (segments.next(), segments.next(), segments.next());
         if segments.next().is_some() || id == Some("") {
             return None;
+        }
+        if let Some(version) = version {
+            return match (collection, id?, verb?) {
+                ("rules", id, "versions") => Some(Self::RuleVersion(id, version)),
+                ("definitions", id, "versions") => Some(Self::DefinitionVersion(id, version)),
+                _ => None,
+            };
         }
         match (collection, id, verb) {
             ("messages", None, None) => Some(Self::Messages),
@@ -173,8 +219,14 @@ impl<'p> Target<'p> {
             ("workflows", Some(id), Some("cancel")) => Some(Self::Cancel(id)),
             ("rules", None, None) => Some(Self::Rules),
             ("rules", Some(id), None) => Some(Self::Rule(id)),
+            ("rules", Some(id), Some("enable")) => Some(Self::RuleEnable(id)),
+            ("rules", Some(id), Some("disable")) => Some(Self::RuleDisable(id)),
+            ("rules", Some(id), Some("rollback")) => Some(Self::RuleRollback(id)),
+            ("rules", Some(id), Some("versions")) => Some(Self::RuleVersions(id)),
             ("definitions", None, None) => Some(Self::Definitions),
             ("definitions", Some(id), None) => Some(Self::Definition(id)),
+            ("definitions", Some(id), Some("rollback")) => Some(Self::DefinitionRollback(id)),
+            ("definitions", Some(id), Some("versions")) => Some(Self::DefinitionVersions(id)),
             ("events", None, None) => Some(Self::Events),
             ("log", None, None) => Some(Self::Log),
             ("cluster", Some("status"), None) => Some(Self::ClusterStatus),
@@ -182,10 +234,36 @@ impl<'p> Target<'p> {
         }
     }
 
+    /// Whether it is about rules or definitions.
+    fn is_of_catalogue(self) -> bool {
+        matches!(
+            self,
+            Self::Rules
+                | Self::Rule(_)
+                | Self::RuleEnable(_)
+                | Self::RuleDisable(_)
+                | Self::RuleRollback(_)
+                | Self::RuleVersions(_)
+                | Self::RuleVersion(..)
+                | Self::Definitions
+                | Self::Definition(_)
+                | Self::DefinitionRollback(_)
+                | Self::DefinitionVersions(_)
+                | Self::DefinitionVersion(..)
+        )
+    }
+
     fn allow(self) -> &'static str {
         match self {
-            Self::Messages | Self::Batch | Self::Cancel(_) => "POST",
-            Self::Rules | Self::Definitions => "GET, HEAD, POST",
+            Self::Messages
+            | Self::Batch
+            | Self::Cancel(_)
+            | Self::RuleEnable(_)
+            | Self::RuleDisable(_)
+            | Self::RuleRollback(_)
+            | Self::DefinitionRollback(_) => "POST",
+            Self::Rules => "GET, HEAD, POST, PUT",
+            Self::Definitions => "GET, HEAD, POST",
             Self::Rule(_) | Self::Definition(_) => "GET, HEAD, PUT, DELETE",
             Self::Log => "GET, HEAD, PUT",
             _ => "GET, HEAD",
@@ -204,16 +282,10 @@ fn route_any(method: Method, path: &str, query: &str) -> Result<Route, ApiError>
         (Target::Instances, Method::Get) => return instances(query).map(Route::Instances),
         (Target::Instance(id), Method::Get) => Route::Instance(instance_id(id)?),
         (Target::Cancel(id), Method::Post) => Route::CancelInstance(instance_id(id)?),
-        (Target::Rules, Method::Get) => Route::Rules,
-        (Target::Rules, Method::Post) => Route::PostRules,
-        (Target::Rule(id), Method::Get) => Route::Rule(name(id)?),
-        (Target::Rule(id), Method::Put) => Route::PutRule(name(id)?),
-        (Target::Rule(id), Method::Delete) => Route::DeleteRule(name(id)?),
-        (Target::Definitions, Method::Get) => Route::Definitions,
-        (Target::Definitions, Method::Post) => Route::PostDefinitions,
-        (Target::Definition(id), Method::Get) => Route::Definition(name(id)?),
-        (Target::Definition(id), Method::Put) => Route::PutDefinition(name(id)?),
-        (Target::Definition(id), Method::Delete) => Route::DeleteDefinition(name(id)?),
+        (target, method) if target.is_of_catalogue() => match catalogue(target, method) {
+            Some(found) => found?,
+            None => return Err(not_allowed(target, path)),
+        },
         (Target::Events, Method::Get) => return events(query).map(Route::Events),
         (Target::Log, Method::Get) => Route::LogFilter,
         (Target::Log, Method::Put) => Route::PutLogFilter,
@@ -222,14 +294,7 @@ fn route_any(method: Method, path: &str, query: &str) -> Result<Route, ApiError>
         (Target::Metrics, Method::Get) => return Ok(Route::Metrics),
         (Target::Live, Method::Get) => return Ok(Route::Live),
         (Target::Ready, Method::Get) => return Ok(Route::Ready),
-        (target, _) => {
-            let allow = target.allow();
-            let detail = format!("the path {} does not know this method", quoted(path));
-            let mut error = ApiError::new(Code::MethodNotAllowed, detail)
-                .with_hint(format!("it knows {allow}"));
-            error.allow = Some(allow);
-            return Err(error);
-        }
+        (target, _) => return Err(not_allowed(target, path)),
     };
     if query.is_empty() {
         Ok(found)
@@ -237,6 +302,56 @@ fn route_any(method: Method, path: &str, query: &str) -> Result<Route, ApiError>
         let detail = format!("`?{}`: {} takes no parameters", quoted(query), found.pattern());
         Err(ApiError::new(Code::BadQuery, detail).with_hint("leave out the `?` and what follows"))
     }
+}
+
+/// What is asked of rules or definitions; nothing when the target does not know the method.
+fn catalogue(target: Target<'_>, method: Method) -> Option<Result<Route, ApiError>> {
+    let (make, id): (fn(String) -> Route, &str) = match (target, method) {
+        (Target::Rules, Method::Get) => return Some(Ok(Route::Rules)),
+        (Target::Rules, Method::Post) => return Some(Ok(Route::PostRules)),
+        (Target::Rules, Method::Put) => return Some(Ok(Route::ReplaceRules)),
+        (Target::Definitions, Method::Get) => return Some(Ok(Route::Definitions)),
+        (Target::Definitions, Method::Post) => return Some(Ok(Route::PostDefinitions)),
+        (Target::RuleVersion(id, number), Method::Get) => {
+            return Some(name(id).and_then(|id| Ok(Route::RuleVersion(id, version(number)?))));
+        }
+        (Target::DefinitionVersion(id, number), Method::Get) => {
+            return Some(
+                name(id).and_then(|id| Ok(Route::DefinitionVersion(id, version(number)?))),
+            );
+        }
+        (Target::Rule(id), Method::Get) => (Route::Rule, id),
+        (Target::Rule(id), Method::Put) => (Route::PutRule, id),
+        (Target::Rule(id), Method::Delete) => (Route::DeleteRule, id),
+        (Target::RuleEnable(id), Method::Post) => (Route::EnableRule, id),
+        (Target::RuleDisable(id), Method::Post) => (Route::DisableRule, id),
+        (Target::RuleRollback(id), Method::Post) => (Route::RollBackRule, id),
+        (Target::RuleVersions(id), Method::Get) => (Route::RuleVersions, id),
+        (Target::Definition(id), Method::Get) => (Route::Definition, id),
+        (Target::Definition(id), Method::Put) => (Route::PutDefinition, id),
+        (Target::Definition(id), Method::Delete) => (Route::DeleteDefinition, id),
+        (Target::DefinitionRollback(id), Method::Post) => (Route::RollBackDefinition, id),
+        (Target::DefinitionVersions(id), Method::Get) => (Route::DefinitionVersions, id),
+        _ => return None,
+    };
+    Some(name(id).map(make))
+}
+
+fn not_allowed(target: Target<'_>, path: &str) -> ApiError {
+    let allow = target.allow();
+    let detail = format!("the path {} does not know this method", quoted(path));
+    let mut error =
+        ApiError::new(Code::MethodNotAllowed, detail).with_hint(format!("it knows {allow}"));
+    error.allow = Some(allow);
+    error
+}
+
+/// The version of a rule or a workflow.
+fn version(segment: &str) -> Result<u32, ApiError> {
+    segment.parse().ok().filter(|version| *version > 0).ok_or_else(|| {
+        let detail = format!("`{}` is not a version", quoted(segment));
+        ApiError::new(Code::BadId, detail).with_hint("a version is a number from 1 on")
+    })
 }
 
 fn unknown_path(path: &str) -> ApiError {

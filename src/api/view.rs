@@ -7,7 +7,10 @@ mod event;
 mod instance;
 mod message;
 
-pub use catalogue::{CatalogueChange, DefinitionSummary, DefinitionsView, RuleSummary, RulesView};
+pub use catalogue::{
+    CatalogueChange, CatalogueReplaced, DefinitionSummary, DefinitionsView, RuleSummary, RulesView,
+    VersionHow, VersionSummary, VersionsView,
+};
 pub use cluster::{ClusterStatus, CoreStatus};
 pub use event::{CatalogueEvent, EventKind, EventView, EventsView};
 pub use instance::{InstanceSummary, InstancesView};

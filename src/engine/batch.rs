@@ -9,7 +9,7 @@
 //! All integers are little-endian. `bytes` counts what follows the header. The journal's checksum
 //! covers a batch; what does not parse is our own mistake or a newer program's, and stops the node.
 
-use crate::record::{Accepted, RecordType};
+use crate::record::{Accepted, CatalogueChanged, RecordType};
 use base::{BootId, CoreId, NodeId, PartitionId, UnixMicros};
 use bytes::Bytes;
 
@@ -95,6 +95,12 @@ impl Section {
     pub fn push_accepted(&mut self, partition: PartitionId, record: &Accepted<'_>) -> u32 {
         let kind = (RecordType::Accepted, record.version());
         self.push_version(kind, partition, |body| record.write(body))
+    }
+
+    /// Adds a change of the catalogue.
+    pub fn push_change(&mut self, record: CatalogueChanged) -> u32 {
+        let kind = RecordType::CatalogueChanged;
+        self.push_version((kind, kind.newest_version()), GLOBAL, |body| record.write(body))
     }
 
     fn push_version(

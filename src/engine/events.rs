@@ -57,12 +57,14 @@ pub enum EventKind {
 
 impl EventKind {
     fn bytes(&self) -> usize {
-        let texts = |ids: &[String]| ids.iter().map(|id| id.len() + size_of::<String>()).sum();
+        let texts =
+            |ids: &[String]| -> usize { ids.iter().map(|id| id.len() + size_of::<String>()).sum() };
         let more: usize = match self {
             Self::RulesChanged { edits, .. } | Self::DefinitionsChanged { edits, .. } => {
-                let (stored, deleted): (usize, usize) =
-                    (texts(&edits.stored), texts(&edits.deleted));
-                stored + deleted
+                [&edits.added, &edits.changed, &edits.deleted]
+                    .into_iter()
+                    .map(|ids| texts(ids))
+                    .sum()
             }
             Self::TaskFailed { workflow, task, error, .. } => {
                 workflow.len() + task.len() + error.code.len() + error.message.len()
@@ -132,10 +134,9 @@ impl EventLog {
 
 fn names(kind: &EventKind) -> (Vec<&str>, Vec<&str>) {
     match kind {
-        EventKind::RulesChanged { edits, .. } | EventKind::DefinitionsChanged { edits, .. } => (
-            edits.stored.iter().map(String::as_str).collect(),
-            edits.deleted.iter().map(String::as_str).collect(),
-        ),
+        EventKind::RulesChanged { edits, .. } | EventKind::DefinitionsChanged { edits, .. } => {
+            (edits.stored().collect(), edits.deleted.iter().map(String::as_str).collect())
+        }
         EventKind::TaskFailed { .. } | EventKind::LeaderElected { .. } => Default::default(),
     }
 }

@@ -4,23 +4,70 @@
 //! - every core applies every entry's global part, so all copies at one index are equal;
 //! - a section is admitted only when its number is the last one's successor in its session and its
 //!   catalogue version is the current one (SOUNDNESS 8, 11);
-//! - a change of the catalogue is applied whole or not at all.
+//! - a change of the catalogue is applied whole or not at all, and takes time in the number of what
+//!   it changes, not in that of all rules;
+//! - how far the compiled rules are merged is no state: it makes no difference to what matches.
+
+mod change;
+mod history;
+mod version_2;
+pub(crate) mod view;
 
 use crate::batch::SectionHeader;
-use crate::record::{Born, CatalogueChanged, Change};
+use crate::record::Born;
 use base::{BootId, CoreId, NodeId, UnixMicros};
 use document::Source;
 use expr::Value;
 use flow::Definition;
+use history::{History, Past};
 use rkyv::rancor::Error as Rancor;
 use rkyv::{Archive, Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub(crate) use change::differ_in_enabled_alone;
+pub(crate) use version_2::upgraded;
 
 /// Rules a catalogue can hold.
 pub(crate) const RULES_MAX: usize = 100_000;
 /// Definitions a catalogue can hold.
 pub(crate) const DEFINITIONS_MAX: usize = 10_000;
+/// A change of more than this part of all rules compiles all of them, which costs no more than a
+/// few times itself: one in so many.
+const COMPILE_ALL_SHARE: usize = 4;
+
+/// How a version of a rule or a definition came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub enum How {
+    /// Its text was stored.
+    Stored,
+    /// The rule is looked at again.
+    Enabled,
+    /// The rule is no longer looked at.
+    Disabled,
+    /// The text of this earlier version was stored again.
+    RolledBack(u32),
+    /// It was removed.
+    Deleted,
+}
+
+/// When and how a version came, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Came {
+    /// The log's time.
+    pub at: UnixMicros,
+    /// Who says to have done it; empty when nobody was named.
+    pub by: Arc<str>,
+    /// How.
+    pub how: How,
+}
+
+/// The catalogue's two tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Archive, Serialize, Deserialize)]
+pub(crate) enum Table {
+    Rules,
+    Definitions,
+}
 
 /// A rule in the catalogue.
 #[derive(Clone, Debug)]
@@ -29,8 +76,8 @@ pub struct StoredRule {
     pub rule: rules::Rule,
     /// What each of its actions hands over, read once.
     pub params: Vec<Value>,
-    /// When this version came.
-    pub changed_at: UnixMicros,
+    /// How this version came.
+    pub came: Came,
 }
 
 /// A definition in the catalogue.
@@ -40,19 +87,19 @@ pub struct StoredDefinition {
     pub definition: Arc<Definition>,
     /// Its id, shared by every answer that names it.
     pub name: Arc<str>,
-    /// When this version came.
-    pub changed_at: UnixMicros,
+    /// How this version came.
+    pub came: Came,
 }
 
 /// What became of a change of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
-    /// It holds from this catalogue version on. `created` tells whether any id is new.
+    /// It holds from this catalogue version on.
     Applied {
         /// The catalogue's version after the change.
         version: u64,
-        /// Whether an id came that was not there.
-        created: bool,
+        /// What it did.
+        edits: CatalogueEdits,
     },
     /// Nothing changed.
     Refused {
@@ -65,11 +112,13 @@ pub enum Changed {
     },
 }
 
-/// What a change did to one of the catalogue's tables.
+/// What a change did to one of the catalogue's tables, by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
-    /// Ids that were added or replaced.
-    pub stored: Vec<String>,
+    /// Ids that were not there before.
+    pub added: Vec<String>,
+    /// Ids that have another text now.
+    pub changed: Vec<String>,
     /// Ids that were removed.
     pub deleted: Vec<String>,
 }
@@ -77,7 +126,12 @@ pub struct Edits {
 impl Edits {
     /// Whether it did nothing.
     pub fn is_empty(&self) -> bool {
-        self.stored.is_empty() && self.deleted.is_empty()
+        self.stored().next().is_none() && self.deleted.is_empty()
+    }
+
+    /// Ids that were added or have another text.
+    pub fn stored(&self) -> impl Iterator<Item = &str> {
+        self.added.iter().chain(&self.changed).map(String::as_str)
     }
 }
 
@@ -137,6 +191,12 @@ pub struct Globals {
     pub definitions: BTreeMap<String, StoredDefinition>,
     /// The rules as the matcher wants them.
     pub compiled: rules::Catalogue,
+    /// Changes since all rules were compiled at once, and what they have cost: rules compiled.
+    changed_since: usize,
+    compiled_since: usize,
+    /// Each workflow with each rule that starts it.
+    uses: BTreeSet<(String, String)>,
+    history: History,
     sessions: BTreeMap<(NodeId, CoreId), Session>,
 }
 
@@ -150,6 +210,10 @@ impl Default for Globals {
             rules: BTreeMap::new(),
             definitions: BTreeMap::new(),
             compiled: rules::Catalogue::compile(Vec::new()),
+            changed_since: 0,
+            compiled_since: 0,
+            uses: BTreeSet::new(),
+            history: History::default(),
             sessions: BTreeMap::new(),
         }
     }
@@ -182,76 +246,70 @@ impl Globals {
         self.born = Some(born);
     }
 
-    /// A change of the catalogue. What it did is told besides, for whoever watches; it is nothing
-    /// when the change was refused.
-    pub fn apply_catalogue(
-        &mut self,
-        change: &CatalogueChanged,
-        stamp: UnixMicros,
-    ) -> (Changed, CatalogueEdits) {
-        let mut edits = CatalogueEdits::default();
-        let changed = match self.changed(change, stamp) {
-            Ok((rules, definitions, created, made)) => {
-                edits = made;
-                let same = rules.is_none() && definitions.is_none();
-                if let Some(rules) = rules {
-                    self.rules = rules;
-                    self.compile();
-                }
-                self.definitions = definitions.unwrap_or(std::mem::take(&mut self.definitions));
-                // A change that changes nothing must not refuse the batches in flight.
-                self.catalogue_version += u64::from(!same);
-                Changed::Applied { version: self.catalogue_version, created }
-            }
-            Err((why, detail, hint)) => Changed::Refused { why, detail, hint },
-        };
-        (changed, edits)
-    }
-
     fn compile(&mut self) {
         let rules: Vec<rules::Rule> = self.rules.values().map(|r| r.rule.clone()).collect();
         self.compiled = rules::Catalogue::compile(rules);
+        (self.changed_since, self.compiled_since) = (0, 0);
     }
 
-    fn changed(&self, change: &CatalogueChanged, stamp: UnixMicros) -> Result<Next, Refused> {
-        let mut next = Editor {
-            stamp,
-            rules: Edited::new(&self.rules),
-            definitions: Edited::new(&self.definitions),
-            created: false,
-        };
-        for change in &change.changes {
-            match change {
-                Change::PutRule(text) => next.put_rule(text)?,
-                Change::PutDefinition(text) => next.put_definition(text)?,
-                Change::DeleteRule(id) => next.rules.remove(id, "rule")?,
-                Change::DeleteDefinition(id) => next.definitions.remove(id, "workflow")?,
-            }
+    /// Brings a change of the rules into their compiled form.
+    fn compile_change(&mut self, edits: &Edits) {
+        let count = edits.stored().count() + edits.deleted.len();
+        if count * COMPILE_ALL_SHARE >= self.rules.len() {
+            self.compile();
+            return;
         }
-        next.check_references()?;
-        let edits = CatalogueEdits {
-            rules: std::mem::take(&mut next.rules.edits),
-            definitions: std::mem::take(&mut next.definitions.edits),
-        };
-        Ok((next.rules.taken(), next.definitions.taken(), next.created, edits))
+        let put = edits.stored().map(|id| self.rules[id].rule.clone()).collect();
+        let removed: Vec<&str> = edits.deleted.iter().map(String::as_str).collect();
+        self.compiled = self.compiled.with_change(put, &removed);
+        self.changed_since += count;
+        self.compiled_since += self.changed_since;
+        // Whoever never rests pays with a merge for as much as the changes since the last one have
+        // cost already: each change costs twice at most.
+        if self.compiled_since >= self.rules.len() {
+            self.merge();
+        }
+    }
+
+    /// Compiles all rules at once if changes have left them so that matching costs more than it
+    /// must. To be called where nobody waits.
+    pub fn merge(&mut self) {
+        if self.compiled.needs_merge() {
+            self.compiled = self.compiled.merge();
+            (self.changed_since, self.compiled_since) = (0, 0);
+        }
     }
 
     /// The bytes of an image: equal state gives equal bytes.
     pub fn image(&self) -> Vec<u8> {
+        let stored = |came: &Came, text: &str| StoredImage {
+            at: came.at,
+            by: String::from(&*came.by),
+            how: came.how,
+            text: text.into(),
+        };
         let image = GlobalsImage {
             applied: self.applied,
             stamp: self.stamp,
             born: self.born.clone(),
             catalogue_version: self.catalogue_version,
-            rules: self.rules.values().map(|r| (r.changed_at, r.rule.source.clone())).collect(),
+            rules: self.rules.values().map(|r| stored(&r.came, &r.rule.source)).collect(),
             definitions: (self.definitions.values())
-                .map(|d| (d.changed_at, d.definition.source.clone()))
+                .map(|d| stored(&d.came, &d.definition.source))
+                .collect(),
+            past: (self.history.oldest_first())
+                .map(|past| PastImage {
+                    table: past.table,
+                    id: past.id.clone(),
+                    version: past.version,
+                    stored: stored(&past.came, &past.text),
+                })
                 .collect(),
             sessions: (self.sessions.iter())
                 .map(|((node, core), session)| (*node, *core, session.boot, session.last))
                 .collect(),
         };
-        rkyv::to_bytes::<Rancor>(&image).expect("writing to memory cannot fail").to_vec()
+        image.to_bytes()
     }
 
     /// Reads an image back.
@@ -265,13 +323,18 @@ impl Globals {
             catalogue_version: image.catalogue_version,
             ..Self::default()
         };
-        for (changed_at, source) in image.rules {
-            let rule = parse_rule(&source)?;
-            globals.rules.insert(rule.id.clone(), StoredRule::new(rule, changed_at)?);
+        for image in image.rules {
+            let stored = StoredRule::new(parse_rule(&image.text)?, image.came())?;
+            globals.use_workflows(&stored.rule);
+            globals.rules.insert(stored.rule.id.clone(), stored);
         }
-        for (changed_at, source) in image.definitions {
-            let stored = StoredDefinition::new(parse_definition(&source)?, changed_at);
+        for image in image.definitions {
+            let stored = StoredDefinition::new(parse_definition(&image.text)?, image.came());
             globals.definitions.insert(stored.definition.id.clone(), stored);
+        }
+        for PastImage { table, id, version, stored } in image.past {
+            let came = stored.came();
+            globals.history.push(Past { table, id, version, came, text: stored.text });
         }
         for (node, core, boot, last) in image.sessions {
             globals.sessions.insert((node, core), Session { boot, last });
@@ -279,22 +342,34 @@ impl Globals {
         globals.compile();
         Ok(globals)
     }
+
+    fn use_workflows(&mut self, rule: &rules::Rule) {
+        for action in &rule.actions {
+            self.uses.insert((action.workflow.clone(), rule.id.clone()));
+        }
+    }
+
+    fn leave_workflows(&mut self, rule: &rules::Rule) {
+        for action in &rule.actions {
+            self.uses.remove(&(action.workflow.clone(), rule.id.clone()));
+        }
+    }
 }
 
 impl StoredRule {
-    fn new(rule: rules::Rule, changed_at: UnixMicros) -> Result<Self, String> {
+    fn new(rule: rules::Rule, came: Came) -> Result<Self, String> {
         let params = rule.actions.iter().map(|action| Value::parse_json(action.params.as_bytes()));
         let params = params.collect::<Result<_, _>>();
         let params =
             params.map_err(|error| format!("the parameters of rule `{}`: {error}", rule.id))?;
-        Ok(Self { rule, params, changed_at })
+        Ok(Self { rule, params, came })
     }
 }
 
 impl StoredDefinition {
-    fn new(definition: Definition, changed_at: UnixMicros) -> Self {
+    fn new(definition: Definition, came: Came) -> Self {
         let name = Arc::from(definition.id.as_str());
-        Self { definition: Arc::new(definition), name, changed_at }
+        Self { definition: Arc::new(definition), name, came }
     }
 }
 
@@ -304,142 +379,39 @@ struct GlobalsImage {
     stamp: UnixMicros,
     born: Option<Born>,
     catalogue_version: u64,
-    rules: Vec<(UnixMicros, String)>,
-    definitions: Vec<(UnixMicros, String)>,
+    rules: Vec<StoredImage>,
+    definitions: Vec<StoredImage>,
+    /// The oldest first.
+    past: Vec<PastImage>,
     sessions: Vec<(NodeId, CoreId, BootId, u64)>,
 }
 
-type Refused = (Refusal, String, String);
-type Next = (
-    Option<BTreeMap<String, StoredRule>>,
-    Option<BTreeMap<String, StoredDefinition>>,
-    bool,
-    CatalogueEdits,
-);
-
-/// A table that is copied when first changed.
-struct Edited<'a, T> {
-    old: &'a BTreeMap<String, T>,
-    new: Option<BTreeMap<String, T>>,
-    edits: Edits,
+#[derive(Archive, Serialize, Deserialize)]
+struct StoredImage {
+    at: UnixMicros,
+    by: String,
+    how: How,
+    text: String,
 }
 
-impl<'a, T: Clone> Edited<'a, T> {
-    fn new(old: &'a BTreeMap<String, T>) -> Self {
-        Self { old, new: None, edits: Edits::default() }
-    }
+#[derive(Archive, Serialize, Deserialize)]
+struct PastImage {
+    table: Table,
+    id: String,
+    version: u32,
+    stored: StoredImage,
+}
 
-    fn read(&self) -> &BTreeMap<String, T> {
-        self.new.as_ref().unwrap_or(self.old)
-    }
-
-    fn write(&mut self) -> &mut BTreeMap<String, T> {
-        self.new.get_or_insert_with(|| self.old.clone())
-    }
-
-    fn remove(&mut self, id: &str, what: &str) -> Result<(), Refused> {
-        if self.write().remove(id).is_none() {
-            let detail = format!("there is no {what} `{id}`");
-            return Err((Refusal::Unknown, detail, format!("list them to see every {what}'s id")));
-        }
-        self.edits.deleted.push(id.to_owned());
-        Ok(())
-    }
-
-    fn put(&mut self, id: &str, value: T) {
-        self.write().insert(id.to_owned(), value);
-        self.edits.stored.push(id.to_owned());
-    }
-
-    fn taken(self) -> Option<BTreeMap<String, T>> {
-        self.new
+impl GlobalsImage {
+    fn to_bytes(&self) -> Vec<u8> {
+        rkyv::to_bytes::<Rancor>(self).expect("writing to memory cannot fail").to_vec()
     }
 }
 
-struct Editor<'a> {
-    stamp: UnixMicros,
-    rules: Edited<'a, StoredRule>,
-    definitions: Edited<'a, StoredDefinition>,
-    created: bool,
-}
-
-impl Editor<'_> {
-    fn put_rule(&mut self, text: &str) -> Result<(), Refused> {
-        let rule = parse_rule(text).map_err(invalid)?;
-        if let Some(old) = self.rules.read().get(&rule.id) {
-            if old.rule.source == rule.source {
-                return Ok(());
-            }
-            version_grows("rule", &rule.id, old.rule.version, rule.version)?;
-        } else {
-            room("rules", self.rules.read().len(), RULES_MAX)?;
-            self.created = true;
-        }
-        let stored = StoredRule::new(rule, self.stamp).map_err(invalid)?;
-        let id = stored.rule.id.clone();
-        self.rules.put(&id, stored);
-        Ok(())
+impl StoredImage {
+    fn came(&self) -> Came {
+        Came { at: self.at, by: Arc::from(self.by.as_str()), how: self.how }
     }
-
-    fn put_definition(&mut self, text: &str) -> Result<(), Refused> {
-        let definition = parse_definition(text).map_err(invalid)?;
-        if let Some(old) = self.definitions.read().get(&definition.id) {
-            let old = &old.definition;
-            if old.source == definition.source {
-                return Ok(());
-            }
-            version_grows("workflow", &definition.id, old.version, definition.version)?;
-        } else {
-            room("workflow definitions", self.definitions.read().len(), DEFINITIONS_MAX)?;
-            self.created = true;
-        }
-        let stored = StoredDefinition::new(definition, self.stamp);
-        let id = Arc::clone(&stored.name);
-        self.definitions.put(&id, stored);
-        Ok(())
-    }
-
-    /// No rule may start a workflow that is not there.
-    fn check_references(&self) -> Result<(), Refused> {
-        for stored in self.rules.read().values() {
-            for action in &stored.rule.actions {
-                if !self.definitions.read().contains_key(&action.workflow) {
-                    let (rule, workflow) = (&stored.rule.id, &action.workflow);
-                    if self.definitions.old.contains_key(workflow) {
-                        let detail = format!("rule `{rule}` starts workflow `{workflow}`");
-                        let hint = "change or delete the rule first".into();
-                        return Err((Refusal::InUse, detail, hint));
-                    }
-                    let detail =
-                        format!("rule `{rule}` starts workflow `{workflow}`, which is not defined");
-                    let hint = "put the definition first, or change the rule".into();
-                    return Err((Refusal::Conflict, detail, hint));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn invalid(detail: String) -> Refused {
-    (Refusal::Invalid, detail, "correct the text and send it again".into())
-}
-
-fn version_grows(what: &str, id: &str, old: u32, new: u32) -> Result<(), Refused> {
-    if new > old {
-        return Ok(());
-    }
-    let detail = format!("{what} `{id}` is there in version {old} with another text");
-    let hint = format!("set `version: {}` or higher, so that histories stay true", old + 1);
-    Err((Refusal::Conflict, detail, hint))
-}
-
-fn room(what: &str, count: usize, max: usize) -> Result<(), Refused> {
-    if count < max {
-        return Ok(());
-    }
-    let detail = format!("the catalogue holds {count} {what} already, of {max}");
-    Err((Refusal::Conflict, detail, "delete some that are no longer used".into()))
 }
 
 fn parse_rule(text: &str) -> Result<rules::Rule, String> {

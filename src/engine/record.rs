@@ -47,7 +47,7 @@ impl RecordType {
     /// The newest version of its layout. This program reads every version from 1 on.
     pub fn newest_version(self) -> u8 {
         match self {
-            Self::Accepted => 2,
+            Self::Accepted | Self::CatalogueChanged => 2,
             _ => 1,
         }
     }
@@ -86,27 +86,116 @@ pub enum Change {
     PutDefinition(String),
     /// Removes the definition with this id.
     DeleteDefinition(String),
+    /// Lets the rule with this id be looked at: again, or no longer.
+    EnableRule(String, bool),
+    /// Stores the text that the rule with this id had in this earlier version, as a new version.
+    RollBackRule(String, u32),
+    /// The same with a workflow definition.
+    RollBackDefinition(String, u32),
+    /// These rules become all rules, and every other one is removed: first those that stay as they
+    /// are, each by its id with [`base::hash64`] of its text (the change is refused when one has
+    /// another text by now), then the texts of those that are added or replaced.
+    ReplaceRules(Vec<(String, u64)>, Vec<String>),
 }
 
 impl Change {
-    /// The text's size. Unit: bytes.
+    /// What it takes in its record. Unit: bytes, about, and never less.
     pub fn bytes(&self) -> usize {
-        match self {
-            Self::PutRule(text)
-            | Self::DeleteRule(text)
-            | Self::PutDefinition(text)
-            | Self::DeleteDefinition(text) => text.len(),
+        // A text's or an element's place, rounded up.
+        const PLACE_BYTES: usize = 24;
+        let text = |text: &str| text.len() + PLACE_BYTES;
+        PLACE_BYTES
+            + match self {
+                Self::PutRule(one)
+                | Self::DeleteRule(one)
+                | Self::PutDefinition(one)
+                | Self::DeleteDefinition(one)
+                | Self::EnableRule(one, _)
+                | Self::RollBackRule(one, _)
+                | Self::RollBackDefinition(one, _) => text(one),
+                Self::ReplaceRules(keep, put) => {
+                    let keep: usize = keep.iter().map(|(id, _)| text(id)).sum();
+                    keep + put.iter().map(|one| text(one)).sum::<usize>()
+                }
+            }
+    }
+}
+
+/// The catalogue was changed, all of it or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogueChanged {
+    /// Whose catalogue. Always `default` in this step.
+    pub namespace: String,
+    /// Who says to have changed it; empty when nobody was named. Nothing vouches for it.
+    pub by: String,
+    /// In order.
+    pub changes: Vec<Change>,
+    /// Whether a rule's text that differs from the one that is there in `enabled` alone needs no
+    /// higher version. Records of version 1 were applied without that, and must always be.
+    pub flips: bool,
+}
+
+/// The layout of a change that names nobody. Read, no longer written.
+#[derive(Archive, Serialize, Deserialize)]
+struct CatalogueChangedV1 {
+    namespace: String,
+    changes: Vec<ChangeV1>,
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+enum ChangeV1 {
+    PutRule(String),
+    DeleteRule(String),
+    PutDefinition(String),
+    DeleteDefinition(String),
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+struct CatalogueChangedV2 {
+    namespace: String,
+    by: String,
+    changes: Vec<Change>,
+}
+
+impl From<ChangeV1> for Change {
+    fn from(old: ChangeV1) -> Self {
+        match old {
+            ChangeV1::PutRule(text) => Self::PutRule(text),
+            ChangeV1::DeleteRule(id) => Self::DeleteRule(id),
+            ChangeV1::PutDefinition(text) => Self::PutDefinition(text),
+            ChangeV1::DeleteDefinition(id) => Self::DeleteDefinition(id),
         }
     }
 }
 
-/// Rules and definitions changed, all of it or nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
-pub struct CatalogueChanged {
-    /// Whose catalogue. Always `default` in this step.
-    pub namespace: String,
-    /// In order.
-    pub changes: Vec<Change>,
+impl CatalogueChanged {
+    /// A change as this program makes it.
+    pub fn new(namespace: &str, by: &str, changes: Vec<Change>) -> Self {
+        Self { namespace: namespace.into(), by: by.into(), changes, flips: true }
+    }
+
+    /// Appends the body's bytes, in the newest layout.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let Self { namespace, by, changes, flips } = self;
+        assert!(flips, "what is written is applied as the newest layout is");
+        let body = CatalogueChangedV2 { namespace, by, changes };
+        rkyv::api::high::to_bytes_in::<_, Rancor>(&body, out)
+            .expect("writing to memory cannot fail");
+    }
+
+    /// Reads a body of that version back, checking every byte.
+    pub fn read(version: u8, bytes: &[u8]) -> Result<Self, BadBody> {
+        let bad = bad(RecordType::CatalogueChanged);
+        if version == 1 {
+            let old = rkyv::from_bytes::<CatalogueChangedV1, Rancor>(bytes).map_err(bad)?;
+            let changes = old.changes.into_iter().map(Change::from).collect();
+            let (namespace, by) = (old.namespace, String::new());
+            return Ok(Self { namespace, by, changes, flips: false });
+        }
+        let body = rkyv::from_bytes::<CatalogueChangedV2, Rancor>(bytes).map_err(bad)?;
+        let CatalogueChangedV2 { namespace, by, changes } = body;
+        Ok(Self { namespace, by, changes, flips: true })
+    }
 }
 
 /// A rule that a message woke.
@@ -275,7 +364,6 @@ macro_rules! body {
 }
 
 body!(Born, Born);
-body!(CatalogueChanged, CatalogueChanged);
 body!(TaskEnded, TaskEnded);
 body!(TaskStopped, TaskStopped);
 body!(Cancelled, Cancelled);

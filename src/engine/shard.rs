@@ -12,6 +12,7 @@
 //! - everything held is bounded: see [`limits`].
 
 mod apply;
+mod catalogue;
 mod events;
 mod orders;
 mod queries;
@@ -242,6 +243,10 @@ impl ShardCore {
     /// The end of a round of inputs: what was gathered goes out.
     pub fn on_flush(&mut self, out: &mut Outbox<ShardEffect>) {
         self.session.flush(self.globals.catalogue_version, out);
+        // What changes of the catalogue have left to be done is done while nobody waits.
+        if self.session.is_idle() {
+            self.globals.merge();
+        }
     }
 
     /// When to call [`Self::on_deadline`].

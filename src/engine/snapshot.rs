@@ -1,16 +1,16 @@
 //! A snapshot as a file: chunks, each with its checksum, closed by a trailer.
 //!
 //! ```text
-//! chunk    magic u32 "DSNP" | version u16 = 2 | part u16 | applied u64 | term u64
+//! chunk    magic u32 "DSNP" | version u16 = 3 | part u16 | applied u64 | term u64
 //!          | bytes u64 | crc32 u32 | 0 u32                                         40 bytes
 //!          image                                                                   `bytes` bytes
 //! ```
 //! All integers are little-endian. `part` is a partition, 0xffff for the globals (the first chunk)
 //! or 0xfffe for the trailer (the last, without an image). `crc32` is over header (crc32 zero) and
 //! image. A file without its trailer, or with bytes behind it, is no snapshot. The version is that of
-//! a partition's image; a file of an older one is read, and its images are made anew.
+//! the images; a file of an older one is read, and its images are made anew.
 
-use crate::globals::Globals;
+use crate::globals::{self, Globals};
 use crate::message::{Part, ToShard};
 use crate::partition::{IMAGE_VERSION, upgraded};
 use base::{PartitionId, UnixMicros};
@@ -108,9 +108,14 @@ pub fn read(file: &Bytes) -> Result<Snapshot, BadSnapshot> {
         let bad = |what: &str| BadSnapshot::Chunk { at, what: what.into() };
         match (code, &globals) {
             (GLOBALS, None) => {
+                let image = if version == VERSION {
+                    image.clone()
+                } else {
+                    globals::upgraded(version, &image).map_err(|what| bad(&what))?.into()
+                };
                 let state =
                     Globals::from_image(&image).map_err(|what| BadSnapshot::Chunk { at, what })?;
-                globals = Some((applied, term, state, image.clone()));
+                globals = Some((applied, term, state, image));
             }
             (TRAILER, Some((index, term, state, image_of_globals))) => {
                 let end = at + CHUNK_HEADER_BYTES;

@@ -5,6 +5,7 @@
 //! [`engine::ShardCore`]) and checks after every crash and at the end that nothing acknowledged is
 //! lost and nothing is there twice.
 
+mod catalogue;
 mod disk;
 mod node;
 mod producers;
@@ -12,4 +13,4 @@ mod world;
 
 pub use disk::Disk;
 pub use node::{Event, Node, NodeConfig};
-pub use world::{Faults, Report, World};
+pub use world::{CatalogueAt, Faults, Report, World};

@@ -8,6 +8,7 @@
 //!   task;
 //! - nothing is there that no client sent.
 
+use crate::catalogue::{CatalogueUser, Changing};
 use crate::disk::Disk;
 use crate::node::{Event, Node, NodeConfig, Said, Schedule};
 use crate::producers::{Producers, Sent, Told};
@@ -41,8 +42,8 @@ pub struct Faults {
     pub crashes: u32,
     /// The most time between two cuts.
     pub crash_within: Duration,
-    /// Whether the catalogue is changed now and then.
-    pub catalogue_changes: bool,
+    /// While messages come, the catalogue is changed at one event of so many; 0: never.
+    pub catalogue_change_odds: u64,
     /// Whether the disk is full now and then.
     pub full_disk: bool,
 }
@@ -68,11 +69,16 @@ pub struct Report {
     pub full_disks: u32,
     /// Snapshots a start began from.
     pub snapshot_starts: u32,
+    /// Changes of the catalogue that were asked for.
+    pub catalogue_changes: u64,
     /// Virtual time that passed.
     pub virtual_time: Duration,
     /// A number that only the same run gives.
     pub digest: u64,
 }
+
+/// A catalogue's version, and its rules by id, each with its version.
+pub type CatalogueAt = (u64, Vec<(String, u64)>);
 
 /// A request under way.
 #[derive(Debug, Clone)]
@@ -134,6 +140,7 @@ pub struct World {
     crashes: Prng,
     clients: Prng,
     outside: Prng,
+    catalogue: CatalogueUser,
     asked: BTreeMap<RequestId, Asked>,
     producers: Producers,
     sent: BTreeMap<RequestId, Sent>,
@@ -154,6 +161,7 @@ impl World {
             clients: seeds.fork("clients"),
             outside: seeds.fork("outside"),
             producers: Producers::new(seeds.fork("producers")),
+            catalogue: CatalogueUser::new(seeds.fork("catalogue")),
             seeds,
             config,
             faults,
@@ -203,13 +211,31 @@ impl World {
 
     /// Runs without faults and returns the log: for those who apply it in other ways.
     pub fn log(mut self) -> Result<(Vec<Committed>, NodeConfig), String> {
+        let node = self.logged()?;
+        Ok((node.committed, self.config))
+    }
+
+    /// Runs without faults and returns the log, and of each core the catalogue's version and its
+    /// rules with their versions.
+    pub fn log_and_rules(mut self) -> Result<(Vec<Committed>, Vec<CatalogueAt>), String> {
+        let node = self.logged()?;
+        let of = |shard: &engine::ShardCore| {
+            let globals = shard.globals();
+            let rules = globals.rules.values().map(|stored| &stored.rule);
+            let rules = rules.map(|rule| (rule.id.clone(), u64::from(rule.version))).collect();
+            (globals.catalogue_version, rules)
+        };
+        let catalogues = node.shards().iter().map(of).collect();
+        Ok((node.committed, catalogues))
+    }
+
+    fn logged(&mut self) -> Result<Node, String> {
         self.start()?;
         let until = self.instant + Duration::from_secs(2);
         let messages = self.faults.messages;
         self.live(until, messages)?;
         self.rest()?;
-        let node = self.node.take().expect("the node runs");
-        Ok((node.committed, self.config))
+        Ok(self.node.take().expect("the node runs"))
     }
 
     fn now(&self) -> Now {
@@ -260,7 +286,9 @@ impl World {
                     world.send()?;
                 }
             }
-            if world.faults.catalogue_changes && world.clients.chance(1, 400) {
+            let odds = world.faults.catalogue_change_odds;
+            // Only while messages come: changes of an idle node show little, and take long.
+            if odds > 0 && world.next_nonce < last && world.clients.chance(1, odds) {
                 world.change_catalogue()?;
             }
             // Full for long enough to use up the segments at hand, then somebody makes room.
@@ -392,6 +420,7 @@ impl World {
             query: "",
             content_type: None,
             idempotency_key: text.as_deref().map(str::as_bytes),
+            by: None,
             trace: None,
             body: body.as_bytes(),
         };
@@ -459,17 +488,15 @@ impl World {
     }
 
     fn change_catalogue(&mut self) -> Result<(), String> {
-        let version = self.next_request + 10;
-        let body = format!(
-            "{{\"id\":\"changing\",\"version\":{version},\"conditions\":[{{\"field\":\"kind\",\
-             \"op\":\"equals\",\"value\":\"c\"}}],\"actions\":[{{\"workflow\":\"pure\"}}]}}"
-        );
+        let Changing { method, path, body } = self.catalogue.next();
+        self.report.catalogue_changes += 1;
         let request = Request {
-            method: Method::Post,
-            path: "/api/v1/rules",
+            method,
+            path: &path,
             query: "",
             content_type: Some("application/json"),
             idempotency_key: None,
+            by: Some(b"somebody"),
             trace: None,
             body: body.as_bytes(),
         };

@@ -3,6 +3,8 @@
 use crate::client::Connection;
 use crate::server::{Place, Server};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 const RULES: &str = "/api/v1/rules";
 const DEFINITIONS: &str = "/api/v1/definitions";
@@ -170,4 +172,160 @@ fn the_examples_come_with_a_new_directory_and_only_then() {
     let left = ids(&server);
     server.kill();
     assert_eq!(ids(&place.start()), left, "what was deleted stays deleted");
+}
+
+#[test]
+fn a_rules_versions_are_kept_with_their_authors_and_can_be_gone_back_to() {
+    let place = Place::new(&[]);
+    let server = place.start();
+    server.put(DEFINITIONS, &definition(1));
+    let by = |name: &'static str| [YAML, ("x-distric-user", name)];
+    let path = "/api/v1/rules/r";
+    for (version, kind, user) in [(1, "a", "ann"), (2, "b", "bob")] {
+        let answer = server.call("PUT", path, &by(user), rule(version, kind));
+        assert!(answer.status() < 300, "{}", answer.text());
+    }
+    let post = |verb: &str, body: &str, status: u16| {
+        server.call("POST", &format!("{path}/{verb}"), &by("eve"), body).json_of(status)
+    };
+    post("disable", "", 200);
+    let listed = server.get(RULES).json_of(200);
+    assert_eq!(
+        (&listed["rules"][0]["enabled"], &listed["rules"][0]["version"]),
+        (&json!(false), &json!(2))
+    );
+    assert_eq!(post("disable", "", 200)["version"], listed["version"], "nothing has changed");
+    post("enable", "", 200);
+    assert_eq!(post("rollback", "{\"version\":1}", 200)["stored"], json!(["r"]));
+    let same = server.get(path).json_of(200);
+    assert_eq!((&same["version"], &same["conditions"][0]["value"]), (&json!(3), &json!("a")));
+    let told = |server: &Server| -> Vec<Value> {
+        let versions = server.get(&format!("{path}/versions")).json_of(200);
+        let one = |row: &Value| json!([row["version"], row["action"], row["by"]]);
+        versions["versions"].as_array().unwrap().iter().map(one).collect()
+    };
+    let expected = json!([
+        [3, "rolled_back", "eve"],
+        [2, "enabled", "eve"],
+        [2, "disabled", "eve"],
+        [2, "stored", "bob"],
+        [1, "stored", "ann"],
+    ]);
+    assert_eq!(json!(told(&server)), expected);
+    assert_eq!(
+        server.get(&format!("{path}/versions/2")).json_of(200)["conditions"][0]["value"],
+        "b"
+    );
+    for (method, verb, body, status) in [
+        ("POST", "rollback", "{\"version\":9}", 404),
+        ("POST", "rollback", "{\"verson\":1}", 400),
+        ("POST", "rollback", "", 400),
+        ("GET", "versions/9", "", 404),
+    ] {
+        refusal(&server, method, &format!("{path}/{verb}"), body, status);
+    }
+    refusal(&server, "POST", "/api/v1/rules/x/enable", "", 404);
+    refusal(&server, "GET", "/api/v1/definitions/x/versions", "", 404);
+    let long =
+        server.call("POST", &format!("{path}/enable"), &[("x-distric-user", &"x".repeat(129))], "");
+    assert_eq!(long.status(), 400, "{}", long.text());
+    // It is state: it survives the power.
+    assert_eq!(server.call("DELETE", path, &[], "").status(), 200);
+    server.kill();
+    let server = place.start();
+    assert_eq!(told(&server)[0], json!([3, "deleted", ""]));
+    let back = server.call("POST", &format!("{path}/rollback"), &[JSON], "{\"version\":2}");
+    assert_eq!(back.json_of(201)["stored"], json!(["r"]));
+    assert_eq!(server.get(path).json_of(200)["version"], 4);
+}
+
+#[test]
+fn a_rule_whose_own_test_fails_is_refused_with_its_place() {
+    let place = Place::new(&[]);
+    let server = place.start();
+    server.put(DEFINITIONS, &definition(1));
+    let tested = |fires: bool| {
+        format!(
+            "rules:\n- id: r\n  enabled: false\n  conditions: [{{ field: k, op: equals, value: 1 }}]\n  \
+             actions: [{{ workflow: w }}]\n  tests:\n  - {{ message: {{ k: 1 }}, fires: {fires} }}\n"
+        )
+    };
+    for (method, path) in [("POST", RULES), ("PUT", RULES), ("PUT", "/api/v1/rules/r")] {
+        let refusal = refusal(&server, method, path, &tested(false), 400);
+        assert_eq!(refusal["error"], "invalid_rule");
+        let fault = &refusal["faults"][0];
+        assert_eq!((&fault["line"], &fault["column"]), (&json!(7), &json!(5)), "{refusal}");
+        assert!(
+            fault["what"].as_str().unwrap().contains("`r` should not fire and does"),
+            "{fault}"
+        );
+    }
+    assert_eq!(server.call("PUT", RULES, &[YAML], tested(true)).status(), 200);
+}
+
+/// Rules in a set that is swapped.
+const SET_RULES: usize = 10_000;
+
+/// So many rules of which one is woken by each message, all of one version.
+fn set(version: u32, workflow: &str) -> String {
+    let rules = (0..SET_RULES).map(|at| {
+        format!(
+            "{{\"id\":\"r{at}\",\"version\":{version},\"conditions\":[{{\"field\":\"k\",\"op\":\"equals\",\
+             \"value\":{at}}}],\"actions\":[{{\"workflow\":\"{workflow}\"}}]}}"
+        )
+    });
+    format!("{{\"rules\":[{}]}}", rules.collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn ten_thousand_rules_are_swapped_under_load_and_every_answer_is_of_one_set() {
+    let place = Place::new(&["http_body_timeout=60s"]);
+    let server = place.start();
+    for id in ["one", "two"] {
+        let text = definition(1).replace("id: w,", &format!("id: {id},"));
+        assert_eq!(server.call("POST", DEFINITIONS, &[YAML], text).status(), 201);
+    }
+    let put = |version: u32, workflow: &str| {
+        server.call("PUT", RULES, &[JSON], set(version, workflow)).json_of(200)
+    };
+    let first = put(1, "one");
+    assert_eq!(first["added"].as_array().map(Vec::len), Some(SET_RULES));
+    let over = AtomicBool::new(false);
+    let answered: Vec<(u64, u64)> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..3)
+            .map(|client| {
+                let (server, over) = (&server, &over);
+                scope.spawn(move || {
+                    let mut connection = server.connect();
+                    let (mut one, mut two, mut at) = (0, 0, client);
+                    while !over.load(Ordering::Relaxed) {
+                        at = (at + 7_919) % SET_RULES;
+                        let body = format!("{{\"k\":{at}}}");
+                        let path = "/api/v1/messages";
+                        let answer = connection.call("POST", path, &[], body.as_bytes()).unwrap();
+                        let woken = &answer.json_of(202)["workflows_triggered"];
+                        one += u64::from(*woken == json!(["one"]));
+                        two += u64::from(*woken == json!(["two"]));
+                        assert!(*woken == json!(["one"]) || *woken == json!(["two"]), "{woken}");
+                    }
+                    (one, two)
+                })
+            })
+            .collect();
+        for version in 2..=5 {
+            let workflow = if version % 2 == 0 { "two" } else { "one" };
+            let swapped = put(version, workflow);
+            assert_eq!(swapped["changed"].as_array().map(Vec::len), Some(SET_RULES));
+            assert_eq!(swapped["unchanged"], 0);
+        }
+        over.store(true, Ordering::Relaxed);
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    let (one, two) = answered.iter().fold((0, 0), |(a, b), (one, two)| (a + one, b + two));
+    assert!(one > 0 && two > 0, "service went on under both: {one}, {two}");
+    // The same set again changes nothing, whatever the size of it.
+    let again = put(5, "one");
+    assert_eq!((&again["unchanged"], &again["changed"]), (&json!(SET_RULES), &json!([])));
+    let fewer = server.call("PUT", RULES, &[JSON], "{\"rules\":[]}").json_of(200);
+    assert_eq!(fewer["deleted"].as_array().map(Vec::len), Some(SET_RULES));
 }

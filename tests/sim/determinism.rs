@@ -1,4 +1,4 @@
-use super::node;
+use super::changing;
 use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
 use engine::message::{Committed, Part, ToConsensus, ToShard};
 use engine::{Birth, ShardConfig, ShardCore, ShardEffect, snapshot};
@@ -13,10 +13,10 @@ fn log(seed: u64) -> (Vec<Committed>, NodeConfig) {
         messages: 400,
         crashes: 0,
         crash_within: Duration::from_secs(1),
-        catalogue_changes: true,
+        catalogue_change_odds: 20,
         full_disk: false,
     };
-    World::new(seed, node(2), faults).log().unwrap()
+    World::new(seed, changing(2), faults).log().unwrap()
 }
 
 fn shards(count: u16, config: &NodeConfig) -> Vec<ShardCore> {

@@ -8,6 +8,7 @@
 
 mod determinism;
 mod power;
+mod reload;
 
 use engine::record::{Born, Change};
 use sim::NodeConfig;
@@ -40,6 +41,17 @@ rules:
   - { id: b-is-pure, version: 1, priority: 2, conditions: [{ field: kind, op: equals, value: b }], actions: [{ workflow: pure }] }
   - { id: c-calls, version: 1, priority: 1, conditions: [{ field: kind, op: equals, value: c }], actions: [{ workflow: call }] }
 ";
+
+/// Segments that hold the largest entry: whole sets of rules gather in one.
+const SEGMENT_BYTES_OF_CHANGES: u64 = 2 << 20;
+
+/// A node whose catalogue is changed.
+fn changing(shards: u16) -> NodeConfig {
+    let mut config = NodeConfig { segment_bytes: SEGMENT_BYTES_OF_CHANGES, ..node(shards) };
+    // Nothing is dropped while the world watches it: messages may start many instances.
+    config.born.retention_bytes = 512 << 20;
+    config
+}
 
 /// A node small enough that segments roll over and snapshots are taken in a short run.
 fn node(shards: u16) -> NodeConfig {

@@ -1,4 +1,4 @@
-use super::node;
+use super::{changing, node};
 use sim::{Faults, Report, World};
 use std::time::Duration;
 
@@ -11,17 +11,19 @@ fn faults(seed: u64) -> Faults {
         messages: 60 + seed % 200 + if full_disk { 4_000 } else { 0 },
         crashes: 1 + u32::try_from(seed % 6).unwrap(),
         crash_within: Duration::from_millis(50 + seed * 37 % if full_disk { 9_000 } else { 1_500 }),
-        catalogue_changes: seed.is_multiple_of(3),
+        catalogue_change_odds: if seed.is_multiple_of(3) { 30 } else { 0 },
         full_disk,
     }
 }
 
 fn run(seed: u64) -> Report {
     let shards = 1 + u16::try_from(seed % 4).unwrap();
-    let mut config = node(shards);
+    let faults = faults(seed);
+    let changes = faults.catalogue_change_odds > 0;
+    let mut config = if changes { changing(shards) } else { node(shards) };
     // Some take a snapshot every few entries, some hardly ever.
     config.snapshot_journal_bytes = (16 << 10) << (seed % 6);
-    World::new(seed, config, faults(seed)).run().unwrap_or_else(|violation| {
+    World::new(seed, config, faults).run().unwrap_or_else(|violation| {
         panic!("seed {seed}: {violation}\nreplay: DISTRIC_SIM_SEED={seed} cargo sim")
     })
 }
@@ -44,6 +46,7 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
         total.instances += report.instances;
         total.refused += report.refused;
         total.full_disks += report.full_disks;
+        total.catalogue_changes += report.catalogue_changes;
         total.crashes += report.crashes;
         total.snapshot_starts += report.snapshot_starts;
         total.virtual_time += report.virtual_time;
@@ -55,6 +58,7 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
     assert!(total.repeated > seeds, "producers sent again what had come");
     assert!(total.refused > seeds / 10, "clients were refused");
     assert!(u64::from(total.full_disks) > seeds / 10, "disks were full");
+    assert!(total.catalogue_changes > seeds, "the catalogue was changed");
     assert!(total.unanswered > seeds / 4, "power failed under load");
     assert!(u64::from(total.snapshot_starts) > seeds / 10, "some start began from a snapshot");
 }

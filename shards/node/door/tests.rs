@@ -19,6 +19,7 @@ fn what_is_no_filter_is_refused_with_an_example() {
             query: "",
             content_type,
             idempotency_key: None,
+            by: None,
             trace: None,
             body,
         };

@@ -3,6 +3,7 @@
 use crate::{BATCH_KEY_BYTES_MAX, Code, DOCUMENT_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX};
 use crate::{CatalogueEvent, EventKind, EventView, EventsView};
 use crate::{Method, Status, WAIT_MAX, route};
+use crate::{SET_BYTES_MAX, USER_BYTES_MAX};
 use base::limits::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, KEY_BYTES_MAX, MESSAGE_BYTES_MAX};
 use base::{InstanceId, MessageId, NodeId, UnixMicros};
 
@@ -38,7 +39,8 @@ fn every_row_of_the_guide_is_a_route_of_that_name() {
             "/api/v1/workflows/{id}" | "/api/v1/workflows/{id}/cancel" => "0020000000000001-1",
             _ => "some-name",
         };
-        let found = route(Method::parse(method), &path.replace("{id}", id), "");
+        let path_of_one = path.replace("{id}", id).replace("{version}", "3");
+        let found = route(Method::parse(method), &path_of_one, "");
         let found = found.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         assert_eq!(found.pattern(), format!("{method} {path}"));
     }
@@ -94,11 +96,13 @@ fn every_kind_of_event_stands_in_the_guide_with_its_fields() {
 fn the_bounds_that_the_guide_names_are_those_of_the_code() {
     let kib = MESSAGE_BYTES_MAX / 1024;
     assert_eq!((BATCH_MESSAGES_MAX, BATCH_BYTES_MAX), (1_000, 1024 * 1024));
-    assert_eq!(DOCUMENT_BYTES_MAX, 1024 * 1024);
+    assert_eq!((DOCUMENT_BYTES_MAX, SET_BYTES_MAX), (1024 * 1024, 4 * 1024 * 1024));
     let bounds = [
         format!("| a message | {kib} KiB, nested {} deep |", base::limits::NESTING_MAX),
         "| a batch | 1,000 messages, 1 MiB |".to_owned(),
         "| a rule or workflow file | 1 MiB |".to_owned(),
+        "| a set of all rules | 4 MiB,".to_owned(),
+        format!("at most {USER_BYTES_MAX} printable ASCII characters"),
         format!("1 to {KEY_BYTES_MAX} printable ASCII characters"),
         format!("at most {BATCH_KEY_BYTES_MAX} characters"),
         format!("{LIMIT_DEFAULT} when left out"),

@@ -71,3 +71,20 @@ fn methods_are_told_by_their_exact_name() {
     assert_eq!(Method::parse("post"), Method::Other);
     assert_eq!(Method::parse("BREW"), Method::Other);
 }
+
+#[test]
+fn who_changes_the_catalogue_is_bounded_and_printable_or_nobody() {
+    let long = [b'x'; USER_BYTES_MAX + 1];
+    let rows: [(Option<&[u8]>, Result<&str, Code>); 7] = [
+        (None, Ok("")),
+        (Some(b""), Ok("")),
+        (Some(b" ann lee@team "), Ok("ann lee@team")),
+        (Some(&long[1..]), Ok(std::str::from_utf8(&long[1..]).unwrap())),
+        (Some(&long), Err(Code::BadRequest)),
+        (Some(b"a\tb"), Err(Code::BadRequest)),
+        (Some(b"\xff"), Err(Code::BadRequest)),
+    ];
+    for (header, expected) in rows {
+        assert_eq!(user_of(header).map_err(|error| error.code), expected, "{header:?}");
+    }
+}

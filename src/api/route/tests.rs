@@ -80,7 +80,11 @@ fn a_wrong_method_is_answered_405_with_what_is_allowed() {
     let rows = [
         (Method::Get, "/api/v1/messages", "POST"),
         (Method::Delete, "/api/v1/messages/00300000000000a1", "GET, HEAD"),
-        (Method::Put, "/api/v1/rules", "GET, HEAD, POST"),
+        (Method::Delete, "/api/v1/rules", "GET, HEAD, POST, PUT"),
+        (Method::Put, "/api/v1/definitions", "GET, HEAD, POST"),
+        (Method::Get, "/api/v1/rules/r/enable", "POST"),
+        (Method::Post, "/api/v1/rules/r/versions", "GET, HEAD"),
+        (Method::Put, "/api/v1/definitions/r/versions/1", "GET, HEAD"),
         (Method::Post, "/api/v1/definitions/x", "GET, HEAD, PUT, DELETE"),
         (Method::Get, "/api/v1/workflows/00300000000000a1-1/cancel", "POST"),
         (Method::Post, "/api/v1/events", "GET, HEAD"),
@@ -90,6 +94,37 @@ fn a_wrong_method_is_answered_405_with_what_is_allowed() {
     for (method, path, allow) in rows {
         let response = route(method, path, "").unwrap_err().to_response();
         assert_eq!((response.status, response.allow), (405, Some(allow)), "{method:?} {path}");
+    }
+}
+
+#[test]
+fn what_is_asked_of_the_catalogue_is_told_by_the_path() {
+    let id = || "a b".to_owned();
+    let rows = [
+        (Method::Put, "rules", Route::ReplaceRules),
+        (Method::Post, "rules/a%20b/enable", Route::EnableRule(id())),
+        (Method::Post, "rules/a%20b/disable", Route::DisableRule(id())),
+        (Method::Post, "rules/a%20b/rollback", Route::RollBackRule(id())),
+        (Method::Get, "rules/a%20b/versions", Route::RuleVersions(id())),
+        (Method::Get, "rules/a%20b/versions/7", Route::RuleVersion(id(), 7)),
+        (Method::Post, "definitions/a%20b/rollback", Route::RollBackDefinition(id())),
+        (Method::Head, "definitions/a%20b/versions", Route::DefinitionVersions(id())),
+        (Method::Get, "definitions/a%20b/versions/1", Route::DefinitionVersion(id(), 1)),
+    ];
+    for (method, path, expected) in rows {
+        assert_eq!(route(method, &format!("/api/v1/{path}"), ""), Ok(expected), "{path}");
+    }
+    let refused = [
+        ("rules/r/versions/0", Code::BadId),
+        ("rules/r/versions/4294967296", Code::BadId),
+        ("rules/r/versions/", Code::BadId),
+        ("rules/r/versions/1/2", Code::UnknownPath),
+        ("definitions/r/enable", Code::UnknownPath),
+        ("messages/r/versions/1", Code::UnknownPath),
+    ];
+    for (path, code) in refused {
+        let found = route(Method::Get, &format!("/api/v1/{path}"), "");
+        assert_eq!(found.map_err(|error| error.code), Err(code), "{path}");
     }
 }
 

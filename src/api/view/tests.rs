@@ -96,6 +96,34 @@ fn the_catalogue_lists_rules_and_definitions_with_its_version() {
     );
     let change = CatalogueChange { version: 13, stored: &["r"], deleted: &[] };
     assert_eq!(text(|out| change.write(out)), r#"{"version":13,"stored":["r"],"deleted":[]}"#);
+    let (added, deleted) = (["a".to_owned()], ["d".to_owned(), "e".to_owned()]);
+    let set = CatalogueReplaced {
+        version: 14,
+        added: &added,
+        changed: &[],
+        deleted: &deleted,
+        unchanged: 7,
+    };
+    assert_eq!(
+        text(|out| set.write(out)),
+        r#"{"version":14,"added":["a"],"changed":[],"deleted":["d","e"],"unchanged":7}"#
+    );
+}
+
+#[test]
+fn the_versions_of_a_rule_say_what_happened_when_and_by_whom() {
+    let versions = [
+        VersionSummary { version: 4, how: VersionHow::RolledBack(2), at: LATER, by: "ann" },
+        VersionSummary { version: 3, how: VersionHow::Disabled, at: AT, by: "" },
+    ];
+    assert_eq!(
+        text(|out| VersionsView { id: "r", versions: &versions }.write(out)),
+        concat!(
+            r#"{"id":"r","versions":["#,
+            r#"{"version":4,"action":"rolled_back","to":2,"at":"2026-11-20T09:58:01.000000Z","by":"ann"},"#,
+            r#"{"version":3,"action":"disabled","at":"2026-11-20T09:58:00.123456Z","by":""}]}"#
+        )
+    );
 }
 
 #[test]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::record::{CatalogueChanged, Change};
+use base::hash64;
 
 const WORKFLOW: &str =
     r#"{"id":"w","version":1,"tasks":[{"id":"a","type":"log","with":{"message":"hi"}}]}"#;
@@ -11,8 +13,39 @@ fn rule(version: u32, value: &str) -> String {
 }
 
 fn apply(globals: &mut Globals, changes: Vec<Change>) -> Changed {
-    let change = CatalogueChanged { namespace: "default".into(), changes };
-    globals.apply_catalogue(&change, UnixMicros(5)).0
+    let change = CatalogueChanged::new("default", "ann", changes);
+    globals.apply_catalogue(&change, UnixMicros(5))
+}
+
+/// Applies what must not be refused: the catalogue's version, and the rules added, changed and
+/// deleted.
+fn applied(globals: &mut Globals, changes: Vec<Change>) -> (u64, [Vec<String>; 3]) {
+    match apply(globals, changes) {
+        Changed::Applied { version, edits } => {
+            let Edits { added, changed, deleted } = edits.rules;
+            (version, [added, changed, deleted])
+        }
+        Changed::Refused { detail, .. } => panic!("{detail}"),
+    }
+}
+
+fn refused(globals: &mut Globals, changes: Vec<Change>) -> (Refusal, String) {
+    match apply(globals, changes) {
+        Changed::Refused { why, detail, .. } => (why, detail),
+        Changed::Applied { version, .. } => panic!("applied as {version}"),
+    }
+}
+
+fn ids<const N: usize>(added: [&str; N], changed: &[&str], deleted: &[&str]) -> [Vec<String>; 3] {
+    let texts = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+    [texts(&added), texts(changed), texts(deleted)]
+}
+
+/// What is told of an id's versions: number and how, the newest first.
+fn told(globals: &Globals, id: &str) -> Vec<(u32, How)> {
+    let current = globals.rules.get(id).map(|stored| (stored.rule.version, stored.came.how));
+    let past = globals.history.of(Table::Rules, id).map(|past| (past.version, past.came.how));
+    current.into_iter().chain(past).collect()
 }
 
 fn header(boot: u64, number: u64, catalogue: u64) -> SectionHeader {
@@ -29,7 +62,7 @@ fn header(boot: u64, number: u64, catalogue: u64) -> SectionHeader {
 fn filled() -> Globals {
     let mut globals = Globals::default();
     let changes = vec![Change::PutDefinition(WORKFLOW.into()), Change::PutRule(rule(1, "a"))];
-    assert_eq!(apply(&mut globals, changes), Changed::Applied { version: 1, created: true });
+    assert_eq!(applied(&mut globals, changes), (1, ids(["r"], &[], &[])));
     globals
 }
 
@@ -76,14 +109,174 @@ fn a_change_is_applied_whole_or_not_at_all() {
 #[test]
 fn the_same_text_again_changes_nothing_and_a_new_version_does() {
     let mut globals = filled();
-    let same = apply(&mut globals, vec![Change::PutRule(rule(1, "a"))]);
-    assert_eq!(same, Changed::Applied { version: 1, created: false });
-    let next = apply(&mut globals, vec![Change::PutRule(rule(2, "b"))]);
-    assert_eq!(next, Changed::Applied { version: 2, created: false });
+    let same = applied(&mut globals, vec![Change::PutRule(rule(1, "a"))]);
+    assert_eq!(same, (1, ids([], &[], &[])));
+    let next = applied(&mut globals, vec![Change::PutRule(rule(2, "b"))]);
+    assert_eq!(next, (2, ids([], &["r"], &[])));
     assert_eq!(globals.rules["r"].rule.version, 2);
     let gone = vec![Change::DeleteRule("r".into()), Change::DeleteDefinition("w".into())];
-    assert_eq!(apply(&mut globals, gone), Changed::Applied { version: 3, created: false });
+    assert_eq!(applied(&mut globals, gone), (3, ids([], &[], &["r"])));
     assert!(globals.rules.is_empty() && globals.definitions.is_empty());
+}
+
+#[test]
+fn a_rule_is_disabled_and_enabled_without_its_text_and_keeps_its_version() {
+    let mut globals = filled();
+    let flip = |enabled| vec![Change::EnableRule("r".into(), enabled)];
+    assert_eq!(applied(&mut globals, flip(true)).0, 1, "it is enabled already");
+    assert_eq!(applied(&mut globals, flip(false)), (2, ids([], &["r"], &[])));
+    assert!(!globals.rules["r"].rule.enabled && globals.compiled.is_empty());
+    assert_eq!(applied(&mut globals, flip(false)).0, 2);
+    // The text as it was written says that it is enabled, in the version that is there.
+    let again = vec![Change::PutRule(rule(1, "a"))];
+    assert_eq!(applied(&mut globals, again), (3, ids([], &["r"], &[])));
+    assert_eq!((globals.compiled.len(), &globals.rules["r"].rule.source), (1, &rule(1, "a")));
+    applied(&mut globals, flip(false));
+    applied(&mut globals, flip(true));
+    assert_eq!(globals.rules["r"].rule.source, rule(1, "a"), "as if nothing had been");
+    let expected =
+        [How::Enabled, How::Disabled, How::Enabled, How::Disabled, How::Stored].map(|how| (1, how));
+    assert_eq!(told(&globals, "r"), expected);
+    let unknown = vec![Change::EnableRule("x".into(), true)];
+    assert_eq!(refused(&mut globals, unknown).0, Refusal::Unknown);
+}
+
+/// A log that was written before must give the same catalogue versions for ever.
+#[test]
+fn records_of_the_first_layout_are_applied_as_they_were() {
+    let mut globals = filled();
+    let disabled = rule(1, "a").replace("\"id\"", "\"enabled\":false,\"id\"");
+    let mut change = CatalogueChanged::new("default", "", vec![Change::PutRule(disabled)]);
+    change.flips = false;
+    let Changed::Refused { why, detail, .. } = globals.apply_catalogue(&change, UnixMicros(6))
+    else {
+        panic!("the version is the same, the text is not")
+    };
+    assert_eq!((why, detail.contains("version 1 with another text")), (Refusal::Conflict, true));
+    change.flips = true;
+    let changed = globals.apply_catalogue(&change, UnixMicros(6));
+    assert!(matches!(changed, Changed::Applied { version: 2, .. }));
+}
+
+#[test]
+fn an_earlier_version_is_stored_again_as_a_new_one() {
+    let mut globals = filled();
+    for version in 2..=3 {
+        applied(&mut globals, vec![Change::PutRule(rule(version, &format!("v{version}")))]);
+    }
+    let back = |version| vec![Change::RollBackRule("r".into(), version)];
+    assert_eq!(applied(&mut globals, back(3)).0, 3, "it is in force");
+    assert_eq!(applied(&mut globals, back(1)), (4, ids([], &["r"], &[])));
+    assert_eq!(globals.rules["r"].rule.source, rule(4, "a"));
+    let stored = |version| (version, How::Stored);
+    let expected = vec![(4, How::RolledBack(1)), stored(3), stored(2), stored(1)];
+    assert_eq!(told(&globals, "r"), expected);
+    let (why, detail) = refused(&mut globals, back(9));
+    assert_eq!((why, detail.as_str()), (Refusal::Unknown, "of rule `r` no version 9 is kept"));
+    let nobody = vec![Change::RollBackRule("x".into(), 1)];
+    assert_eq!(refused(&mut globals, nobody), (Refusal::Unknown, "there is no rule `x`".into()));
+    // What was deleted comes back, above all its versions.
+    applied(&mut globals, vec![Change::DeleteRule("r".into())]);
+    assert_eq!(applied(&mut globals, back(2)), (6, ids(["r"], &[], &[])));
+    assert_eq!(globals.rules["r"].rule.source, rule(5, "v2"));
+    assert_eq!(told(&globals, "r")[..2], [(5, How::RolledBack(2)), (4, How::Deleted)]);
+    // Its workflow must be there.
+    let gone = vec![Change::DeleteRule("r".into()), Change::DeleteDefinition("w".into())];
+    applied(&mut globals, gone);
+    assert_eq!(refused(&mut globals, back(2)).0, Refusal::Conflict);
+    let both = vec![Change::RollBackDefinition("w".into(), 1), back(2).remove(0)];
+    assert_eq!(applied(&mut globals, both), (8, ids(["r"], &[], &[])));
+    assert_eq!(globals.definitions["w"].definition.version, 2);
+    // There is a highest version.
+    applied(&mut globals, vec![Change::PutRule(rule(u32::MAX, "x"))]);
+    assert_eq!(refused(&mut globals, back(2)).0, Refusal::Conflict);
+}
+
+#[test]
+fn a_set_of_rules_replaces_all_rules() {
+    let named =
+        |id: &str, version, value| rule(version, value).replace("\"r\"", &format!("\"{id}\""));
+    let mut globals = filled();
+    let put = ["s", "t"].map(|id| Change::PutRule(named(id, 1, "a")));
+    applied(&mut globals, put.to_vec());
+    let keep = |id: &str, text: &str| (id.to_owned(), hash64(text.as_bytes()));
+    let set = |keep, put| vec![Change::ReplaceRules(keep, put)];
+    let kept = vec![keep("s", &named("s", 1, "a"))];
+    let put = vec![named("t", 2, "b"), named("u", 1, "b")];
+    let before = globals.image();
+    let stale = set(vec![keep("s", "another text")], put.clone());
+    assert_eq!(refused(&mut globals, stale).0, Refusal::Conflict);
+    let older = set(kept.clone(), vec![named("t", 1, "b")]);
+    assert_eq!(refused(&mut globals, older).0, Refusal::Conflict);
+    let homeless = vec![named("u", 1, "b").replace("\"w\"", "\"x\"")];
+    assert_eq!(refused(&mut globals, set(kept.clone(), homeless)).0, Refusal::Conflict);
+    assert!(globals.image() == before, "a refused set leaves no trace");
+    let changed = applied(&mut globals, set(kept, put));
+    assert_eq!(changed, (3, ids(["u"], &["t"], &["r"])));
+    assert_eq!(globals.rules.keys().collect::<Vec<_>>(), ["s", "t", "u"]);
+    assert_eq!(
+        applied(&mut globals, set(Vec::new(), Vec::new())),
+        (4, ids([], &[], &["s", "t", "u"]))
+    );
+}
+
+#[test]
+fn a_workflow_is_in_use_as_long_as_any_rule_starts_it() {
+    let mut globals = filled();
+    let other = WORKFLOW.replace("\"w\"", "\"w2\"");
+    let moved = rule(2, "a").replace("\"w\"", "\"w2\"");
+    let drop = Change::DeleteDefinition("w".into());
+    assert_eq!(refused(&mut globals, vec![drop.clone()]).0, Refusal::InUse);
+    // Moved and dropped in one change, in whatever order.
+    let changes = vec![drop, Change::PutDefinition(other), Change::PutRule(moved)];
+    applied(&mut globals, changes);
+    let drop = Change::DeleteDefinition("w2".into());
+    assert_eq!(refused(&mut globals, vec![drop.clone()]).0, Refusal::InUse);
+    let again = Globals::from_image(&globals.image()).unwrap();
+    assert_eq!(again.uses, globals.uses);
+    applied(&mut globals, vec![Change::DeleteRule("r".into()), drop]);
+    assert!(globals.uses.is_empty());
+}
+
+/// Many small changes, never at rest and always at rest, and all at once: the same rules match.
+#[test]
+fn how_far_the_rules_are_merged_makes_no_difference() {
+    let text = |at: usize, version: u32| {
+        let value = format!("v{}", at % 7);
+        rule(version, &value).replace("\"r\"", &format!("\"r{at:03}\""))
+    };
+    let (mut busy, mut resting) = (filled(), filled());
+    let (mut merges, mut matcher) = (0, rules::Matcher::new());
+    for step in 0..900 {
+        let at = step * 37 % 300;
+        let version = u32::try_from(step / 300 + 1).unwrap();
+        let change = match step % 5 {
+            4 if busy.rules.contains_key(&format!("r{at:03}")) => {
+                Change::DeleteRule(format!("r{at:03}"))
+            }
+            _ => Change::PutRule(text(at, version)),
+        };
+        applied(&mut busy, vec![change.clone()]);
+        merges += usize::from(busy.changed_since == 0);
+        applied(&mut resting, vec![change]);
+        resting.merge();
+        assert!(!resting.compiled.needs_merge());
+    }
+    assert!((1..300).contains(&merges), "{merges} merges while busy");
+    let whole = Globals::from_image(&busy.image()).unwrap();
+    assert!(whole.image() == resting.image());
+    for value in 0..7 {
+        let message = format!(r#"{{"kind":"v{value}"}}"#);
+        let mut woken = |globals: &Globals| -> Vec<(String, u32)> {
+            let mut found = rules::Matches::new();
+            matcher.matches(&globals.compiled, message.as_bytes(), &mut found).unwrap();
+            let rules = found.iter().map(|index| globals.compiled.rule(*index));
+            rules.map(|rule| (rule.id.clone(), rule.version)).collect()
+        };
+        let expected = woken(&whole);
+        assert!(expected.len() > 20);
+        assert_eq!((woken(&busy), woken(&resting)), (expected.clone(), expected));
+    }
 }
 
 #[test]
@@ -117,9 +310,54 @@ fn an_image_gives_back_the_same_globals() {
         key_ttl_ms: 4,
     });
     assert_eq!(globals.admit(&header(3, 1, 1)), Admission::Admitted);
+    applied(&mut globals, vec![Change::PutRule(rule(2, "b"))]);
+    applied(&mut globals, vec![Change::EnableRule("r".into(), false)]);
+    applied(&mut globals, vec![Change::RollBackRule("r".into(), 1)]);
     let image = globals.image();
     let again = Globals::from_image(&image).unwrap();
     assert!(again.image() == image);
-    assert_eq!(again.compiled.len(), 1);
+    assert_eq!((again.compiled.len(), told(&again, "r")), (1, told(&globals, "r")));
+    assert_eq!(&*again.rules["r"].came.by, "ann");
     assert!(Globals::from_image(&image[..image.len() - 1]).is_err());
+}
+
+/// An image as the release before wrote it, with one rule, one workflow and one session.
+fn image_of_version_2() -> Vec<u8> {
+    let globals = filled();
+    let old = version_2::GlobalsImageV2 {
+        applied: 7,
+        stamp: UnixMicros(9),
+        born: Some(Born {
+            cluster_id: 1,
+            partitions: 1,
+            retention_bytes: 2,
+            keys_max: 3,
+            key_ttl_ms: 4,
+        }),
+        catalogue_version: 1,
+        rules: vec![(UnixMicros(5), globals.rules["r"].rule.source.clone())],
+        definitions: vec![(UnixMicros(6), globals.definitions["w"].definition.source.clone())],
+        sessions: vec![(NodeId(1), CoreId(0), BootId(3), 12)],
+    };
+    rkyv::to_bytes::<Rancor>(&old).unwrap().to_vec()
+}
+
+#[test]
+fn an_image_of_the_version_before_is_read() {
+    let old = image_of_version_2();
+    let hex = old.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(hex, include_str!("version_2.hex").trim(), "the layout is frozen");
+    for version in [1, 2] {
+        let image = upgraded(version, &old).unwrap();
+        let mut globals = Globals::from_image(&image).unwrap();
+        assert_eq!(
+            (globals.applied, globals.stamp, globals.catalogue_version),
+            (7, UnixMicros(9), 1)
+        );
+        assert_eq!(told(&globals, "r"), [(1, How::Stored)]);
+        assert_eq!(globals.rules["r"].came.at, UnixMicros(5));
+        assert_eq!(globals.admit(&header(3, 13, 1)), Admission::Admitted);
+        assert!(upgraded(version, &old[..old.len() - 1]).is_err());
+    }
+    assert!(upgraded(3, &old).is_err());
 }

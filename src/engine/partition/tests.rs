@@ -11,8 +11,7 @@ fn globals() -> Globals {
     let rule = r#"{"id":"r","version":1,"conditions":[{"field":"kind","op":"equals","value":"w"}],"actions":[{"workflow":"w"}]}"#;
     let mut globals = Globals::default();
     let changes = vec![Change::PutDefinition(workflow.into()), Change::PutRule(rule.into())];
-    globals
-        .apply_catalogue(&CatalogueChanged { namespace: "default".into(), changes }, UnixMicros(0));
+    globals.apply_catalogue(&CatalogueChanged::new("default", "", changes), UnixMicros(0));
     globals
 }
 

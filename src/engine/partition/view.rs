@@ -4,8 +4,7 @@ use super::Partition;
 use super::live::{ArchivedFinished, ArchivedShelved, Live};
 use crate::globals::Globals;
 use api::{
-    ApiError, DefinitionSummary, DefinitionsView, InstanceSummary, InstancesQuery, InstancesView,
-    MessageView, Response, Route, RuleMatch, RuleSummary, RulesView,
+    ApiError, InstanceSummary, InstancesQuery, InstancesView, MessageView, Response, RuleMatch,
 };
 use base::{InstanceId, MessageId, UnixMicros};
 use rkyv::rancor::Error as Rancor;
@@ -351,56 +350,4 @@ pub(crate) fn page(query: &InstancesQuery, rows: Vec<InstanceRow>, more: bool) -
     let mut body = Vec::new();
     InstancesView { instances: &instances, next }.write(&mut body);
     Response::json(200, body)
-}
-
-/// The answers about rules and definitions: every core has them.
-pub(crate) fn catalogue(globals: &Globals, route: &Route) -> Result<Response, ApiError> {
-    let mut body = Vec::new();
-    match route {
-        Route::Rules => rules(globals, &mut body),
-        Route::Definitions => definitions(globals, &mut body),
-        Route::Rule(id) => {
-            let stored = globals.rules.get(id).ok_or_else(|| ApiError::unknown_id("rule", id))?;
-            body.extend_from_slice(stored.rule.source.as_bytes());
-        }
-        Route::Definition(id) => {
-            let stored = globals.definitions.get(id);
-            let stored = stored.ok_or_else(|| ApiError::unknown_id("workflow", id))?;
-            body.extend_from_slice(stored.definition.source.as_bytes());
-        }
-        route => unreachable!("{} is not about the catalogue", route.pattern()),
-    }
-    Ok(Response::json(200, body))
-}
-
-fn rules(globals: &Globals, body: &mut Vec<u8>) {
-    let mut stored: Vec<&rules::Rule> = globals.rules.values().map(|s| &s.rule).collect();
-    stored.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.id.cmp(&b.id)));
-    let workflows: Vec<Vec<&str>> = (stored.iter())
-        .map(|rule| rule.actions.iter().map(|action| action.workflow.as_str()).collect())
-        .collect();
-    let rules: Vec<RuleSummary<'_>> = (stored.iter().zip(&workflows))
-        .map(|(rule, workflows)| RuleSummary {
-            id: &rule.id,
-            version: u64::from(rule.version),
-            priority: i64::from(rule.priority),
-            enabled: rule.enabled,
-            workflows,
-        })
-        .collect();
-    RulesView { version: globals.catalogue_version, rules: &rules }.write(body);
-}
-
-fn definitions(globals: &Globals, body: &mut Vec<u8>) {
-    let tasks: Vec<Vec<&str>> = (globals.definitions.values())
-        .map(|s| s.definition.tasks.iter().map(|task| task.id.as_str()).collect())
-        .collect();
-    let definitions: Vec<DefinitionSummary<'_>> = (globals.definitions.values().zip(&tasks))
-        .map(|(stored, tasks)| DefinitionSummary {
-            id: &stored.definition.id,
-            version: u64::from(stored.definition.version),
-            tasks,
-        })
-        .collect();
-    DefinitionsView { version: globals.catalogue_version, definitions: &definitions }.write(body);
 }

@@ -15,16 +15,32 @@ fn instance() -> InstanceId {
     InstanceId { message: MessageId::new(PartitionId(3), 0xa1), ordinal: 2 }
 }
 
+/// Each kind of change once.
+fn every_change() -> CatalogueChanged {
+    let changes = vec![
+        Change::PutRule("{}".into()),
+        Change::DeleteRule("r".into()),
+        Change::PutDefinition("[]".into()),
+        Change::DeleteDefinition("w".into()),
+        Change::EnableRule("r".into(), true),
+        Change::RollBackRule("r".into(), 2),
+        Change::RollBackDefinition("w".into(), 3),
+        Change::ReplaceRules(vec![("k".into(), 4)], vec!["{}".into()]),
+    ];
+    CatalogueChanged::new("default", "ann", changes)
+}
+
 /// Layouts are frozen: a log that was written once must be read for ever. A change here needs a
 /// new version of the record, not a new golden text.
 #[test]
 fn the_layout_of_every_record_is_frozen() {
     let born =
         Born { cluster_id: 1, partitions: 64, retention_bytes: 2, keys_max: 3, key_ttl_ms: 4 };
-    let change = CatalogueChanged {
+    let old_change = CatalogueChangedV1 {
         namespace: "default".into(),
-        changes: vec![Change::PutRule("{}".into()), Change::DeleteDefinition("w".into())],
+        changes: vec![ChangeV1::PutRule("{}".into()), ChangeV1::DeleteDefinition("w".into())],
     };
+    let old_change = rkyv::to_bytes::<Rancor>(&old_change).unwrap();
     let matches = [Match { rule: "high-value", version: 7 }];
     let accepted = Accepted {
         namespace: "default",
@@ -54,7 +70,8 @@ fn the_layout_of_every_record_is_frozen() {
     let cancelled = Cancelled { instance: instance() };
     let rows = [
         ("born", bytes(|out| born.write(out))),
-        ("catalogue_changed", bytes(|out| change.write(out))),
+        ("catalogue_changed", bytes(|out| out.extend_from_slice(&old_change))),
+        ("catalogue_changed_2", bytes(|out| every_change().write(out))),
         ("accepted", bytes(|out| accepted.write(out))),
         ("accepted_2", bytes(|out| produced.write(out))),
         ("task_ended", bytes(|out| ended.write(out))),
@@ -98,6 +115,28 @@ fn what_was_written_is_read_back() {
             view.matches.iter().map(|m| (&*m.rule, m.version.to_native())).collect();
         assert_eq!(read, [("a", 1), ("b", 2)]);
     }
+}
+
+#[test]
+fn a_change_of_the_catalogue_is_read_in_both_its_layouts() {
+    let mut out = Vec::new();
+    every_change().write(&mut out);
+    assert_eq!(CatalogueChanged::read(2, &out), Ok(every_change()));
+    let said: usize = every_change().changes.iter().map(Change::bytes).sum();
+    assert!(out.len() <= said + 64, "{} bytes, {said} were said", out.len());
+    let old = CatalogueChangedV1 {
+        namespace: "default".into(),
+        changes: vec![
+            ChangeV1::PutRule("{}".into()),
+            ChangeV1::DeleteRule("r".into()),
+            ChangeV1::PutDefinition("[]".into()),
+            ChangeV1::DeleteDefinition("w".into()),
+        ],
+    };
+    let old = rkyv::to_bytes::<Rancor>(&old).unwrap();
+    let read = CatalogueChanged::read(1, &old).unwrap();
+    assert_eq!(read.changes[..], every_change().changes[..4]);
+    assert_eq!((read.by.as_str(), read.flips), ("", false), "as it was applied then");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::submit::{not_taken, push_matched};
 use super::{ShardCore, ShardEffect};
 use crate::batch::{BatchView, GLOBAL, RecordView, Section, SectionHeader, SectionView};
 use crate::events::EventKind;
-use crate::globals::{Admission, Globals};
+use crate::globals::{Admission, Changed, Globals};
 use crate::message::{Committed, NotTaken, Part, ToConsensus, ToShard};
 use crate::partition::{Outcome, Partition, PartitionEffect};
 use crate::record::{
@@ -105,7 +105,7 @@ impl ShardCore {
             self.push_one(RecordType::Born, GLOBAL, Waiter::Own, |body| born.write(body), out);
             let catalogue = std::mem::take(&mut self.config.birth.catalogue);
             if !catalogue.is_empty() {
-                self.push_catalogue(catalogue, Waiter::Own, out);
+                self.push_catalogue("", catalogue, Waiter::Own, out);
             }
             self.on_flush(out);
         }
@@ -273,15 +273,17 @@ impl ShardCore {
                 Ok(Outcome::Done)
             }
             RecordType::CatalogueChanged => {
-                let change =
-                    CatalogueChanged::read(record.body).map_err(|error| error.to_string())?;
+                let change = CatalogueChanged::read(record.version, record.body)
+                    .map_err(|error| error.to_string())?;
                 let before = self.globals.catalogue_version;
-                let (changed, edits) = self.globals.apply_catalogue(&change, self.globals.stamp);
-                self.on_edits(edits, out);
+                let changed = self.globals.apply_catalogue(&change, self.globals.stamp);
+                if let Changed::Applied { edits, .. } = &changed {
+                    self.on_edits(edits, out);
+                }
                 if self.globals.catalogue_version != before {
                     self.match_open_again(out);
                 }
-                Ok(Outcome::Catalogue(changed))
+                Ok(Outcome::Catalogue(Box::new(changed)))
             }
             _ => Err(format!("a {:?} record belongs to a partition", record.kind)),
         }

@@ -67,17 +67,19 @@ impl ShardCore {
     }
 
     /// The catalogue changed. Every core applies it, one tells.
-    pub(super) fn on_edits(&mut self, edits: CatalogueEdits, out: &mut Outbox<ShardEffect>) {
+    pub(super) fn on_edits(&mut self, edits: &CatalogueEdits, out: &mut Outbox<ShardEffect>) {
         if self.config.core != KEEPER || !self.role.in_office {
             return;
         }
         let (at, version) = (self.globals.stamp, self.globals.catalogue_version);
         let CatalogueEdits { rules, definitions } = edits;
         if !definitions.is_empty() {
-            self.on_event(at, EventKind::DefinitionsChanged { version, edits: definitions }, out);
+            let edits = definitions.clone();
+            self.on_event(at, EventKind::DefinitionsChanged { version, edits }, out);
         }
         if !rules.is_empty() {
-            self.on_event(at, EventKind::RulesChanged { version, edits: rules }, out);
+            let edits = rules.clone();
+            self.on_event(at, EventKind::RulesChanged { version, edits }, out);
         }
     }
 

@@ -7,7 +7,7 @@
 use super::limits::{EVENT_WAITS_MAX, QUERIES_MAX};
 use super::session::{Form, Waiter};
 use super::{RequestId, ShardCore, ShardEffect};
-use crate::globals::{Changed, Refusal};
+use crate::globals::{self, CatalogueEdits, Changed, Edits, Refusal};
 use crate::message::{Answer, ConsensusStatus, Question, ShardStatus, ToConsensus, ToShard};
 use crate::partition::{CancelOutcome, InstanceRow, Outcome, Workflows, view};
 use crate::submission::{LineResult, SubmitResults};
@@ -36,11 +36,22 @@ pub(super) struct Queries {
     pub(super) lines: Vec<BatchLine>,
 }
 
-/// The ids that a change of the catalogue stores or deletes.
+/// The ids that a change of the catalogue is about.
 #[derive(Debug)]
-struct Named {
-    ids: Vec<String>,
-    deleted: bool,
+pub(super) struct Named {
+    pub(super) ids: Vec<String>,
+    pub(super) told: Told,
+}
+
+/// What is told of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Told {
+    /// That they are stored.
+    Stored,
+    /// That they are deleted.
+    Deleted,
+    /// That they are all there are, and what that has changed.
+    Replaced,
 }
 
 #[derive(Debug)]
@@ -161,6 +172,25 @@ fn refused(request: RequestId, form: Form, error: &ApiError, out: &mut Outbox<Sh
     }
 }
 
+/// The answer to a change of the catalogue that was applied.
+fn applied(named: &Named, version: u64, edits: &CatalogueEdits) -> Response {
+    let mut body = Vec::new();
+    let ids: Vec<&str> = named.ids.iter().map(String::as_str).collect();
+    let (stored, deleted): (&[&str], &[&str]) = match named.told {
+        Told::Stored => (&ids, &[]),
+        Told::Deleted => (&[], &ids),
+        Told::Replaced => {
+            let Edits { added, changed, deleted } = &edits.rules;
+            let unchanged = ids.len() - added.len() - changed.len();
+            api::CatalogueReplaced { version, added, changed, deleted, unchanged }.write(&mut body);
+            return Response::json(200, body);
+        }
+    };
+    api::CatalogueChange { version, stored, deleted }.write(&mut body);
+    let is_new = !(edits.rules.added.is_empty() && edits.definitions.added.is_empty());
+    Response::json(if is_new { 201 } else { 200 }, body)
+}
+
 impl Queries {
     pub(super) fn len(&self) -> usize {
         self.gathering.len()
@@ -171,8 +201,8 @@ impl Queries {
         self.batches.insert(id, BatchResults { form, left: count, results });
     }
 
-    pub(super) fn begin_change(&mut self, id: RequestId, ids: Vec<String>, deleted: bool) {
-        self.changes.insert(id, Named { ids, deleted });
+    pub(super) fn begin_change(&mut self, id: RequestId, named: Named) {
+        self.changes.insert(id, named);
     }
 }
 
@@ -222,7 +252,7 @@ impl ShardCore {
                 Ok(())
             }
             _ => {
-                let response = view::catalogue(&self.globals, route)?;
+                let response = globals::view::catalogue(&self.globals, route)?;
                 reply(id, response, out);
                 Ok(())
             }
@@ -645,16 +675,8 @@ impl ShardCore {
             unreachable!("a change of the catalogue has its own outcome")
         };
         let named = self.queries.changes.remove(&request).expect("a change waits once");
-        let response = match changed {
-            Changed::Applied { version, created } => {
-                let ids: Vec<&str> = named.ids.iter().map(String::as_str).collect();
-                let (stored, deleted): (&[&str], &[&str]) =
-                    if named.deleted { (&[], &ids) } else { (&ids, &[]) };
-                let view = api::CatalogueChange { version, stored, deleted };
-                let mut body = Vec::new();
-                view.write(&mut body);
-                Response::json(if created { 201 } else { 200 }, body)
-            }
+        let response = match *changed {
+            Changed::Applied { version, edits } => applied(&named, version, &edits),
             Changed::Refused { why, detail, hint } => {
                 let code = match why {
                     Refusal::Unknown => Code::UnknownId,

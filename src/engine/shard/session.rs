@@ -97,6 +97,11 @@ impl Session {
         header.node == self.node && header.boot == self.boot
     }
 
+    /// Whether nothing is gathered and nothing is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.sent.is_empty()
+    }
+
     /// Whether a client's record of this size may still be gathered.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.unanswered_bytes + self.open.len() + bytes <= UNANSWERED_BYTES_MAX

@@ -1,20 +1,18 @@
-//! Requests that change state: messages, batches of them, the catalogue, cancellations.
+//! Requests that change state: messages, batches of them, cancellations. Those that change the
+//! catalogue are in `catalogue`.
 
 use super::limits::{GROUP_BYTES_MAX, MATCHES_MAX};
 use super::queries::{reply, starting, submitted};
 use super::session::{Form, Waiter};
 use super::{RequestId, ShardCore, ShardEffect};
-use crate::batch::{GLOBAL, Mark, Section};
+use crate::batch::{Mark, Section};
 use crate::message::NotTaken;
 use crate::partition::scoped_key;
-use crate::record::{
-    Accepted, Cancelled, CatalogueChanged, Change, Match, ProducerSequence, RecordType,
-};
+use crate::record::{Accepted, Cancelled, Match, ProducerSequence, RecordType};
 use crate::submission::{Origin, Submission, SubmitResults};
 use api::{ApiError, Code, Request, Route};
 use base::limits::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, MESSAGE_BYTES_MAX};
 use base::{InstanceId, Now, Outbox, PartitionId, hash64};
-use document::Source;
 use smallvec::SmallVec;
 use telemetry::TraceContext;
 
@@ -44,21 +42,18 @@ impl ShardCore {
         let refused = match route {
             Route::SubmitMessage => self.submit_message(id, request, out),
             Route::SubmitBatch => self.submit_batch(id, request, out),
-            Route::PostRules | Route::PutRule(_) => self.put_rules(id, route, request, out),
-            Route::PostDefinitions | Route::PutDefinition(_) => {
-                self.put_definitions(id, route, request, out)
-            }
-            Route::DeleteRule(rule) => self.change_catalogue(
-                id,
-                vec![rule.clone()],
-                vec![Change::DeleteRule(rule.clone())],
-                out,
-            ),
-            Route::DeleteDefinition(definition) => {
-                let change = Change::DeleteDefinition(definition.clone());
-                self.change_catalogue(id, vec![definition.clone()], vec![change], out)
-            }
             Route::CancelInstance(instance) => self.cancel(id, *instance, out),
+            Route::PostRules
+            | Route::PutRule(_)
+            | Route::ReplaceRules
+            | Route::DeleteRule(_)
+            | Route::EnableRule(_)
+            | Route::DisableRule(_)
+            | Route::RollBackRule(_)
+            | Route::PostDefinitions
+            | Route::PutDefinition(_)
+            | Route::DeleteDefinition(_)
+            | Route::RollBackDefinition(_) => self.on_catalogue(id, route, request, out),
             _ => self.on_query(now, id, route, out),
         };
         if let Err(error) = refused {
@@ -70,7 +65,7 @@ impl ShardCore {
     }
 
     /// Whether new work is taken, and so many more bytes of it.
-    fn check_open(&self, bytes: usize) -> Result<(), ApiError> {
+    pub(super) fn check_open(&self, bytes: usize) -> Result<(), ApiError> {
         if self.stopping {
             return Err(ApiError::stopping());
         }
@@ -330,70 +325,6 @@ impl ShardCore {
         PartitionId(u16::try_from(number).expect("partitions are few"))
     }
 
-    fn put_rules(
-        &mut self,
-        id: RequestId,
-        route: &Route,
-        request: &Request<'_>,
-        out: &mut Outbox<ShardEffect>,
-    ) -> Result<(), ApiError> {
-        let text = document(request)?;
-        let found = rules::parse(Source { name: "body", text })
-            .map_err(|faults| invalid(Code::InvalidRule, &faults))?;
-        if let Route::PutRule(named) = route {
-            one_named("rule", named, found.iter().map(|rule| rule.id.as_str()))?;
-        }
-        let (ids, changes) =
-            found.into_iter().map(|rule| (rule.id, Change::PutRule(rule.source))).unzip();
-        self.change_catalogue(id, ids, changes, out)
-    }
-
-    fn put_definitions(
-        &mut self,
-        id: RequestId,
-        route: &Route,
-        request: &Request<'_>,
-        out: &mut Outbox<ShardEffect>,
-    ) -> Result<(), ApiError> {
-        let text = document(request)?;
-        let found = flow::parse(Source { name: "body", text })
-            .map_err(|faults| invalid(Code::InvalidDefinition, &faults))?;
-        if let Route::PutDefinition(named) = route {
-            one_named("workflow", named, found.iter().map(|found| found.id.as_str()))?;
-        }
-        let put = |found: flow::Definition| (found.id, Change::PutDefinition(found.source));
-        let (ids, changes) = found.into_iter().map(put).unzip();
-        self.change_catalogue(id, ids, changes, out)
-    }
-
-    fn change_catalogue(
-        &mut self,
-        id: RequestId,
-        ids: Vec<String>,
-        changes: Vec<Change>,
-        out: &mut Outbox<ShardEffect>,
-    ) -> Result<(), ApiError> {
-        self.check_open(changes.iter().map(Change::bytes).sum())?;
-        let deletes =
-            matches!(changes.first(), Some(Change::DeleteRule(_) | Change::DeleteDefinition(_)));
-        self.queries.begin_change(id, ids, deletes);
-        self.push_catalogue(changes, Waiter::Catalogue(id), out);
-        Ok(())
-    }
-
-    /// Gathers a change of the catalogue and closes the batch behind it: a batch is matched with
-    /// one catalogue, so nothing may follow its change.
-    pub(super) fn push_catalogue(
-        &mut self,
-        changes: Vec<Change>,
-        waiter: Waiter,
-        out: &mut Outbox<ShardEffect>,
-    ) {
-        let record = CatalogueChanged { namespace: NAMESPACE.into(), changes };
-        self.push_one(RecordType::CatalogueChanged, GLOBAL, waiter, |body| record.write(body), out);
-        self.session.seal(self.globals.catalogue_version, out);
-    }
-
     fn cancel(
         &mut self,
         id: RequestId,
@@ -478,55 +409,5 @@ pub(super) fn not_taken(why: NotTaken) -> ApiError {
                 .with_retry_after(RETRY_AFTER_SECONDS)
         }
         NotTaken::Stopping => ApiError::stopping(),
-    }
-}
-
-fn document<'a>(request: &Request<'a>) -> Result<&'a str, ApiError> {
-    api::document_format(request.content_type)?;
-    std::str::from_utf8(request.body).map_err(|error| {
-        let detail = format!("the body is not UTF-8 from byte {} on", error.valid_up_to());
-        ApiError::new(Code::BadRequest, detail).with_hint("send the text in UTF-8")
-    })
-}
-
-fn invalid(code: Code, faults: &document::Faults) -> ApiError {
-    let list: Vec<api::Fault> = (faults.0.iter())
-        .map(|fault| api::Fault {
-            file: None,
-            line: fault.span.line,
-            column: fault.span.column,
-            what: fault.what.clone(),
-            hint: fault.hint.clone(),
-        })
-        .collect();
-    let detail = match &list[..] {
-        [one] => format!("line {}, column {}: {}", one.line, one.column, one.what),
-        [first, ..] => format!(
-            "{} faults, the first at line {}, column {}: {}",
-            list.len(),
-            first.line,
-            first.column,
-            first.what
-        ),
-        [] => "the text was refused".into(),
-    };
-    ApiError::new(code, detail).with_faults(list)
-}
-
-fn one_named<'a>(
-    what: &str,
-    named: &str,
-    mut found: impl Iterator<Item = &'a str>,
-) -> Result<(), ApiError> {
-    match (found.next(), found.next()) {
-        (Some(id), None) if id == named => Ok(()),
-        (Some(id), None) => {
-            let detail = format!("the path names {what} `{named}`, the body holds `{id}`");
-            Err(ApiError::new(Code::IdMismatch, detail))
-        }
-        _ => {
-            let detail = format!("the path names one {what}, the body holds none or several");
-            Err(ApiError::new(Code::IdMismatch, detail).with_hint("use POST to store several"))
-        }
     }
 }

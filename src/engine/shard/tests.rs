@@ -148,6 +148,7 @@ impl Case {
             query: "",
             content_type: None,
             idempotency_key: key.map(str::as_bytes),
+            by: None,
             trace: None,
             body: body.as_bytes(),
         };
@@ -163,6 +164,7 @@ impl Case {
             query,
             content_type: None,
             idempotency_key: None,
+            by: None,
             trace: None,
             body: b"",
         };

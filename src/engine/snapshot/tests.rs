@@ -27,7 +27,7 @@ fn a_chunk_has_these_bytes() {
     let bytes = chunk(Part::Partition(PartitionId(0x0102)), 3, 4, b"xy");
     let expected = [
         b"DSNP".as_slice(),
-        &[2, 0, 2, 1],
+        &[3, 0, 2, 1],
         &[3, 0, 0, 0, 0, 0, 0, 0],
         &[4, 0, 0, 0, 0, 0, 0, 0],
         &[2, 0, 0, 0, 0, 0, 0, 0],
@@ -55,10 +55,13 @@ fn a_whole_file_is_read_and_each_shard_gets_its_partitions() {
 /// A node starts from the snapshot that the release before left.
 #[test]
 fn a_file_of_the_version_before_is_read_and_its_images_are_made_anew() {
-    let hex = include_str!("../partition/image/version_1.hex").trim().as_bytes();
-    let digits = hex.chunks(2).map(|two| std::str::from_utf8(two).unwrap());
-    let image: Vec<u8> = digits.map(|two| u8::from_str_radix(two, 16).unwrap()).collect();
-    let mut file = chunk(Part::Globals, 1, 3, &globals(1));
+    let bytes = |hex: &'static str| -> Vec<u8> {
+        let digits = hex.trim().as_bytes().chunks(2).map(|two| std::str::from_utf8(two).unwrap());
+        digits.map(|two| u8::from_str_radix(two, 16).unwrap()).collect()
+    };
+    let image = bytes(include_str!("../partition/image/version_1.hex"));
+    let old = bytes(include_str!("../globals/version_2.hex"));
+    let mut file = chunk(Part::Globals, 1, 3, &old);
     file.extend(chunk(Part::Partition(PartitionId(0)), 2, 3, &image));
     file.extend(trailer(1));
     let mut at = 0;

@@ -15,8 +15,7 @@ fn globals() -> Globals {
     let rule = r#"{"id":"r","version":1,"conditions":[{"field":"k","op":"equals","value":1}],"actions":[{"workflow":"w"}]}"#;
     let changes = vec![Change::PutDefinition(workflow.into()), Change::PutRule(rule.into())];
     let mut globals = Globals::default();
-    globals
-        .apply_catalogue(&CatalogueChanged { namespace: "default".into(), changes }, UnixMicros(0));
+    globals.apply_catalogue(&CatalogueChanged::new("default", "", changes), UnixMicros(0));
     globals
 }
 

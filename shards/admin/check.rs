@@ -1,0 +1,309 @@
+//! `rules check` and `definitions check`: files, read and checked here as a node would.
+
+use crate::Trouble;
+use crate::files::{self, Text};
+use crate::table::plain;
+use anyhow::anyhow;
+use document::{Fault, Faults, Kind, Node, Source, Span};
+use rules::Rule;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// A file, what is in it, and what is to be said about it.
+#[derive(Debug)]
+pub(crate) struct Checked<T> {
+    pub(crate) text: Text,
+    /// Empty when the file has faults that keep it from being read.
+    pub(crate) items: Vec<T>,
+    /// What is wrong.
+    pub(crate) faults: Vec<Fault>,
+    /// What is legal and probably not meant.
+    pub(crate) warnings: Vec<Fault>,
+    /// What was found, in words; empty when it could not be read.
+    summary: String,
+}
+
+/// What both kinds of files hold.
+pub(crate) trait Item: Sized {
+    /// For people: one of it.
+    const NAME: &'static str;
+    /// All of them, in the node's paths and answers.
+    const COLLECTION: &'static str;
+    /// Whether a node replaces all of them at once.
+    const IS_REPLACEABLE: bool;
+    fn parse(text: &Text) -> Result<Vec<Self>, Faults>;
+    fn id(&self) -> &str;
+    fn version(&self) -> u32;
+    /// Canonical JSON.
+    fn source(&self) -> &str;
+    /// How it differs from what a node holds under its id.
+    fn difference(&self, there: &str) -> Difference {
+        if self.source() == there { Difference::None } else { Difference::Text }
+    }
+    /// A fault at its place.
+    fn fault(&self, text: &Text, what: String) -> Fault;
+    /// Looks at a file that could be read: what may not be meant as it is written, what is in it.
+    fn lint(file: &mut Checked<Self>);
+}
+
+/// How two texts under one id differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// In nothing that means something.
+    None,
+    /// In whether a rule is looked at: it stays the same version.
+    Enabled,
+    /// In anything else.
+    Text,
+}
+
+impl Item for Rule {
+    const NAME: &'static str = "rule";
+    const COLLECTION: &'static str = "rules";
+    const IS_REPLACEABLE: bool = true;
+
+    fn parse(text: &Text) -> Result<Vec<Self>, Faults> {
+        rules::parse(text.source())
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn source(&self) -> &str {
+        &self.source
+    }
+
+    fn difference(&self, there: &str) -> Difference {
+        let there_enabled = |node: &Node| node.get("enabled").and_then(Node::as_bool);
+        match (without_enabled(there), without_enabled(&self.source)) {
+            (Some((node, there)), Some((_, here))) if there == here => {
+                // A rule that says nothing of it is enabled.
+                let is_same = there_enabled(&node).unwrap_or(true) == self.enabled;
+                if is_same { Difference::None } else { Difference::Enabled }
+            }
+            _ => Difference::Text,
+        }
+    }
+
+    fn fault(&self, text: &Text, what: String) -> Fault {
+        Fault::at(text.source(), self.span, what)
+    }
+
+    /// Runs the tests, too.
+    fn lint(file: &mut Checked<Self>) {
+        let rules = &file.items;
+        // A test that fails is a fault: its author said what should be. Everything else is a doubt.
+        let places: BTreeSet<Span> =
+            rules.iter().flat_map(|rule| &rule.tests).map(|test| test.span).collect();
+        let said = rules::lint(file.text.source(), rules);
+        let (failed, doubts): (Vec<_>, Vec<_>) =
+            said.into_iter().partition(|fault| places.contains(&fault.span));
+        let tests = tests_told(count_tests(file), failed.len());
+        file.summary = format!("{}, {tests}", counted(rules.len(), "rule"));
+        file.faults.extend(failed);
+        file.warnings.extend(doubts);
+    }
+}
+
+/// A rule's text as it was, and without saying whether it is enabled.
+fn without_enabled(text: &str) -> Option<(Node, String)> {
+    let node = document::parse(Source { name: "a rule", text }).ok()?;
+    let mut rest = node.clone();
+    if let Kind::Map(entries) = &mut rest.kind {
+        entries.retain(|entry| entry.key != "enabled");
+    }
+    Some((node, rest.to_json()))
+}
+
+impl Item for flow::Definition {
+    const NAME: &'static str = "workflow";
+    const COLLECTION: &'static str = "definitions";
+    const IS_REPLACEABLE: bool = false;
+
+    fn parse(text: &Text) -> Result<Vec<Self>, Faults> {
+        flow::parse(text.source())
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn source(&self) -> &str {
+        &self.source
+    }
+
+    fn fault(&self, text: &Text, what: String) -> Fault {
+        Fault::nowhere(text.source(), what)
+    }
+
+    fn lint(file: &mut Checked<Self>) {
+        let told = file.items.iter().map(|definition| {
+            let tasks = counted(definition.tasks.len(), "task");
+            format!("{} version {} with {tasks}", definition.id, definition.version)
+        });
+        let told: Vec<_> = told.collect();
+        file.summary = format!("{}: {}", counted(told.len(), "workflow"), told.join(", "));
+    }
+}
+
+/// Reads the files and folders as one set. An id that is there twice in one folder, or in what is
+/// `one_set` by itself, is a fault; in files that are named one by one it is a warning: they may be
+/// meant one by one.
+pub(crate) fn read<T: Item>(paths: &[PathBuf], one_set: bool) -> Result<Vec<Checked<T>>, Trouble> {
+    let mut seen: BTreeMap<String, (String, usize)> = BTreeMap::new();
+    let mut files = Vec::new();
+    for mut text in files::texts(paths)? {
+        let parsed = match text.fault.take() {
+            Some(fault) => Err(fault.into()),
+            None => T::parse(&text),
+        };
+        let (items, faults) = match parsed {
+            Ok(items) => (items, Vec::new()),
+            Err(faults) => (Vec::new(), faults.0),
+        };
+        let mut file =
+            Checked { text, items, faults, warnings: Vec::new(), summary: String::new() };
+        for item in &file.items {
+            let here = (file.text.name.clone(), file.text.argument);
+            let Some((first, argument)) = seen.insert(item.id().to_owned(), here) else { continue };
+            let what = format!("the {} id `{}` is in {first} too", T::NAME, item.id());
+            let fault = item.fault(&file.text, what);
+            if one_set || argument == file.text.argument {
+                file.faults.push(fault.hint("an id stands for one text: rename one or remove it"));
+            } else {
+                let hint = format!("of two {}s with one id, the one uploaded last stays", T::NAME);
+                file.warnings.push(fault.hint(hint));
+            }
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// Fails with every fault of the files.
+pub(crate) fn refuse_faults<T>(files: &[Checked<T>], what: &str) -> Result<(), Trouble> {
+    let faults: Vec<Fault> = files.iter().flat_map(|file| file.faults.clone()).collect();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(files::input(anyhow!("{what}\n{}", Faults(faults))))
+}
+
+/// The rules of the files, if nothing is wrong with any.
+pub(crate) fn rules_of(paths: &[PathBuf]) -> Result<Vec<Checked<Rule>>, Trouble> {
+    let files = read::<Rule>(paths, true)?;
+    refuse_faults(&files, "the rules are wrong")?;
+    Ok(files)
+}
+
+pub(crate) fn count_tests(file: &Checked<Rule>) -> usize {
+    file.items.iter().map(|rule| rule.tests.len()).sum()
+}
+
+pub(crate) fn tests_told(tests: usize, failed: usize) -> String {
+    if tests == 0 {
+        return "no tests".to_owned();
+    }
+    format!("{} of {} passed", tests - failed.min(tests), counted(tests, "test"))
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) paths: &'a [PathBuf],
+    /// Doubts are failures, too.
+    pub(crate) strict: bool,
+    pub(crate) json: bool,
+}
+
+/// `rules check`, `definitions check`
+pub(crate) fn check<T: Item>(asked: &Asked<'_>, out: &mut dyn Write) -> Result<(), Trouble> {
+    let mut files = read::<T>(asked.paths, false)?;
+    for file in files.iter_mut().filter(|file| file.faults.is_empty()) {
+        T::lint(file);
+    }
+    tell(&files, asked, out)
+}
+
+/// Prints what was found; wrong files are an error.
+fn tell<T: Item>(
+    files: &[Checked<T>],
+    asked: &Asked<'_>,
+    out: &mut dyn Write,
+) -> Result<(), Trouble> {
+    if asked.json {
+        let files: Vec<_> = files.iter().map(Checked::to_json).collect();
+        writeln!(out, "{}", json!({ "files": files }))?;
+    } else {
+        for file in files {
+            if !file.faults.is_empty() {
+                writeln!(out, "{}", plain(&Faults(file.faults.clone()).to_string()))?;
+            }
+            for warning in &file.warnings {
+                writeln!(out, "warning: {}", plain(&warning.to_string()))?;
+            }
+            writeln!(out, "{}: {}", plain(&file.text.name), plain(&file.verdict()))?;
+        }
+    }
+    if files.iter().any(|file| !file.faults.is_empty()) {
+        Err(Trouble::Input(None))
+    } else if asked.strict && files.iter().any(|file| !file.warnings.is_empty()) {
+        Err(Trouble::Doubt)
+    } else {
+        Ok(())
+    }
+}
+
+impl<T: Item> Checked<T> {
+    fn verdict(&self) -> String {
+        let mut parts = vec![self.summary.clone()];
+        if self.summary.is_empty() {
+            parts[0] = counted(self.faults.len(), "fault");
+        }
+        if !self.warnings.is_empty() {
+            parts.push(counted(self.warnings.len(), "warning"));
+        }
+        parts.join(", ")
+    }
+
+    fn to_json(&self) -> Value {
+        let ids: Vec<_> = self.items.iter().map(Item::id).collect();
+        json!({
+            "file": self.text.name,
+            "ids": ids,
+            "faults": faults_json(&self.faults),
+            "warnings": faults_json(&self.warnings),
+        })
+    }
+}
+
+pub(crate) fn faults_json(faults: &[Fault]) -> Value {
+    let one = |fault: &Fault| {
+        json!({
+            "file": fault.file,
+            "line": fault.span.line,
+            "column": fault.span.column,
+            "what": fault.what,
+            "hint": fault.hint,
+        })
+    };
+    faults.iter().map(one).collect()
+}
+
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
+#[cfg(test)]
+mod tests;
