@@ -70,14 +70,11 @@ pub fn user_of(header: Option<&[u8]>) -> Result<&str, ApiError> {
     let Some(user) = header else { return Ok("") };
     let printable = user.iter().all(|byte| (0x20..0x7f).contains(byte));
     let text = std::str::from_utf8(user).ok().map(str::trim);
-    match text.filter(|_| printable && user.len() <= USER_BYTES_MAX) {
-        Some(user) => Ok(user),
-        None => {
-            let detail = format!("the {USER_HEADER} of {} bytes cannot be used", user.len());
-            let hint = format!("use at most {USER_BYTES_MAX} printable ASCII characters, or none");
-            Err(ApiError::new(Code::BadRequest, detail).with_hint(hint))
-        }
-    }
+    text.filter(|_| printable && user.len() <= USER_BYTES_MAX).ok_or_else(|| {
+        let detail = format!("the {USER_HEADER} of {} bytes cannot be used", user.len());
+        let hint = format!("use at most {USER_BYTES_MAX} printable ASCII characters, or none");
+        ApiError::new(Code::BadRequest, detail).with_hint(hint)
+    })
 }
 
 /// The longest key of a batch: a line's own key is `KEY#LINE`, and must fit the limit of a key. The

@@ -50,7 +50,7 @@ impl CatalogueUser {
                 // Now and then an older version, which is refused if there is a newer one.
                 let version = self.version - self.prng.below(self.version.min(4));
                 self.given.entry(at).or_default().push(version);
-                Changing { method: Method::Put, path, body: self.rule(&id, version) }
+                Changing { method: Method::Put, path, body: Self::rule(&id, version) }
             }
             10..13 => Changing { method: Method::Delete, path, body: String::new() },
             13 | 14 => post("disable", String::new()),
@@ -73,7 +73,7 @@ impl CatalogueUser {
                     }
                 }
                 let rules = (self.set.iter().zip(0..))
-                    .map(|(version, at)| self.rule(&format!("changing-{at}"), *version));
+                    .map(|(version, at)| Self::rule(&format!("changing-{at}"), *version));
                 let rules: Vec<String> = rules.collect();
                 let body = format!("{{\"rules\":[{}]}}", rules.join(","));
                 Changing { method: Method::Put, path: "/api/v1/rules".into(), body }
@@ -82,7 +82,7 @@ impl CatalogueUser {
     }
 
     /// A rule for one of the kinds of messages that the world's clients send.
-    fn rule(&self, id: &str, version: u64) -> String {
+    fn rule(id: &str, version: u64) -> String {
         let at: u64 = id.bytes().map(u64::from).sum::<u64>() + version;
         // Most wake nothing, so that a large set does not drown the node in instances.
         let kinds = ["a", "b", "c", "x", "x", "x", "x", "x"];

@@ -345,8 +345,8 @@ fn image_of_version_2() -> Vec<u8> {
 #[test]
 fn an_image_of_the_version_before_is_read() {
     let old = image_of_version_2();
-    let hex = old.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex, include_str!("version_2.hex").trim(), "the layout is frozen");
+    let hex: Vec<String> = old.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex.concat(), include_str!("version_2.hex").trim(), "the layout is frozen");
     for version in [1, 2] {
         let image = upgraded(version, &old).unwrap();
         let mut globals = Globals::from_image(&image).unwrap();
