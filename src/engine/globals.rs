@@ -259,9 +259,9 @@ impl Globals {
             self.compile();
             return;
         }
-        let put = edits.stored().map(|id| self.rules[id].rule.clone()).collect();
+        let put: Vec<rules::Rule> = edits.stored().map(|id| self.rules[id].rule.clone()).collect();
         let removed: Vec<&str> = edits.deleted.iter().map(String::as_str).collect();
-        self.compiled = self.compiled.with_change(put, &removed);
+        self.compiled = self.compiled.with_change(&put, &removed);
         self.changed_since += count;
         self.compiled_since += self.changed_since;
         // Whoever never rests pays with a merge for as much as the changes since the last one have

@@ -74,8 +74,8 @@ fn methods_are_told_by_their_exact_name() {
 
 #[test]
 fn who_changes_the_catalogue_is_bounded_and_printable_or_nobody() {
-    let long = [b'x'; USER_BYTES_MAX + 1];
     type Row<'a> = (Option<&'a [u8]>, Result<&'a str, Code>);
+    let long = [b'x'; USER_BYTES_MAX + 1];
     let rows: [Row<'_>; 7] = [
         (None, Ok("")),
         (Some(b""), Ok("")),
