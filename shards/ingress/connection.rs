@@ -27,12 +27,13 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const UNROUTED: &str = "unknown";
 
 /// How much of a refused body is read only to be thrown away. Unit: bytes. Four times the largest
-/// that any route takes: who sends more has its connection reset.
+/// batch, and as much as the largest body of all: who sends more has its connection reset.
 const DRAIN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// And for how long.
 const DRAIN_MAX: Duration = Duration::from_secs(1);
 
 const _: () = assert!(DRAIN_BYTES_MAX >= 4 * base::limits::BATCH_BYTES_MAX as u64);
+const _: () = assert!(DRAIN_BYTES_MAX >= api::SET_BYTES_MAX as u64);
 
 pub(crate) async fn run<B: Backend>(
     stream: Stream,

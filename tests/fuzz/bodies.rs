@@ -250,7 +250,7 @@ pub(crate) fn routes(data: &[u8]) {
     match route(Method::parse(method), path, query) {
         Ok(route) => {
             assert!(!route.pattern().is_empty(), "every route has a pattern");
-            assert!(route.body_bytes_max() <= base::limits::BATCH_BYTES_MAX, "bodies are bounded");
+            assert!(route.body_bytes_max() <= api::SET_BYTES_MAX, "bodies are bounded");
         }
         Err(error) => {
             let response = error.to_response();

@@ -137,7 +137,7 @@ fn a_wrong_method_is_told_the_right_ones() {
         ("POST", "/api/v1/messages/0010000000000001", "GET, HEAD"),
         ("GET", "/api/v1/workflows/0010000000000001-1/cancel", "POST"),
         ("PATCH", "/api/v1/rules/a", "GET, HEAD, PUT, DELETE"),
-        ("PUT", "/api/v1/rules", "GET, HEAD, POST"),
+        ("DELETE", "/api/v1/rules", "GET, HEAD, POST, PUT"),
         ("DELETE", "/api/v1/definitions", "GET, HEAD, POST"),
         ("POST", "/metrics", "GET, HEAD"),
         ("POST", "/health/live", "GET, HEAD"),
