@@ -150,6 +150,12 @@ impl Catalogue {
         self.compiled_at >= merged.version
     }
 
+    /// Whether no catalogue can come any more that would gain by a merge: all rules were compiled
+    /// later. At the merge's own version one can, made over older rules before the merge came.
+    pub(crate) fn is_beyond(&self, merged: &Merged) -> bool {
+        self.compiled_at > merged.version
+    }
+
     pub(super) fn use_workflows(&mut self, rule: &rules::Rule) {
         for (workflow, id) in uses(rule) {
             self.uses.insert((workflow, id));

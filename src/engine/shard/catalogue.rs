@@ -26,6 +26,8 @@ use std::sync::Arc;
 
 /// What a change may take in its record. Unit: bytes. Names and headers take the rest of a group.
 const CHANGE_BYTES_MAX: usize = GROUP_BYTES_MAX - 4_096;
+/// A smaller record is freed sooner than another thread is told of it. Unit: bytes.
+const RETIRED_BYTES_MIN: usize = 64 * 1024;
 /// How often a change is made ready for a catalogue that has moved on before it is sent, before it
 /// goes into the log all the same: behind many small changes it would never be in time.
 const TRIES_MAX: u32 = 3;
@@ -298,7 +300,9 @@ impl ShardCore {
     /// The change under way has its outcome: the next one's turn.
     pub(super) fn end_change(&mut self, out: &mut Outbox<ShardEffect>) {
         let ended = self.changes.under_way.take().expect("a change has its outcome");
-        if let Some(Record { body, draft }) = ended.sent {
+        if let Some(Record { body, draft }) = ended.sent
+            && body.len() >= RETIRED_BYTES_MIN
+        {
             work(Kind::Drop(vec![Retired::Record(body, draft)]), out);
         }
         self.next_change(out);

@@ -16,6 +16,8 @@ use base::{CoreId, Outbox};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+/// A catalogue of fewer rules is freed sooner than another thread is told of it.
+const RETIRED_RULES_MIN: usize = 256;
 /// Who has work done that all cores of the node need once.
 const FOR_ALL: CoreId = CoreId(0);
 
@@ -147,13 +149,13 @@ impl ShardCore {
     /// Another catalogue, or the same over other compiled rules.
     fn swap(&mut self, next: Arc<Catalogue>, with: Option<Retired>, out: &mut Outbox<ShardEffect>) {
         let old = std::mem::replace(&mut self.globals.catalogue, next);
+        let now = &self.globals.catalogue;
+        let useless = self.merging.newest.take_if(|merged| now.is_beyond(merged));
         // Where all rules were compiled anew, as much is given up.
-        if !old.shares_compiled(&self.globals.catalogue) {
+        if old.rules.len() >= RETIRED_RULES_MIN && !old.shares_compiled(now) {
             let mut retired = vec![Retired::Catalogue(old)];
             retired.extend(with);
-            let newest = &mut self.merging.newest;
-            let is_past = |merged: &mut Arc<Merged>| self.globals.catalogue.is_past(merged);
-            retired.extend(newest.take_if(is_past).map(Retired::Merged));
+            retired.extend(useless.map(Retired::Merged));
             work(Kind::Drop(retired), out);
         }
     }

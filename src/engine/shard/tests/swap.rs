@@ -31,7 +31,7 @@ impl Case {
         self.shard.globals().catalogue.version
     }
 
-    /// A change of another core, as it stands in the log.
+    /// A change of another node, as it stands in the log.
     fn of_another(&self, number: u64, change: Change) -> Bytes {
         let mut section = Section::new(0);
         let mut body = Vec::new();
@@ -41,7 +41,7 @@ impl Case {
     }
 
     fn header(&self, number: u64, catalogue: u64) -> SectionHeader {
-        let (node, boot, core) = (NodeId(1), BootId(1), CoreId(1));
+        let (node, boot, core) = (NodeId(2), BootId(1), CoreId(0));
         SectionHeader { node, boot, core, number, catalogue, round: 0 }
     }
 }
