@@ -59,8 +59,13 @@ mod guide {
 
 #[cfg(test)]
 mod oracle {
+    pub(crate) mod json;
     pub(crate) mod naive;
     mod random;
     mod tests;
     pub(crate) mod tree;
+    mod world;
+
+    use crate::{BadMessage, Catalogue, Matcher, Matches, Rule, parse};
+    use base::Prng;
 }

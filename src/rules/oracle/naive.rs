@@ -386,7 +386,13 @@ fn decimal(text: &str) -> (bool, String, i64) {
     let lower = unsigned.to_ascii_lowercase();
     let (mantissa, exponent) = lower.split_once('e').unwrap_or((&lower, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let exponent: i64 = exponent.trim_start_matches('+').parse().unwrap();
+    // Beyond these all powers of ten are alike: see docs/RULES.md, Bounds.
+    let exponent_max: i64 = 1 << 56;
+    let exponent: i64 = match exponent.trim_start_matches('+').parse() {
+        Ok(exponent) => i64::clamp(exponent, -exponent_max, exponent_max),
+        Err(_) if exponent.starts_with('-') => -exponent_max,
+        Err(_) => exponent_max,
+    };
     let digits = format!("{whole}{fraction}");
     let power = exponent - i64::try_from(fraction.len()).unwrap();
     let kept = digits.trim_end_matches('0');

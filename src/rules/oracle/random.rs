@@ -1,6 +1,6 @@
 //! Catalogues and messages by chance, of the same few keys and values, so that they meet.
 
-use base::Prng;
+use super::Prng;
 use std::fmt::Write;
 
 pub(crate) fn pick<'a>(prng: &mut Prng, from: &[&'a str]) -> &'a str {
