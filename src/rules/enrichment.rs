@@ -8,7 +8,7 @@
 //! - [`Enrichment::apply`] to a value and [`text::splice`] into the message's own bytes tell the
 //!   same, but for numbers that only the bytes hold exactly.
 
-use crate::path::FieldPath;
+use crate::path::{FieldPath, PathStep};
 use base::limits::{MESSAGE_BYTES_MAX, NESTING_MAX};
 use expr::{EvalError, Map, Names, Tree, Value};
 use std::sync::Arc;
@@ -56,11 +56,19 @@ pub enum Enriched {
     Missing(String),
 }
 
+/// The keys of a path without indexes.
+pub(crate) fn keys(path: &FieldPath) -> impl Iterator<Item = &str> {
+    path.steps().iter().map(|step| match step {
+        PathStep::Key(key) => key.as_str(),
+        PathStep::Index(_) => unreachable!("an enrichment with an index was refused"),
+    })
+}
+
 impl Enrichment {
-    /// Of fields of which none lies inside another.
+    /// Of fields without indexes, of which none lies inside another.
     pub(crate) fn new(fields: Vec<(FieldPath, Tree)>) -> Self {
         let field = |(path, value): (FieldPath, Tree)| {
-            let keys = path.keys().map(Arc::from).collect();
+            let keys = keys(&path).map(Arc::from).collect();
             Field { path, keys, value }
         };
         let mut fields: Vec<Field> = fields.into_iter().map(field).collect();

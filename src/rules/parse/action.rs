@@ -2,7 +2,7 @@
 
 use super::{Read, expression, keep, require_name};
 use crate::action::{Action, key_text};
-use crate::enrichment::{ENRICH_FIELDS_MAX, Enrichment};
+use crate::enrichment::{self, ENRICH_FIELDS_MAX, Enrichment};
 use crate::path::FieldPath;
 use document::{Entry, Fault, Fields, Node, Source};
 use expr::{Map, Template, Tree};
@@ -109,16 +109,26 @@ fn read_field(
     entry: &Entry,
     faults: &mut Vec<Fault>,
 ) -> Option<(FieldPath, Tree)> {
-    let path = FieldPath::parse(&entry.key);
-    let path =
-        keep(faults, path.map_err(|error| Fault::at(source, entry.key_span, error.to_string())));
+    let path = keep(faults, read_path(source, entry));
     let value = expression::tree(source, &entry.value, faults);
     Some((path?, value?))
 }
 
+/// Objects are made on the way to a field; there is no such thing for an element of an array.
+fn read_path(source: Source<'_>, entry: &Entry) -> Read<FieldPath> {
+    let path = FieldPath::parse(&entry.key)
+        .map_err(|error| Fault::at(source, entry.key_span, error.to_string()))?;
+    if path.indexes().next().is_some() {
+        let what = format!("`enrich` cannot set an element of an array: `{}`", entry.key);
+        return Err(Fault::at(source, entry.key_span, what)
+            .hint("set the array as a whole, or another field"));
+    }
+    Ok(path)
+}
+
 /// A field that is set cannot lie inside another one that is.
 fn refuse_overlap(source: Source<'_>, paths: &[(&Entry, &FieldPath)]) -> Read<()> {
-    let keys = |path: &FieldPath| path.keys().map(str::to_owned).collect::<Vec<_>>();
+    let keys = |path| enrichment::keys(path).map(str::to_owned).collect::<Vec<_>>();
     let mut sorted: Vec<(Vec<String>, &Entry)> =
         paths.iter().map(|(entry, path)| (keys(path), *entry)).collect();
     sorted.sort_by(|left, right| left.0.cmp(&right.0));
