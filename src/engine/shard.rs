@@ -77,6 +77,7 @@ pub mod limits {
         QUERIES_MAX == 1_024 && EVENT_WAITS_MAX == 256 && 2 * EVENT_WAITS_MAX < QUERIES_MAX,
         "docs/API.md names the bounds, and most of the places are for reads"
     );
+    const _: () = assert!(CHANGES_MAX == 64, "docs/API.md names the bound");
 }
 
 /// A client's request on this core, named by whoever holds the connection.
