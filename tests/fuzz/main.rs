@@ -138,8 +138,8 @@ fn messages() -> Vec<Vec<u8>> {
 }
 
 /// Choices by chance.
-fn chance(concern: &str) -> matching::Choices {
-    matching::Choices::new(&bytes(&mut Prng::new(3).fork(concern), 1 << 20))
+fn chance(concern: &str) -> matching::chance::Prng {
+    matching::chance::Prng::new(&bytes(&mut Prng::new(3).fork(concern), 1 << 20))
 }
 
 fn bytes(prng: &mut Prng, count: usize) -> Vec<u8> {

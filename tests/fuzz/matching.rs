@@ -8,7 +8,6 @@
 )]
 
 use chance::Prng;
-pub(crate) use chance::Prng as Choices;
 use json::Judgement;
 use naive::Condition;
 use random::quoted;
@@ -18,7 +17,7 @@ use tree::Tree;
 use world::World;
 
 #[path = "chance.rs"]
-mod chance;
+pub(crate) mod chance;
 #[path = "../../src/rules/oracle/json.rs"]
 mod json;
 #[path = "../../src/rules/oracle/naive.rs"]
