@@ -69,7 +69,7 @@ fn hashes_fall_into_64_classes_and_one_key_into_another_place_for_each_field_of_
     let classes: BTreeSet<u64> =
         (0..2_000_u64).map(|n| class(hash::text(&n.to_le_bytes()))).collect();
     assert_eq!(classes.len(), 64);
-    assert!(classes.iter().all(|class| class.count_ones() == 1));
+    assert!(classes.iter().all(|class| class.is_power_of_two()));
 
     let tags = [Tag::Equal, Tag::Prefix, Tag::Suffix, Tag::Folded, Tag::Network];
     let mut seeds = BTreeSet::new();
@@ -148,8 +148,8 @@ fn whatever_rules_are_filed_under_only_those_of_the_message_are_looked_at() {
     ];
     for (rules, message, expected) in rows {
         let (looked_at, matching) = looked_at(&rules, &message);
-        assert_eq!(matching, expected, "{message}: {:.200}", rules);
-        assert_eq!(looked_at, expected, "{message}: {:.200}", rules);
+        assert_eq!(matching, expected, "{message}: {rules:.200}");
+        assert_eq!(looked_at, expected, "{message}: {rules:.200}");
     }
 }
 
