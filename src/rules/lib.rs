@@ -69,9 +69,15 @@ mod oracle {
     pub(crate) mod naive;
     mod random;
     mod tests;
+    pub(crate) mod texts;
     pub(crate) mod tree;
     mod world;
 
     use crate::{BadMessage, Catalogue, Matcher, Matches, Rule, parse};
     use base::Prng;
+}
+
+#[cfg(test)]
+mod semantics {
+    mod tests;
 }
