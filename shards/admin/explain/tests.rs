@@ -146,7 +146,7 @@ rule risky: would match, but needs `other`, which is not there, or is disabled
   sees no risk.score: `/` by zero, from score
   adds more = true
   yes  all of
-  yes    risk.by equals "score"  it is "score"  (r.yaml:9:49)
+  yes    risk.by equals "score"  it is "score"  (r.yaml:9:53)
 "#;
     assert_eq!(out, expected.trim_start());
     let (_, out) = text(|out| explain(&rule, &message, true, out));

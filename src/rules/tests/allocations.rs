@@ -41,7 +41,7 @@ fn catalogue(is_chained: bool) -> Catalogue {
     }
     // Some need others; none adds to the message.
     for n in 0..60 {
-        let (needed, other, field) = (n * 3 % 300, n * 7 % 300, n % 7);
+        let (needed, other, field) = (n * 3, n * 3 + 1, n % 7);
         writeln!(
             text,
             "- {{id: c{n}, requires: [r{needed}, r{other}], conditions: [{{field: f{field}, op: exists}}]}}
