@@ -356,12 +356,11 @@ const SETTINGS: &[&str] = &[
 /// with smaller numbers; else they may form a circle.
 pub(crate) fn in_chains(prng: &mut Prng, id: &str, text: &str, count: u64) -> String {
     let number: u64 = id[1..].parse().unwrap();
-    let other = |prng: &mut Prng| loop {
+    let other = |prng: &mut Prng| {
         let below = if prng.chance(1, 12) { count + 2 } else { number };
         let other = if below == 0 { count + 1 } else { prng.below(below) };
-        if other != number {
-            break format!("\"r{other}\"");
-        }
+        // Itself it must not name; one that is nowhere it may.
+        format!("\"r{}\"", if other == number { count + 1 } else { other })
     };
     let mut text = text.strip_suffix('}').unwrap().to_owned();
     if prng.chance(1, 2) {
