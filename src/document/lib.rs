@@ -25,7 +25,7 @@ mod suggest;
 mod yaml;
 
 pub use duration::{DURATION_MAX, DurationError, duration, parse_duration};
-pub use fault::{FAULTS_MAX, Fault, Faults, Source};
+pub use fault::{FAULTS_MAX, Fault, Faults, Lines, Source};
 pub use fields::Fields;
 pub use node::{Entry, Kind, Node, Span};
 pub use suggest::did_you_mean;
