@@ -12,6 +12,7 @@
 //!   element. Conditions that stand directly in the same AND group and whose paths lead through
 //!   the same array hold for the same element of it; a group inside a group is on its own.
 //!   `not_exists` alone asks that no element has the field.
+//! - An index stands for one element alone: no other is entered there, and nothing is bound by it.
 //! - `contains` looks for a part of a text, or for an element of an array.
 //!
 //! # Invariants
@@ -21,8 +22,11 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod action;
 mod bad_message;
 mod catalogue;
+mod chains;
+mod enrichment;
 mod explain;
 mod hash;
 mod index;
@@ -41,15 +45,18 @@ mod rule;
 mod scan;
 mod value;
 
+pub use action::{Action, ActionError, Started};
 pub use bad_message::{BadMessage, Found};
 pub use catalogue::{Catalogue, Matches, RuleIndex};
+pub use chains::{CHAIN_RULES_MAX, ChainCheck, ChainError, Dependents, Find, seen_by};
+pub use enrichment::{ENRICH_BYTES_MAX, ENRICH_FIELDS_MAX, Enriched, Enrichment};
 pub use explain::{Explained, Explanation, explain};
 pub use lint::lint;
 pub use matcher::Matcher;
 pub use operator::OPERATORS;
-pub use parse::{ACTIONS_MAX, parse};
-pub use path::{FieldPath, FieldPathError};
-pub use rule::{Action, Condition, Predicate, Rule, RuleTest};
+pub use parse::{ACTIONS_MAX, REQUIRES_MAX, parse};
+pub use path::{FieldPath, FieldPathError, PathStep};
+pub use rule::{Condition, Predicate, Rule, RuleTest};
 
 #[cfg(test)]
 mod guide {
@@ -58,8 +65,13 @@ mod guide {
 
 #[cfg(test)]
 mod oracle {
+    pub(crate) mod json;
     pub(crate) mod naive;
     mod random;
     mod tests;
     pub(crate) mod tree;
+    mod world;
+
+    use crate::{BadMessage, Catalogue, Matcher, Matches, Rule, parse};
+    use base::Prng;
 }

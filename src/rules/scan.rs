@@ -9,8 +9,9 @@
 //!   nesting beyond `NESTING_MAX` and a tracked key that stands twice in one object: those are
 //!   refused.
 //! - No recursion, and no allocation once the buffers are warm.
-//! - Cells stand in the order of the text; a cell's `end` is the first cell after everything
-//!   inside it.
+//! - Cells stand in the order of the text, but for those of an array's elements that are asked for by
+//!   index: they come first in the array. A cell's `end` is the first cell after everything inside
+//!   it.
 
 #![allow(
     clippy::inline_always,
@@ -20,6 +21,7 @@
 
 use crate::bad_message::{BadMessage, Found};
 use crate::number::Double;
+use crate::path::INDEXES_MAX;
 use crate::paths::{PathIndex, Paths};
 use base::limits::{MESSAGE_BYTES_MAX, NESTING_MAX};
 use std::ops::Range;
@@ -39,7 +41,9 @@ pub(crate) enum CellKind {
     Text,
     /// `start..stop` is the text in [`Tape::unescaped`].
     Unescaped,
+    /// `start..stop` is the object in the message, with its braces.
     Object,
+    /// `start..stop` is the array in the message, with its brackets.
     Array,
 }
 
@@ -54,7 +58,8 @@ pub(crate) struct Cell {
     /// The next cell of the same path; 0 is none, for that is the message itself.
     pub(crate) next: u32,
     pub(crate) kind: CellKind,
-    /// Whether it is an element of an array. Elements have their array's path.
+    /// Whether it is any element of an array: those have their array's path. One that is asked for by
+    /// index has a path of its own, and is there a second time.
     pub(crate) is_element: bool,
     is_exact: bool,
     /// Of a number.
@@ -76,17 +81,35 @@ struct Chain {
     last: u32,
 }
 
+/// What something is that is open and tracked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    Object,
+    Array,
+    /// An array that is read for the elements that are asked for by index: see [`Place`].
+    Indexed,
+}
+
 /// Something that is open and tracked.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
-    is_object: bool,
+    open: Open,
     cell: u32,
     path: PathIndex,
     /// See [`Paths::classes`].
     classes: u64,
 }
 
-const NO_FRAME: Frame = Frame { is_object: true, cell: 0, path: PathIndex::ROOT, classes: 0 };
+const NO_FRAME: Frame = Frame { open: Open::Object, cell: 0, path: PathIndex::ROOT, classes: 0 };
+
+/// Where reading stands in an [`Open::Indexed`] array.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Of the next element.
+    index: u32,
+    /// The next that is asked for, or the root.
+    wanted: PathIndex,
+}
 
 /// The tracked values of one message; reused for the next.
 #[derive(Debug)]
@@ -98,6 +121,8 @@ pub(crate) struct Tape {
     epoch: u32,
     has_array: bool,
     frames: Box<[Frame; NESTING_MAX]>,
+    /// By depth.
+    places: Box<[Place; NESTING_MAX]>,
 }
 
 impl Tape {
@@ -109,6 +134,7 @@ impl Tape {
             epoch: 0,
             has_array: false,
             frames: Box::new([NO_FRAME; NESTING_MAX]),
+            places: Box::new([Place { index: 0, wanted: PathIndex::ROOT }; NESTING_MAX]),
         }
     }
 
@@ -190,7 +216,7 @@ impl Tape {
         if read.is_err() {
             return Err(scanner.error.expect("who refuses says why"));
         }
-        assert!(self.cells.len() <= MESSAGE_BYTES_MAX, "a value has at least one byte");
+        assert!(self.cells.len() <= CELLS_MAX, "a value has at least one byte");
         Ok(())
     }
 }
@@ -215,6 +241,9 @@ struct Scanner<'s> {
     error: Option<BadMessage>,
 }
 
+/// The most cells of a message: at most one for each of its bytes, for each way to it.
+const CELLS_MAX: usize = MESSAGE_BYTES_MAX << INDEXES_MAX;
+
 /// A bit for each byte that is white space.
 const WHITE_SPACE: u64 = 1 << b' ' | 1 << b'\n' | 1 << b'\t' | 1 << b'\r';
 
@@ -223,10 +252,10 @@ const WHITE_SPACE: u64 = 1 << b' ' | 1 << b'\n' | 1 << b'\t' | 1 << b'\r';
 #[derive(Clone, Copy, Debug)]
 struct Refused;
 
-/// An offset or an index of a cell: both are below `MESSAGE_BYTES_MAX`.
+/// An offset or an index of a cell: neither is above `CELLS_MAX`.
 #[inline]
 fn narrow(n: usize) -> u32 {
-    const { assert!(MESSAGE_BYTES_MAX < u32::MAX as usize) }
+    const { assert!(MESSAGE_BYTES_MAX <= CELLS_MAX && CELLS_MAX < u32::MAX as usize) }
     #[allow(clippy::cast_possible_truncation, reason = "was asserted")]
     {
         n as u32
@@ -293,16 +322,18 @@ impl Scanner<'_> {
 
     /// From the first brace to the last; where it ends.
     fn run(&mut self, bytes: &[u8], start: usize) -> Result<usize, Refused> {
-        let mut at = self.open(start, PathIndex::ROOT, false, true)?;
+        let mut at = self.open(start, PathIndex::ROOT, false, Open::Object)?;
         let mut is_first = true;
         loop {
             // A value, or the end of something that has just been opened.
             at = skip_white_space(bytes, at);
-            let close = if self.top.is_object { b'}' } else { b']' };
+            let close = if self.top.open == Open::Object { b'}' } else { b']' };
             if !(std::mem::take(&mut is_first) && peek(bytes, at) == Some(close)) {
                 let mut path = Some(self.top.path);
-                if self.top.is_object {
-                    (at, path) = self.key(bytes, at)?;
+                match self.top.open {
+                    Open::Object => (at, path) = self.key(bytes, at)?,
+                    Open::Array => {}
+                    Open::Indexed => path = self.indexed_element(),
                 }
                 (at, is_first) = self.value(bytes, at, path)?;
                 if is_first {
@@ -312,19 +343,24 @@ impl Scanner<'_> {
             }
             // What follows a value.
             loop {
-                match (peek(bytes, at), self.top.is_object) {
+                match (peek(bytes, at), self.top.open) {
                     (Some(b','), _) => {
                         at += 1;
                         break;
                     }
-                    (Some(b'}'), true) | (Some(b']'), false) => {
+                    (Some(b']'), Open::Indexed) if self.paths.has_elements(self.top.path) => {
+                        at = self.read_again();
+                        is_first = true;
+                        break;
+                    }
+                    (Some(b'}'), Open::Object) | (Some(b']'), Open::Array | Open::Indexed) => {
                         at += 1;
-                        if self.close() {
+                        if self.close(at) {
                             return Ok(at);
                         }
                     }
-                    (_, true) => return self.unexpected(bytes, at, "`,` or `}`"),
-                    (_, false) => return self.unexpected(bytes, at, "`,` or `]`"),
+                    (_, Open::Object) => return self.unexpected(bytes, at, "`,` or `}`"),
+                    _ => return self.unexpected(bytes, at, "`,` or `]`"),
                 }
                 at = skip_white_space(bytes, at);
             }
@@ -336,24 +372,66 @@ impl Scanner<'_> {
         at: usize,
         path: PathIndex,
         is_element: bool,
-        is_object: bool,
+        open: Open,
     ) -> Result<usize, Refused> {
         if self.depth == NESTING_MAX {
             return self.refuse(BadMessage::TooDeep { offset: at });
         }
         self.tape.frames[self.depth] = self.top;
         self.depth += 1;
-        let kind = if is_object { CellKind::Object } else { CellKind::Array };
-        self.tape.has_array |= !is_object;
-        let cell = self.push(path, is_element, kind, 0..0);
-        self.top = Frame { is_object, cell, path, classes: self.paths.classes(path) };
+        let kind = if open == Open::Object { CellKind::Object } else { CellKind::Array };
+        let cell = self.push(path, is_element, kind, at..at);
+        self.top = Frame { open, cell, path, classes: self.paths.classes(path) };
         Ok(at + 1)
     }
 
-    /// Whether nothing is open any more.
-    fn close(&mut self) -> bool {
+    /// An index asks for an element of the array under its key, not of one that is an element
+    /// itself.
+    #[inline(never)]
+    fn open_array(
+        &mut self,
+        start: usize,
+        path: PathIndex,
+        is_element: bool,
+    ) -> Result<usize, Refused> {
+        self.tape.has_array = true;
+        let wanted = self.paths.first_index(path);
+        if is_element || wanted == PathIndex::ROOT {
+            return self.open(start, path, is_element, Open::Array);
+        }
+        let at = self.open(start, path, is_element, Open::Indexed)?;
+        self.tape.places[self.depth - 1] = Place { index: 0, wanted };
+        Ok(at)
+    }
+
+    /// The path of the next element, if it is asked for by its index.
+    #[inline(never)]
+    fn indexed_element(&mut self) -> Option<PathIndex> {
+        let place = &mut self.tape.places[self.depth - 1];
+        let (index, wanted) = (place.index, place.wanted);
+        place.index += 1;
+        if wanted == PathIndex::ROOT || self.paths.index(wanted) != Some(index) {
+            return None;
+        }
+        place.wanted = self.paths.next_index(wanted);
+        Some(wanted)
+    }
+
+    /// The array at hand was read for its indexes, and is read once more for any of its elements;
+    /// where that begins.
+    #[cold]
+    fn read_again(&mut self) -> usize {
+        self.top.open = Open::Array;
+        self.tape.cell(self.top.cell).start as usize + 1
+    }
+
+    /// Whether nothing is open any more. What ends here ends before `at`.
+    fn close(&mut self, at: usize) -> bool {
         self.depth -= 1;
-        self.tape.cells[self.top.cell as usize].end = narrow(self.tape.cells.len());
+        let end = narrow(self.tape.cells.len());
+        let cell = &mut self.tape.cells[self.top.cell as usize];
+        cell.end = end;
+        cell.stop = narrow(at);
         self.top = self.tape.frames[self.depth];
         self.depth == 0
     }
@@ -471,7 +549,7 @@ impl Scanner<'_> {
         path: Option<PathIndex>,
     ) -> Result<(usize, bool), Refused> {
         let Some(path) = path else { return Ok((self.skip_value(bytes, start)?, false)) };
-        let is_element = !self.top.is_object;
+        let is_element = self.top.open == Open::Array;
         let at = match peek(bytes, start) {
             Some(b'"') => {
                 let (at, has_escape) = self.string(bytes, start)?;
@@ -483,8 +561,10 @@ impl Scanner<'_> {
                 self.push(path, is_element, kind, range);
                 at
             }
-            Some(b'{') => return Ok((self.open(start, path, is_element, true)?, true)),
-            Some(b'[') => return Ok((self.open(start, path, is_element, false)?, true)),
+            Some(b'{') => {
+                return Ok((self.open(start, path, is_element, Open::Object)?, true));
+            }
+            Some(b'[') => return Ok((self.open_array(start, path, is_element)?, true)),
             Some(b'-' | b'0'..=b'9') => {
                 let at = self.number(bytes, start)?;
                 let double = Double::of(&bytes[start..at]);
