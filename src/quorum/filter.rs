@@ -149,7 +149,8 @@ impl Filter<'_> {
             Message::TransferLeader { .. } => self.check_leading()?,
             Message::ReadIndex { context, .. } => {
                 self.check_leading()?;
-                let own = context.len() == READ_CONTEXT_BYTES && context[..8] == from.0.to_le_bytes();
+                let own =
+                    context.len() == READ_CONTEXT_BYTES && context[..8] == from.0.to_le_bytes();
                 let early = !self.raft.commit_to_current_term();
                 if !own || early || self.raft.pending_read_count() >= READS_OF_OTHERS_MAX {
                     return Err(Dropped::Read);

@@ -160,13 +160,13 @@ impl Group {
             commit: config.hard_state.commit.max(config.applied.0),
             ..Default::default()
         };
-        let entries = config.entries.into_iter().map(Entry::into_library).collect();
+        let entries: Vec<_> = config.entries.into_iter().map(Entry::into_library).collect();
         let window = Window::new(
             hard_state,
             config.membership.clone(),
             config.applied,
             config.terms,
-            entries,
+            &entries,
             config.snapshot,
         );
         let timing = config.timing;
@@ -336,12 +336,7 @@ impl Group {
 
     /// The journal gave entries from `from` on, in order, as [`Effect::EntriesWanted`] asked;
     /// none if it no longer has them.
-    pub fn on_entries_fetched(
-        &mut self,
-        from: u64,
-        entries: Vec<Entry>,
-        out: &mut Outbox<Effect>,
-    ) {
+    pub fn on_entries_fetched(&mut self, from: u64, entries: Vec<Entry>, out: &mut Outbox<Effect>) {
         let entries = entries.into_iter().map(Entry::into_library).collect();
         for context in self.raw.mut_store().on_fetched(from, entries) {
             self.raw.on_entries_fetched(context);

@@ -319,7 +319,7 @@ impl Membership {
         }
         next.check_counts()?;
         if joint {
-            next.outgoing = self.voters.clone();
+            next.outgoing.clone_from(&self.voters);
         }
         next.forget_who_left();
         Ok(next)

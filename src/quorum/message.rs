@@ -202,8 +202,7 @@ impl Message {
                 message.index = append.index;
                 message.log_term = append.log_term;
                 message.commit = append.commit;
-                let entries: Vec<_> =
-                    append.entries.into_iter().map(Entry::into_library).collect();
+                let entries: Vec<_> = append.entries.into_iter().map(Entry::into_library).collect();
                 message.entries = entries.into();
                 MessageType::MsgAppend
             }
@@ -236,12 +235,14 @@ impl Message {
             Self::ReadIndex { context, .. } => {
                 // The library sends and expects these without a term.
                 message.term = 0;
-                message.entries = vec![library::Entry { data: context, ..Default::default() }].into();
+                message.entries =
+                    vec![library::Entry { data: context, ..Default::default() }].into();
                 MessageType::MsgReadIndex
             }
             Self::ReadIndexResponse { index, context, .. } => {
                 message.index = index;
-                message.entries = vec![library::Entry { data: context, ..Default::default() }].into();
+                message.entries =
+                    vec![library::Entry { data: context, ..Default::default() }].into();
                 MessageType::MsgReadIndexResp
             }
         };
@@ -260,7 +261,9 @@ impl Message {
         match message.msg_type {
             MessageType::MsgRequestVote => Self::RequestVote(Candidacy::read(&mut message)),
             MessageType::MsgRequestPreVote => Self::PreVote(Candidacy::read(&mut message)),
-            MessageType::MsgRequestVoteResponse => Self::RequestVoteResponse(Ballot::read(&message)),
+            MessageType::MsgRequestVoteResponse => {
+                Self::RequestVoteResponse(Ballot::read(&message))
+            }
             MessageType::MsgRequestPreVoteResponse => Self::PreVoteResponse(Ballot::read(&message)),
             MessageType::MsgAppend => {
                 let entries: Vec<library::Entry> = message.take_entries().into();
@@ -300,7 +303,9 @@ impl Message {
             }
             MessageType::MsgTimeoutNow => Self::TimeoutNow { term: own },
             MessageType::MsgTransferLeader => Self::TransferLeader { term: own },
-            MessageType::MsgReadIndex => Self::ReadIndex { term, context: take_context(&mut message) },
+            MessageType::MsgReadIndex => {
+                Self::ReadIndex { term, context: take_context(&mut message) }
+            }
             MessageType::MsgReadIndexResp => Self::ReadIndexResponse {
                 term: own,
                 index: message.index,

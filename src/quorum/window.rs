@@ -82,7 +82,7 @@ impl Window {
         membership: Membership,
         base: (u64, u64),
         terms: Vec<(u64, u64)>,
-        entries: Vec<Entry>,
+        entries: &[Entry],
         snapshot: Option<SnapshotMark>,
     ) -> Self {
         assert!(terms.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1), "terms grow with the log");
@@ -107,7 +107,7 @@ impl Window {
             wanted: RefCell::default(),
             snapshot_wanted: RefCell::default(),
         };
-        window.append(&entries);
+        window.append(entries);
         window
     }
 
@@ -164,7 +164,8 @@ impl Window {
 
     /// Lets go what was applied and is more than may stay.
     fn trim(&mut self) {
-        while self.base < self.applied && self.bytes > self.tail_bytes_max.max(self.bytes_unapplied) {
+        while self.base < self.applied && self.bytes > self.tail_bytes_max.max(self.bytes_unapplied)
+        {
             let entry = self.entries.pop_front().expect("it lies above the base");
             self.bytes -= cost(&entry);
             self.base = entry.index;
@@ -265,7 +266,10 @@ impl Window {
             assert!(entry.index == index, "the journal gives entries in order");
             // Compacted since, perhaps; what is known must agree.
             let term = self.term_at(index);
-            assert!(term.is_none_or(|term| term == entry.term), "the journal gives what was written");
+            assert!(
+                term.is_none_or(|term| term == entry.term),
+                "the journal gives what was written"
+            );
         }
         self.fetched = entries;
         if self.fetched.is_empty() { Vec::new() } else { found.contexts }

@@ -141,7 +141,7 @@ impl Group {
             .raw
             .apply_conf_change(&change.conf_change())
             .expect("what the membership takes, the library takes");
-        assert!(is_same(state, next.conf_state()), "the library counts the members that we know");
+        assert!(is_same(state, &next.conf_state()), "the library counts the members that we know");
         self.membership = next.clone();
         self.history.push_back((entry.index, next.clone()));
         self.on_members_changed();
@@ -166,9 +166,9 @@ impl Group {
     }
 }
 
-fn is_same(mut a: library::ConfState, b: library::ConfState) -> bool {
+fn is_same(mut a: library::ConfState, b: &library::ConfState) -> bool {
     for list in [&mut a.voters, &mut a.learners, &mut a.voters_outgoing] {
         list.sort_unstable();
     }
-    a == b
+    a == *b
 }

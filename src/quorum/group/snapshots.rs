@@ -15,9 +15,12 @@ use raft::prelude as library;
 use raft::{ProgressState, RawNode, SnapshotStatus, StateRole};
 use std::collections::BTreeMap;
 
-/// An offer that nothing is heard of for so many ticks is made again: 10 s. The driver reports
-/// progress with every piece.
-const PATIENCE_TICKS: u64 = 1_000;
+/// An offer that nothing was heard of for so many ticks is made again: it may be lost. 1 s.
+const OFFER_TICKS: u64 = 100;
+
+/// A snapshot of which nothing more is heard for so many ticks is offered again. The driver reports
+/// progress with every piece: 5 s are a mebibyte at 200 KiB/s.
+const PIECE_TICKS: u64 = 500;
 
 /// A snapshot that was wanted and not taken is asked for again after so many ticks.
 const ASK_AGAIN_TICKS: u64 = 100;
@@ -25,7 +28,8 @@ const ASK_AGAIN_TICKS: u64 = 100;
 #[derive(Debug)]
 struct Given {
     index: u64,
-    quiet_ticks: u64,
+    /// Ticks until it is offered again.
+    patience: u64,
 }
 
 #[derive(Debug, Default)]
@@ -43,15 +47,15 @@ pub(crate) struct Snapshots {
 
 impl Snapshots {
     pub(crate) fn on_offered(&mut self, to: u64, index: u64) {
-        self.given.insert(to, Given { index, quiet_ticks: 0 });
+        self.given.insert(to, Given { index, patience: OFFER_TICKS });
     }
 
     pub(crate) fn on_tick(&mut self, raw: &mut RawNode<Window>) {
         self.ticks += 1;
         let mut late = Vec::new();
         for (to, given) in &mut self.given {
-            given.quiet_ticks += 1;
-            if given.quiet_ticks > PATIENCE_TICKS {
+            given.patience -= 1;
+            if given.patience == 0 {
                 late.push(*to);
             }
         }
@@ -99,7 +103,7 @@ impl Group {
     /// A piece of the offered snapshot was answered by the follower.
     pub fn on_snapshot_progress(&mut self, to: NodeId) {
         if let Some(given) = self.snapshots.given.get_mut(&to.0) {
-            given.quiet_ticks = 0;
+            given.patience = PIECE_TICKS;
         }
     }
 

@@ -83,9 +83,10 @@ impl Membership {
         for (node, member) in &self.members {
             bytes.put_u64_le(node.0);
             bytes.put_u64_le(member.store.0);
-            let standing = VOTER * u8::from(self.voters.contains(node))
-                | OUTGOING * u8::from(self.outgoing.contains(node))
-                | LEARNER * u8::from(self.learners.contains(node));
+            let standing =
+                [(VOTER, &self.voters), (OUTGOING, &self.outgoing), (LEARNER, &self.learners)];
+            let standing = standing.into_iter().filter(|(_, set)| set.contains(node));
+            let standing = standing.map(|(bit, _)| bit).sum();
             bytes.put_u8(standing);
             put_address(&mut bytes, member.address.as_ref());
         }
@@ -252,11 +253,16 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let fault = |why: String| ReadError::Address { node, why };
-        let text = std::str::from_utf8(self.take(length)?).map_err(|error| fault(error.to_string()))?;
+        let text =
+            std::str::from_utf8(self.take(length)?).map_err(|error| fault(error.to_string()))?;
         Address::parse(text).map(Some).map_err(|error| fault(error.to_string()))
     }
 
     fn close(self) -> Result<(), ReadError> {
-        if self.bytes.is_empty() { Ok(()) } else { Err(ReadError::Long { bytes: self.bytes.len() }) }
+        if self.bytes.is_empty() {
+            Ok(())
+        } else {
+            Err(ReadError::Long { bytes: self.bytes.len() })
+        }
     }
 }

