@@ -194,7 +194,7 @@ impl Group {
             history: VecDeque::from([(config.applied.0, config.membership.clone())]),
             membership: config.membership,
             clock: Clock::new(timing, Prng::new(config.seed)),
-            persisting: Persisting::new(last),
+            persisting: Persisting::new((config.hard_state.term, config.hard_state.vote), last),
             failover: Failover::default(),
             flows: Flows::default(),
             reads: Reads::new(config.node, config.boot),
@@ -204,7 +204,6 @@ impl Group {
             reported: None,
         };
         group.on_members_changed();
-        group.clock.settle(&mut group.raw.raft);
         group
     }
 
@@ -222,6 +221,7 @@ impl Group {
             // A leader counts its own ticks with the same number, and may always campaign.
             self.raw.raft.election_elapsed = 0;
         }
+        self.clock.settle(&mut self.raw.raft);
         self.raw.tick();
         self.hand_over_again();
         self.step(out);
@@ -230,7 +230,7 @@ impl Group {
     /// The caller's own ticks came `ticks` late. Elections wait the longer for it, for a while: who
     /// cannot keep its own time does not see whether the leader keeps its.
     pub fn on_late(&mut self, ticks: u64) {
-        self.clock.on_late(ticks, &mut self.raw.raft);
+        self.clock.on_late(ticks);
     }
 
     /// Asks for the leadership now, without waiting for a timeout.
@@ -398,7 +398,6 @@ impl Group {
         }
         let term = raft.term;
         raft.become_follower(term, raft::INVALID_ID);
-        self.clock.settle(&mut self.raw.raft);
         if self.failover.on_tick() {
             self.campaign_in_rank();
         }
@@ -499,7 +498,6 @@ impl Group {
     /// Carries the library on until it has nothing more to say.
     fn step(&mut self, out: &mut Outbox<Effect>) {
         loop {
-            self.clock.settle(&mut self.raw.raft);
             while !self.persisting.is_waiting() && self.raw.has_ready() {
                 self.take_ready(out);
             }
@@ -507,7 +505,6 @@ impl Group {
                 break;
             }
         }
-        self.clock.settle(&mut self.raw.raft);
         self.tell_what_is_wanted(out);
     }
 

@@ -16,7 +16,7 @@ use crate::membership::Membership;
 use base::NodeId;
 use raft::prelude::{Entry, HardState, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Result, Storage, StorageError};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
 
 /// Requests for old entries that wait for the journal. One per member is usual; what is more is
@@ -73,6 +73,8 @@ pub(crate) struct Window {
     fetched: Vec<Entry>,
     wanted: RefCell<Vec<Wanted>>,
     snapshot_wanted: RefCell<BTreeSet<u64>>,
+    /// Something was asked for since the driver was last told.
+    wants: Cell<bool>,
 }
 
 impl Window {
@@ -106,6 +108,7 @@ impl Window {
             fetched: Vec::new(),
             wanted: RefCell::default(),
             snapshot_wanted: RefCell::default(),
+            wants: Cell::new(false),
         };
         window.append(entries);
         window
@@ -116,34 +119,48 @@ impl Window {
         let Some(first) = entries.first() else { return };
         assert!(first.index > self.applied, "an applied entry is never superseded");
         assert!(first.index <= self.last() + 1, "entries are contiguous");
-        while self.last() >= first.index {
+        if first.index <= self.last() {
+            self.cut(first.index);
+        }
+        let mut term = self.terms.back().map_or(0, |(_, term)| *term);
+        let mut bytes = 0;
+        for (entry, index) in entries.iter().zip(self.last() + 1..) {
+            assert_eq!(entry.index, index, "entries are contiguous");
+            if term != entry.term {
+                term = entry.term;
+                self.terms.push_back((index, term));
+            }
+            bytes += cost(entry);
+        }
+        self.entries.extend(entries.iter().cloned());
+        self.bytes += bytes;
+        self.bytes_unapplied += bytes;
+    }
+
+    /// Gives up everything from `index` on.
+    fn cut(&mut self, index: u64) {
+        while self.last() >= index {
             let entry = self.entries.pop_back().expect("what is not applied is in memory");
             self.bytes -= cost(&entry);
             self.bytes_unapplied -= cost(&entry);
         }
-        while self.terms.back().is_some_and(|(begins, _)| *begins >= first.index) {
+        while self.terms.back().is_some_and(|(begins, _)| *begins >= index) {
             self.terms.pop_back();
-        }
-        for entry in entries {
-            assert_eq!(entry.index, self.last() + 1, "entries are contiguous");
-            if self.terms.back().is_none_or(|(_, term)| *term != entry.term) {
-                self.terms.push_back((entry.index, entry.term));
-            }
-            self.bytes += cost(entry);
-            self.bytes_unapplied += cost(entry);
-            self.entries.push_back(entry.clone());
         }
     }
 
     /// Everything up to `index` was applied: of that, only a bounded tail stays in memory.
     pub(crate) fn on_applied(&mut self, index: u64) {
         assert!(index <= self.last(), "only what is in the log is applied");
-        while self.applied < index {
-            self.applied += 1;
-            let at = self.position(self.applied).expect("what is not applied is in memory");
-            self.bytes_unapplied -= cost(&self.entries[at]);
-            self.trim();
+        if index <= self.applied {
+            return;
         }
+        let at = |index: u64| usize::try_from(index - self.base).expect("a window is small");
+        for entry in self.entries.range(at(self.applied)..at(index)) {
+            self.bytes_unapplied -= cost(entry);
+        }
+        self.applied = index;
+        self.trim();
     }
 
     /// The members are others. Followers are served from memory as far as `tail_bytes_max`.
@@ -170,7 +187,9 @@ impl Window {
             self.bytes -= cost(&entry);
             self.base = entry.index;
         }
-        self.move_begin();
+        if self.compacted > self.terms[0].0 {
+            self.move_begin();
+        }
     }
 
     /// The journal no longer has anything up to `through`.
@@ -228,14 +247,19 @@ impl Window {
 
     /// The term of an index in the log, or of its beginning.
     pub(crate) fn term_at(&self, index: u64) -> Option<u64> {
-        if index < self.begin() || index > self.last() {
-            return None;
-        }
         if let Some(at) = self.position(index) {
             return Some(self.entries[at].term);
         }
+        if index < self.begin() || index > self.last() {
+            return None;
+        }
         let after = self.terms.partition_point(|(begins, _)| *begins <= index);
         Some(self.terms[after - 1].1)
+    }
+
+    /// Whether the library asked for anything since this was last called.
+    pub(crate) fn wants(&self) -> bool {
+        self.wants.take()
     }
 
     /// What the library asked for and the driver has not heard of.
@@ -248,9 +272,6 @@ impl Window {
 
     /// Whose snapshots the library asked for since.
     pub(crate) fn snapshots_wanted(&self) -> BTreeSet<u64> {
-        if self.snapshot_wanted.borrow().is_empty() {
-            return BTreeSet::new();
-        }
         self.snapshot_wanted.take()
     }
 
@@ -292,6 +313,7 @@ impl Window {
     }
 
     fn want(&self, low: u64, high: u64, bytes: u64, context: GetEntriesContext) {
+        self.wants.set(true);
         let mut wanted = self.wanted.borrow_mut();
         if let Some(known) = wanted.iter_mut().find(|wanted| wanted.low == low) {
             if known.contexts.len() < WANTED_MAX {
@@ -310,7 +332,7 @@ fn cost(entry: &Entry) -> u64 {
 /// As many as fit the bytes, and at least one.
 fn bounded<'a>(entries: impl Iterator<Item = &'a Entry>, max: u64) -> Vec<Entry> {
     let mut budget = max;
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(entries.size_hint().1.unwrap_or(0));
     for entry in entries {
         let bytes = entry.data.len() as u64;
         if !found.is_empty() && bytes > budget {
@@ -382,6 +404,7 @@ impl Storage for Window {
         {
             return Ok(crate::message::snapshot(mark.index, mark.term, &mark.membership));
         }
+        self.wants.set(true);
         self.snapshot_wanted.borrow_mut().insert(to);
         Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
     }

@@ -1,8 +1,8 @@
 //! When this node believes that the leader is gone.
 //!
 //! The library draws election timeouts from the thread's own generator whenever it changes state.
-//! None of its draws is ever used: after each input the timeout is set to the one drawn here, and
-//! a new one is drawn when role, term or leader have changed.
+//! None of its draws is ever used: a timeout is only looked at when a tick comes, and before each it is
+//! set to the one drawn here; a new one is drawn when role, term or leader have changed.
 
 use crate::window::Window;
 use base::Prng;
@@ -67,17 +67,14 @@ impl Clock {
         }
     }
 
-    pub(crate) fn on_late(&mut self, ticks: u64, raft: &mut Raft<Window>) {
+    pub(crate) fn on_late(&mut self, ticks: u64) {
         let max = WIDENED_MAX * self.timing.election_ticks;
         let late = usize::try_from(ticks).unwrap_or(max).min(max);
         if late >= self.late {
             // The timeout that runs already waits longer, too.
-            let (_, above) = self.window();
-            let longer = self.timeout + (late - self.late);
+            self.timeout += late - self.late;
             self.late = late;
             self.late_since = self.ticks;
-            self.timeout = longer.min(self.window().1.max(above) - 1);
-            self.settle(raft);
         }
     }
 
@@ -87,7 +84,7 @@ impl Clock {
         (low, 2 * low)
     }
 
-    /// Sets the library's timeout to ours, a new one if its state is another.
+    /// Sets the library's timeout to ours, a new one if its state is another. Before each tick.
     pub(crate) fn settle(&mut self, raft: &mut Raft<Window>) {
         let state = (raft.state, raft.term, raft.leader_id);
         if self.drawn_for != Some(state) {

@@ -116,18 +116,16 @@ impl Group {
     /// they have not applied.
     pub(crate) fn hand_out(&mut self, entries: Vec<library::Entry>, out: &mut Outbox<Effect>) {
         let Some(last) = entries.last().map(|entry| entry.index) else { return };
-        let mut batch = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let entry = Entry::from_library(entry);
-            let change = (entry.kind == EntryKind::Membership).then(|| entry.clone());
-            batch.push(entry);
-            if let Some(entry) = change {
-                out.push(Effect::Committed { entries: std::mem::take(&mut batch) });
-                self.change_members(&entry, out);
-            }
+        let mut rest: Vec<Entry> = entries.into_iter().map(Entry::from_library).collect();
+        while let Some(at) = rest.iter().position(|entry| entry.kind == EntryKind::Membership) {
+            let behind = rest.split_off(at + 1);
+            let change = rest[at].clone();
+            out.push(Effect::Committed { entries: rest });
+            self.change_members(&change, out);
+            rest = behind;
         }
-        if !batch.is_empty() {
-            out.push(Effect::Committed { entries: batch });
+        if !rest.is_empty() {
+            out.push(Effect::Committed { entries: rest });
         }
         self.raw.advance_apply_to(last);
         self.step_down_if_removed();

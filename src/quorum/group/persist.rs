@@ -49,14 +49,18 @@ enum Wait {
 
 #[derive(Debug)]
 pub(crate) struct Persisting {
+    /// Term and vote as last ordered to be kept.
+    vote: (u64, u64),
     durable: u64,
+    /// The last index that was ordered to be written.
+    last: u64,
     written: VecDeque<Written>,
     waiting: Option<(Wait, Part)>,
 }
 
 impl Persisting {
-    pub(crate) fn new(durable: u64) -> Self {
-        Self { durable, written: VecDeque::new(), waiting: None }
+    pub(crate) fn new(vote: (u64, u64), durable: u64) -> Self {
+        Self { vote, durable, last: durable, written: VecDeque::new(), waiting: None }
     }
 
     pub(crate) fn durable(&self) -> u64 {
@@ -94,11 +98,10 @@ impl Group {
         let mut ready = self.raw.ready();
         self.report_role(out);
         let entries = ready.take_entries();
-        let snapshot = ready.snapshot().get_metadata().index;
-        if snapshot > 0 {
-            let mark = self.snapshots.restoring.take();
-            let mark = mark.filter(|mark| mark.index == snapshot);
-            let mark = mark.expect("the library restores what it was given");
+        let mut snapshot = 0;
+        if let Some(mark) = self.snapshots.restoring.take() {
+            snapshot = ready.snapshot().get_metadata().index;
+            assert_eq!(snapshot, mark.index, "the library restores what it was given");
             self.membership = mark.membership.clone();
             self.history = VecDeque::from([(mark.index, mark.membership.clone())]);
             self.raw.mut_store().restore(mark);
@@ -112,22 +115,21 @@ impl Group {
             at_once: ready.take_messages(),
             later: ready.take_persisted_messages(),
         };
-        for state in ready.take_read_states() {
+        for state in ready.read_states() {
             self.reads.on_state(state.index, &state.request_ctx, out);
         }
-        let vote = ready.hs().filter(|_| ready.must_sync()).map(|hs| (hs.term, hs.vote));
-        let stored = &self.raw.store().hard_state;
-        let vote = vote.filter(|vote| *vote != (stored.term, stored.vote));
-        if let Some(hs) = ready.hs() {
-            self.raw.mut_store().hard_state = hs.clone();
-        }
+        let vote = ready.hs().map(|hs| (hs.term, hs.vote));
+        let vote = vote.filter(|vote| *vote != self.persisting.vote);
         let committed = ready.take_committed_entries();
         self.raw.advance_append_async(ready);
         if let Some((term, vote)) = vote {
+            self.persisting.vote = (term, vote);
             out.push(Effect::Vote { term, vote });
             self.persisting.waiting = Some((Wait::Vote, part));
-        } else {
+        } else if part.snapshot > 0 {
             self.install(part, out);
+        } else {
+            self.write(part, out);
         }
         self.hand_out(committed, out);
     }
@@ -136,7 +138,11 @@ impl Group {
         let Some((Wait::Vote, part)) = self.persisting.waiting.take() else {
             panic!("no vote was asked for");
         };
-        self.install(part, out);
+        if part.snapshot > 0 {
+            self.install(part, out);
+        } else {
+            self.write(part, out);
+        }
     }
 
     pub(crate) fn on_install_done(&mut self, index: u64, out: &mut Outbox<Effect>) {
@@ -145,6 +151,7 @@ impl Group {
         };
         assert_eq!(part.snapshot, index, "the snapshot that was to be installed");
         self.persisting.durable = index;
+        self.persisting.last = index;
         self.write(part, out);
         // The library looks through what is not applied before it stands for election, and would
         // look for entries from before the snapshot.
@@ -152,10 +159,6 @@ impl Group {
     }
 
     fn install(&mut self, part: Part, out: &mut Outbox<Effect>) {
-        if part.snapshot == 0 {
-            self.write(part, out);
-            return;
-        }
         let mark = self.raw.store().snapshot.as_ref().expect("the window starts behind it");
         out.push(Effect::InstallSnapshot {
             index: mark.index,
@@ -166,21 +169,25 @@ impl Group {
     }
 
     fn write(&mut self, part: Part, out: &mut Outbox<Effect>) {
-        let mut messages = Vec::new();
+        let mut messages = part.later;
         if part.snapshot > 0 {
             // The whole log before is superseded.
-            let parts = self.persisting.written.drain(..);
-            messages.extend(parts.flat_map(|part| part.messages));
+            let before = self.persisting.written.drain(..).flat_map(|part| part.messages);
+            messages = before.chain(messages).collect();
         }
         let mut needed = part.snapshot;
         if let (Some(first), Some(last)) = (part.entries.first(), part.entries.last()) {
             needed = last.index;
-            messages.extend(self.persisting.supersede(first.index));
+            if first.index <= std::mem::replace(&mut self.persisting.last, needed) {
+                let before = self.persisting.supersede(first.index);
+                messages = before.into_iter().chain(messages).collect();
+            }
             let commit = self.raw.raft.raft_log.committed;
             out.push(Effect::Append { entries: part.entries, commit });
         }
-        self.send(part.at_once, out);
-        messages.extend(part.later);
+        if !part.at_once.is_empty() {
+            self.send(part.at_once, out);
+        }
         self.persisting.written.push_back(Written { number: part.number, needed, messages });
         self.release(out);
     }
@@ -191,12 +198,12 @@ impl Group {
             // The parts before it are superseded by it.
             return;
         }
-        while let Some(part) = self.persisting.written.front()
-            && part.needed <= self.persisting.durable
-        {
-            let part = self.persisting.written.pop_front().expect("it was looked at");
+        let durable = self.persisting.durable;
+        while let Some(part) = self.persisting.written.pop_front_if(|part| part.needed <= durable) {
             self.raw.on_persist_ready(part.number);
-            self.send(part.messages, out);
+            if !part.messages.is_empty() {
+                self.send(part.messages, out);
+            }
         }
     }
 

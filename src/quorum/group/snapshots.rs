@@ -223,6 +223,9 @@ impl Group {
     }
 
     pub(crate) fn tell_what_is_wanted(&mut self, out: &mut Outbox<Effect>) {
+        if !self.raw.store().wants() {
+            return;
+        }
         self.raw.store().newly_wanted(|wanted| {
             out.push(Effect::EntriesWanted {
                 from: wanted.low,
