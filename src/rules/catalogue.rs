@@ -51,6 +51,8 @@ pub struct Catalogue {
 pub(crate) struct Compiled {
     /// In the order of rank.
     rules: Vec<Arc<Rule>>,
+    /// A bit for each rule: whether it says `stop`. The rules themselves lie all over the memory.
+    stops: Vec<u64>,
     pub(crate) program: Program,
     pub(crate) index: Index,
     /// The rules by the hashes of their ids.
@@ -82,15 +84,21 @@ impl Compiled {
         for at in 0..u32::try_from(rules.len()).expect("catalogues are bounded") {
             by_id.insert_unique(hash(&at), at, hash);
         }
-        Self { rules, program, index, by_id }
+        let mut stops = vec![0; rules.len().div_ceil(64)];
+        for (at, _) in rules.iter().enumerate().filter(|(_, rule)| rule.stop) {
+            stops[at / 64] |= 1 << (at % 64);
+        }
+        Self { rules, stops, program, index, by_id }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.rules.len()
     }
 
-    pub(crate) fn rule(&self, at: u32) -> &Rule {
-        &self.rules[at as usize]
+    /// Whether a rule that matches is the last one.
+    #[inline]
+    pub(crate) fn stops(&self, at: u32) -> bool {
+        self.stops[at as usize / 64] >> (at % 64) & 1 == 1
     }
 
     fn find(&self, id: &str) -> Option<u32> {

@@ -51,8 +51,31 @@ pub(crate) fn text(bytes: &[u8]) -> u64 {
     mix(low ^ SECOND, high ^ state)
 }
 
+/// The longest text that is a word. Unit: bytes.
+pub(crate) const WORD_BYTES: usize = 7;
+
+/// A text of at most [`WORD_BYTES`] and its length as one number: no other text has the same.
+#[inline]
+pub(crate) fn word(bytes: &[u8]) -> u64 {
+    let count = bytes.len();
+    let letters = match count {
+        0 => 0,
+        1..4 => {
+            let middle = u64::from(bytes[count / 2]) << 8;
+            u64::from(bytes[0]) | middle | u64::from(bytes[count - 1]) << 16
+        }
+        // Where the two overlap they are equal.
+        4..=WORD_BYTES => four(&bytes[..4]) | four(&bytes[count - 4..]) << (8 * (count - 4)),
+        _ => panic!("a word has at most {WORD_BYTES} bytes, not {count}"),
+    };
+    letters | (count as u64) << 56
+}
+
 /// The hash of two things that are hashed already, or are small numbers.
 #[inline]
 pub(crate) fn join(left: u64, right: u64) -> u64 {
     mix(left ^ FIRST, right ^ SECOND)
 }
+
+#[cfg(test)]
+mod tests;
