@@ -12,6 +12,7 @@
 //!   element. Conditions that stand directly in the same AND group and whose paths lead through
 //!   the same array hold for the same element of it; a group inside a group is on its own.
 //!   `not_exists` alone asks that no element has the field.
+//! - An index stands for one element alone: no other is entered there, and nothing is bound by it.
 //! - `contains` looks for a part of a text, or for an element of an array.
 //!
 //! # Invariants
@@ -48,7 +49,7 @@ pub use lint::lint;
 pub use matcher::Matcher;
 pub use operator::OPERATORS;
 pub use parse::{ACTIONS_MAX, parse};
-pub use path::{FieldPath, FieldPathError};
+pub use path::{FieldPath, FieldPathError, PathStep};
 pub use rule::{Action, Condition, Predicate, Rule, RuleTest};
 
 #[cfg(test)]
@@ -58,8 +59,13 @@ mod guide {
 
 #[cfg(test)]
 mod oracle {
+    pub(crate) mod json;
     pub(crate) mod naive;
     mod random;
     mod tests;
     pub(crate) mod tree;
+    mod world;
+
+    use crate::{BadMessage, Catalogue, Matcher, Matches, Rule, parse};
+    use base::Prng;
 }

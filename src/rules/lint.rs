@@ -22,7 +22,10 @@ pub fn lint(source: Source<'_>, rules: &[Rule]) -> Vec<Fault> {
             let hint = format!("the first one is at {}:{}", first.line, first.column);
             warnings.push(Fault::at(source, rule.span, what).hint(hint));
         }
-        rule.when.visit(&mut |predicate| warnings.extend(doubt(source, predicate)));
+        rule.when.visit(&mut |predicate| {
+            warnings.extend(doubt(source, predicate));
+            warnings.extend(negative_index(source, predicate));
+        });
         // Its verdict alone counts, so it is matched alone, and also while it is disabled.
         let alone = Catalogue::compile(vec![Rule { enabled: true, ..rule.clone() }]);
         if alone.always_checked().next().is_some() {
@@ -61,6 +64,12 @@ fn doubt(source: Source<'_>, predicate: &Predicate) -> Option<Fault> {
         ),
     };
     Some(Fault::at(source, predicate.span, what).hint(hint))
+}
+
+fn negative_index(source: Source<'_>, predicate: &Predicate) -> Option<Fault> {
+    let index = predicate.field.indexes().find(|index| *index < 0)?;
+    let what = format!("`{}` is never there: no element has the index {index}", predicate.field);
+    Some(Fault::at(source, predicate.span, what).hint("indexes count from 0, from the beginning"))
 }
 
 fn run(

@@ -284,16 +284,29 @@ impl Evaluation<'_> {
                 return false;
             }
         }
+        self.below(shared, deeper, cell, depth)
+    }
+
+    /// Whether members hold together whose next steps lead from the value at `cell` to a key or to an
+    /// index.
+    fn below(&self, shared: &Shared, members: u64, cell: u32, depth: usize) -> bool {
+        let here = self.tape.cell(cell);
+        let mut deeper = members;
         while deeper != 0 {
             let next = |member: usize| shared.members[member].lineage[depth];
             let path = next(deeper.trailing_zeros() as usize);
             let same = bits(deeper).filter(|member| next(*member) == path);
             let same = same.fold(0_u64, |set, member| set | 1 << member);
             deeper &= !same;
-            // A value that is no object has no cells inside.
+            // A value that is neither object nor array has no cells inside. In an array those of
+            // indexes come before those of any elements, which have the array's path.
             let mut child = cell + 1;
-            while child < here.end && self.tape.cell(child).path != path {
-                child = self.tape.cell(child).end;
+            while child < here.end {
+                let other = self.tape.cell(child);
+                if other.path == path {
+                    break;
+                }
+                child = if other.path == here.path { here.end } else { other.end };
             }
             let holds = if child < here.end {
                 self.together(shared, same, child, depth + 1)
@@ -310,8 +323,12 @@ impl Evaluation<'_> {
     fn together_in_array(&self, shared: &Shared, members: u64, cell: u32, depth: usize) -> bool {
         let here = self.tape.cell(cell);
         let mut of_elements = members;
+        let mut of_indexes = 0;
         for member in bits(members) {
-            if shared.members[member].lineage.len() > depth {
+            if let Some(next) = shared.members[member].lineage.get(depth) {
+                if self.program.paths.index(*next).is_some() {
+                    of_indexes |= 1 << member;
+                }
                 continue;
             }
             // Three operators ask about the array as a whole.
@@ -331,6 +348,10 @@ impl Evaluation<'_> {
             }
             of_elements &= !(1 << member);
         }
+        of_elements &= !of_indexes;
+        if !self.below(shared, of_indexes, cell, depth) {
+            return false;
+        }
         if of_elements == 0 {
             return true;
         }
@@ -338,10 +359,12 @@ impl Evaluation<'_> {
         let wants_every = of_elements & !shared.absent == 0;
         let mut element = cell + 1;
         while element < here.end {
-            if self.together(shared, of_elements, element, depth) != wants_every {
+            let Cell { path, end, .. } = *self.tape.cell(element);
+            let is_any = path == here.path;
+            if is_any && self.together(shared, of_elements, element, depth) != wants_every {
                 return !wants_every;
             }
-            element = self.tape.cell(element).end;
+            element = end;
         }
         wants_every
     }

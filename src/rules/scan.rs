@@ -9,8 +9,9 @@
 //!   nesting beyond `NESTING_MAX` and a tracked key that stands twice in one object: those are
 //!   refused.
 //! - No recursion, and no allocation once the buffers are warm.
-//! - Cells stand in the order of the text; a cell's `end` is the first cell after everything
-//!   inside it.
+//! - Cells stand in the order of the text, but for those of an array's elements that are asked for by
+//!   index: they come first in the array. A cell's `end` is the first cell after everything inside
+//!   it.
 
 #![allow(
     clippy::inline_always,
@@ -20,6 +21,7 @@
 
 use crate::bad_message::{BadMessage, Found};
 use crate::number::Double;
+use crate::path::INDEXES_MAX;
 use crate::paths::{PathIndex, Paths};
 use base::limits::{MESSAGE_BYTES_MAX, NESTING_MAX};
 use std::ops::Range;
@@ -40,7 +42,9 @@ pub(crate) enum CellKind {
     Text,
     /// `start..stop` is the text in [`Tape::unescaped`].
     Unescaped,
+    /// `start..stop` is the object in the message, with its braces.
     Object,
+    /// `start..stop` is the array in the message, with its brackets.
     Array,
 }
 
@@ -55,7 +59,8 @@ pub(crate) struct Cell {
     /// The next cell of the same path; 0 is none, for that is the message itself.
     pub(crate) next: u32,
     pub(crate) kind: CellKind,
-    /// Whether it is an element of an array. Elements have their array's path.
+    /// Whether it is any element of an array: those have their array's path. One that is asked for by
+    /// index has a path of its own, and is there a second time.
     pub(crate) is_element: bool,
     is_exact: bool,
     /// Of a number.
@@ -77,11 +82,21 @@ struct Chain {
     last: u32,
 }
 
+/// What something is that is open and tracked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    Object,
+    Array,
+    /// An array that is read for the elements that are asked for by index: see [`Place`].
+    Indexed,
+}
+
 /// Something that is open and tracked.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     /// The brace or bracket that ends it.
     close: u8,
+    open: Open,
     cell: u32,
     path: PathIndex,
     /// See [`Paths::classes`].
@@ -95,7 +110,17 @@ impl Frame {
     }
 }
 
-const NO_FRAME: Frame = Frame { close: b'}', cell: 0, path: PathIndex::ROOT, classes: 0 };
+const NO_FRAME: Frame =
+    Frame { close: b'}', open: Open::Object, cell: 0, path: PathIndex::ROOT, classes: 0 };
+
+/// Where reading stands in an [`Open::Indexed`] array.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Of the next element.
+    index: u32,
+    /// The next that is asked for, or the root.
+    wanted: PathIndex,
+}
 
 /// The tracked values of one message; reused for the next.
 #[derive(Debug)]
@@ -107,6 +132,8 @@ pub(crate) struct Tape {
     epoch: u32,
     has_array: bool,
     frames: Box<[Frame; NESTING_MAX]>,
+    /// By depth.
+    places: Box<[Place; NESTING_MAX]>,
 }
 
 impl Tape {
@@ -118,6 +145,7 @@ impl Tape {
             epoch: 0,
             has_array: false,
             frames: Box::new([NO_FRAME; NESTING_MAX]),
+            places: Box::new([Place { index: 0, wanted: PathIndex::ROOT }; NESTING_MAX]),
         }
     }
 
@@ -199,7 +227,7 @@ impl Tape {
         if read.is_err() {
             return Err(scanner.error.expect("who refuses says why"));
         }
-        assert!(self.cells.len() <= MESSAGE_BYTES_MAX, "a value has at least one byte");
+        assert!(self.cells.len() <= CELLS_MAX, "a value has at least one byte");
         Ok(())
     }
 }
@@ -224,6 +252,9 @@ struct Scanner<'s> {
     error: Option<BadMessage>,
 }
 
+/// The most cells of a message: at most one for each of its bytes, for each way to it.
+const CELLS_MAX: usize = MESSAGE_BYTES_MAX << INDEXES_MAX;
+
 /// A bit for each byte that is white space.
 const WHITE_SPACE: u64 = 1 << b' ' | 1 << b'\n' | 1 << b'\t' | 1 << b'\r';
 
@@ -232,10 +263,10 @@ const WHITE_SPACE: u64 = 1 << b' ' | 1 << b'\n' | 1 << b'\t' | 1 << b'\r';
 #[derive(Clone, Copy, Debug)]
 struct Refused;
 
-/// An offset or an index of a cell: both are below `MESSAGE_BYTES_MAX`.
+/// An offset or an index of a cell: neither is above `CELLS_MAX`.
 #[inline]
 fn narrow(n: usize) -> u32 {
-    const { assert!(MESSAGE_BYTES_MAX < u32::MAX as usize) }
+    const { assert!(MESSAGE_BYTES_MAX <= CELLS_MAX && CELLS_MAX < u32::MAX as usize) }
     #[allow(clippy::cast_possible_truncation, reason = "was asserted")]
     {
         n as u32
@@ -303,16 +334,18 @@ impl Scanner<'_> {
 
     /// From the first brace to the last; where it ends.
     fn run(&mut self, bytes: &[u8], start: usize) -> Result<usize, Refused> {
-        let mut at = self.open(start, PathIndex::ROOT, false, true)?;
+        let mut at = self.open(start, PathIndex::ROOT, false, Open::Object)?;
         let mut byte;
         let mut is_opened = true;
-        loop {
+        'values: loop {
             (at, byte) = next(bytes, at);
             if !(is_opened && byte == self.top.close) {
                 // A value.
                 let mut path = Some(self.top.path);
-                if self.top.is_object() {
-                    (at, byte, path) = self.key(bytes, at, byte)?;
+                match self.top.open {
+                    Open::Object => (at, byte, path) = self.key(bytes, at, byte)?,
+                    Open::Array => {}
+                    Open::Indexed => path = self.indexed_element(),
                 }
                 (at, is_opened) = self.value(bytes, at, byte, path)?;
                 if is_opened {
@@ -326,8 +359,13 @@ impl Scanner<'_> {
                 if byte != self.top.close {
                     return self.expected_more(bytes, at, self.top.is_object());
                 }
+                if self.top.open == Open::Indexed && self.paths.has_elements(self.top.path) {
+                    at = self.read_again();
+                    is_opened = true;
+                    continue 'values;
+                }
                 at += 1;
-                if self.close() {
+                if self.close(at) {
                     return Ok(at);
                 }
                 (at, byte) = next(bytes, at);
@@ -346,25 +384,69 @@ impl Scanner<'_> {
         at: usize,
         path: PathIndex,
         is_element: bool,
-        is_object: bool,
+        open: Open,
     ) -> Result<usize, Refused> {
         if self.depth == NESTING_MAX {
             return self.refuse(BadMessage::TooDeep { offset: at });
         }
         self.tape.frames[self.depth] = self.top;
         self.depth += 1;
-        let kind = if is_object { CellKind::Object } else { CellKind::Array };
-        self.tape.has_array |= !is_object;
-        let cell = self.push(path, is_element, kind, 0..0);
-        let close = if is_object { b'}' } else { b']' };
-        self.top = Frame { close, cell, path, classes: self.paths.classes(path) };
+        let (kind, close) = match open {
+            Open::Object => (CellKind::Object, b'}'),
+            Open::Array | Open::Indexed => (CellKind::Array, b']'),
+        };
+        let cell = self.push(path, is_element, kind, at..at);
+        self.top = Frame { close, open, cell, path, classes: self.paths.classes(path) };
         Ok(at + 1)
     }
 
-    /// Whether nothing is open any more.
-    fn close(&mut self) -> bool {
+    /// An index asks for an element of the array under its key, not of one that is an element
+    /// itself.
+    #[inline(never)]
+    fn open_array(
+        &mut self,
+        start: usize,
+        path: PathIndex,
+        is_element: bool,
+    ) -> Result<usize, Refused> {
+        self.tape.has_array = true;
+        let wanted = self.paths.first_index(path);
+        if is_element || wanted == PathIndex::ROOT {
+            return self.open(start, path, is_element, Open::Array);
+        }
+        let at = self.open(start, path, is_element, Open::Indexed)?;
+        self.tape.places[self.depth - 1] = Place { index: 0, wanted };
+        Ok(at)
+    }
+
+    /// The path of the next element, if it is asked for by its index.
+    #[inline(never)]
+    fn indexed_element(&mut self) -> Option<PathIndex> {
+        let place = &mut self.tape.places[self.depth - 1];
+        let (index, wanted) = (place.index, place.wanted);
+        place.index += 1;
+        if wanted == PathIndex::ROOT || self.paths.index(wanted) != Some(index) {
+            return None;
+        }
+        place.wanted = self.paths.next_index(wanted);
+        Some(wanted)
+    }
+
+    /// The array at hand was read for its indexes, and is read once more for any of its elements;
+    /// where that begins.
+    #[cold]
+    fn read_again(&mut self) -> usize {
+        self.top.open = Open::Array;
+        self.tape.cell(self.top.cell).start as usize + 1
+    }
+
+    /// Whether nothing is open any more. What ends here ends before `at`.
+    fn close(&mut self, at: usize) -> bool {
         self.depth -= 1;
-        self.tape.cells[self.top.cell as usize].end = narrow(self.tape.cells.len());
+        let end = narrow(self.tape.cells.len());
+        let cell = &mut self.tape.cells[self.top.cell as usize];
+        cell.end = end;
+        cell.stop = narrow(at);
         self.top = self.tape.frames[self.depth];
         self.depth == 0
     }
@@ -495,7 +577,7 @@ impl Scanner<'_> {
         path: Option<PathIndex>,
     ) -> Result<(usize, bool), Refused> {
         let Some(path) = path else { return Ok((self.skip_value(bytes, start, byte)?, false)) };
-        let is_element = !self.top.is_object();
+        let is_element = self.top.open == Open::Array;
         let at = match byte {
             b'"' => {
                 let (at, has_escape) = self.string(bytes, start)?;
@@ -507,8 +589,8 @@ impl Scanner<'_> {
                 self.push(path, is_element, kind, range);
                 at
             }
-            b'{' => return Ok((self.open(start, path, is_element, true)?, true)),
-            b'[' => return Ok((self.open(start, path, is_element, false)?, true)),
+            b'{' => return Ok((self.open(start, path, is_element, Open::Object)?, true)),
+            b'[' => return Ok((self.open_array(start, path, is_element)?, true)),
             b'-' | b'0'..=b'9' => {
                 let at = self.number(bytes, start, byte)?;
                 let double = Double::of(&bytes[start..at]);

@@ -55,6 +55,13 @@ fn the_bounds_that_the_guide_names_are_those_of_the_code() {
         format!("at most {} KiB, nested at most {NESTING_MAX} deep", MESSAGE_BYTES_MAX / 1024),
         format!("| actions of a rule | {ACTIONS_MAX} |"),
         format!("| conditions of one group that ask about the same first key | {shared} |"),
+        format!("| keys and indexes of a field path | {} |", crate::path::KEYS_MAX),
+        format!(
+            "| indexes of a field path, and the largest | {}, and {},{} |",
+            crate::path::INDEXES_MAX,
+            crate::path::INDEX_MAX / 1_000,
+            crate::path::INDEX_MAX % 1_000
+        ),
         format!("| a pattern | {pattern} KiB, and"),
         format!("| nesting of a file | {NESTING_MAX} |"),
         format!("| faults that are told at once | {} |", document::FAULTS_MAX),

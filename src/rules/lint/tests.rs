@@ -17,7 +17,7 @@ fn what_looks_wrong_is_said_and_what_does_not_is_not() {
     let a1 = "{field: a, op: equals, value: 1}";
     let b1 = "{field: b, op: equals, value: 1}";
     let crossed = "{field: a, op: greater_than, value: 9}, {field: a, op: less_than, value: 3}";
-    let rows: [(String, &[&str]); 8] = [
+    let rows: [(String, &[&str]); 9] = [
         (rule("x", "", a1) + &rule("y", "", b1), &[]),
         (rule("x", "", crossed), &["the rule `x` never matches"]),
         (
@@ -39,6 +39,10 @@ fn what_looks_wrong_is_said_and_what_does_not_is_not() {
         (
             rule("x", "", a1) + &rule("y", "stop: true,", b1),
             &["the rule `y` says `stop` and has the priority of `x`: their ids decide the order"],
+        ),
+        (
+            rule("x", "", &format!("{a1}, {{field: 'b[0].c[-2]', op: exists}}")),
+            &["`b[0].c[-2]` is never there: no element has the index -2"],
         ),
         // A disabled rule is beside nothing.
         (rule("x", "", a1) + &rule("y", "enabled: false,", a1), &[]),

@@ -324,6 +324,97 @@ fn one_matcher_serves_many_catalogues() {
 }
 
 #[test]
+fn an_index_means_one_element_and_binds_nothing() {
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        (
+            "[{field: 'a[1]', op: equals, value: 5}]",
+            &[r#"{"a":[0,5]}"#, r#"{"a":[{},[7,5]]}"#, r#"{"a":[0,[[5]]]}"#],
+            &[
+                r#"{"a":[5]}"#,
+                r#"{"a":5}"#,
+                r#"{"a":[[0,5]]}"#,
+                r#"{"a":{"1":5}}"#,
+                r#"{"a":[5,{}]}"#,
+            ],
+        ),
+        // The first is asked about one element, the second about any.
+        (
+            "[{field: 'a[0].x', op: equals, value: 1}, {field: a.y, op: equals, value: 2}]",
+            &[r#"{"a":[{"x":1},{"y":2}]}"#, r#"{"a":[{"x":1,"y":2}]}"#],
+            &[r#"{"a":[{"y":2},{"x":1}]}"#, r#"{"a":{"x":1,"y":2}}"#],
+        ),
+        // Two elements, each by its index.
+        (
+            "[{field: 'a[0].x', op: equals, value: 1}, {field: 'a[1].x', op: equals, value: 2}]",
+            &[r#"{"a":[{"x":1},{"x":2}]}"#],
+            &[r#"{"a":[{"x":2},{"x":1}]}"#, r#"{"a":[{"x":1}]}"#],
+        ),
+        // Below an index arrays bind as elsewhere, and before it.
+        (
+            "[{field: 'a[0].b.x', op: equals, value: 1}, {field: 'a[0].b.y', op: equals, value: 2}]",
+            &[r#"{"a":[{"b":[{"x":3},{"x":1,"y":2}]}]}"#],
+            &[r#"{"a":[{"b":[{"x":1},{"y":2}]}]}"#],
+        ),
+        (
+            "[{field: 'a.b[0]', op: equals, value: 1}, {field: a.y, op: equals, value: 2}]",
+            &[r#"{"a":[{"b":[0,1]},{"b":[1],"y":2}]}"#],
+            &[r#"{"a":[{"b":[1]},{"b":[2],"y":2}]}"#],
+        ),
+        (
+            "[{field: 'a[0]', op: not_exists}, {field: a, op: exists}]",
+            &[r#"{"a":[]}"#, r#"{"a":1}"#, r#"{"a":{"b":[1]}}"#],
+            &["{}", r#"{"a":[null]}"#],
+        ),
+        (
+            "[{field: 'a[1].x', op: not_exists}, {field: a.y, op: equals, value: 1}]",
+            &[r#"{"a":[{"x":1,"y":1}]}"#, r#"{"a":[{"x":1},{"y":1}]}"#, r#"{"a":{"y":1}}"#],
+            &[r#"{"a":[{"y":1},{"x":1}]}"#, r#"{"a":[{"x":1},{}]}"#],
+        ),
+        // A text that is found by its index is a text, not an element.
+        (
+            "[{field: 'a[0]', op: contains, value: ell}, {field: a, op: contains, value: hello}]",
+            &[r#"{"a":["hello"]}"#],
+            &[r#"{"a":["bell"]}"#, r#"{"a":["x","hello"]}"#],
+        ),
+        (
+            "[{field: 'a[0]', op: contains, value: x}]",
+            &[r#"{"a":[["x"]]}"#, r#"{"a":["x"]}"#],
+            &[r#"{"a":[["xx"]]}"#, r#"{"a":[[],"x"]}"#],
+        ),
+        (
+            "[{field: 'a.b[1]', op: greater_than, value: 0, quantifier: all}]",
+            &[r#"{"a":[{"b":[0,1]},{"b":[0]},{"b":[0,[2,3]]}]}"#],
+            &[r#"{"a":[{"b":[0,1]},{"b":[1,0]}]}"#, r#"{"a":[{"b":[1]}]}"#],
+        ),
+        ("[{field: 'a[-1]', op: exists}]", &[], &[r#"{"a":[1]}"#, r#"{"a":[]}"#]),
+        ("[{field: 'a[-1]', op: not_exists}]", &[r#"{"a":[1]}"#, "{}"], &[]),
+        (r"[{field: 'a\[0\]', op: exists}]", &[r#"{"a[0]":1}"#], &[r#"{"a":[1]}"#]),
+    ];
+    for (conditions, hold, fail) in rows {
+        for (message, expected) in
+            hold.iter().map(|message| (message, true)).chain(fail.iter().map(|m| (m, false)))
+        {
+            assert_eq!(fires(conditions, message), expected, "{conditions}: {message}");
+            let judge = Condition::of(&Tree::parse(&document_json(conditions)));
+            let naive = judge.holds(&Tree::parse(message));
+            assert_eq!(naive, expected, "the judge: {conditions}: {message}");
+        }
+    }
+}
+
+#[test]
+fn indexes_far_inside_of_long_arrays_are_found() {
+    let elements: Vec<String> = (0..3_000).map(|n| format!("{{\"x\":{n}}}")).collect();
+    let message = format!("{{\"a\":[{}]}}", elements.join(","));
+    let at =
+        |index: u32, value: u32| format!("{{field: 'a[{index}].x', op: equals, value: {value}}}");
+    assert!(fires(&format!("[{}, {}]", at(2_999, 2_999), at(0, 0)), &message));
+    assert!(!fires(&format!("[{}, {}]", at(2_999, 2_999), at(3_000, 0)), &message));
+    let both = format!("[{}, {{field: a.x, op: equals, value: 17}}]", at(1, 1));
+    assert!(fires(&both, &message));
+}
+
+#[test]
 fn deep_rules_and_deep_messages_are_held_against_each_other() {
     let leaf = "{field: a.a.a, op: equals, value: 1}, {field: a.a.b, op: not_exists}";
     let depth = 60;

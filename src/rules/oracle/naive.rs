@@ -15,8 +15,15 @@ pub(crate) enum Condition {
     Predicate(Predicate),
 }
 
+/// One step of a field's path.
+#[derive(Clone)]
+enum Step {
+    Key(String),
+    Index(String),
+}
+
 pub(crate) struct Predicate {
-    keys: Vec<String>,
+    steps: Vec<Step>,
     quantifier: String,
     operator: String,
     value: Tree,
@@ -77,8 +84,6 @@ impl Condition {
 impl Predicate {
     fn of(condition: &Tree) -> Self {
         let text = |key: &str| condition.get(key).and_then(Tree::text).map(str::to_owned);
-        // A dot that is not escaped separates keys; the tests use no other escape.
-        let field = text("field").unwrap().replace("\\.", "\u{1}");
         let operator = text("op").unwrap();
         let mut value = condition.get("value").cloned().unwrap_or(Tree::Null);
         if operator.contains("than") || operator.contains("or_equal") || operator == "in_range" {
@@ -87,7 +92,7 @@ impl Predicate {
         let pattern =
             (operator == "regex").then(|| regex::Regex::new(value.text().unwrap()).unwrap());
         Self {
-            keys: field.split('.').map(|key| key.replace('\u{1}', ".")).collect(),
+            steps: steps(&text("field").unwrap()),
             quantifier: text("quantifier").unwrap_or_else(|| "any".to_owned()),
             operator,
             value,
@@ -100,6 +105,32 @@ impl Predicate {
     }
 }
 
+/// Escapes are taken out of the way before the text is cut, and put back as what they mean.
+fn steps(field: &str) -> Vec<Step> {
+    let hidden = [
+        (r"\\", "\u{1}", "\\"),
+        (r"\.", "\u{2}", "."),
+        (r"\[", "\u{3}", "["),
+        (r"\]", "\u{4}", "]"),
+    ];
+    let cut = hidden.iter().fold(field.to_owned(), |text, (from, to, _)| text.replace(from, to));
+    let meant = |key: &str| {
+        hidden.iter().fold(key.to_owned(), |text, (_, from, to)| text.replace(from, to))
+    };
+    let mut steps = Vec::new();
+    for part in cut.split('.') {
+        let mut pieces = part.split('[');
+        steps.push(Step::Key(meant(pieces.next().unwrap())));
+        steps.extend(pieces.map(|piece| Step::Index(piece.trim_end_matches(']').to_owned())));
+    }
+    steps
+}
+
+/// The element of an array that an index means.
+fn element<'m>(elements: &'m [Tree], index: &str) -> Option<&'m Tree> {
+    elements.get(index.parse::<usize>().ok()?)
+}
+
 fn all(predicates: &[&Predicate], message: &Tree) -> bool {
     let (bound, free): (Vec<&Predicate>, Vec<&Predicate>) =
         predicates.iter().partition(|predicate| predicate.quantifier == "any");
@@ -110,7 +141,7 @@ fn all(predicates: &[&Predicate], message: &Tree) -> bool {
 /// All values, or none of them; to have one takes more than none.
 fn quantified(predicate: &Predicate, message: &Tree) -> bool {
     let mut reached = Vec::new();
-    reach(message, &predicate.keys, "", &Choices::new(), false, &mut reached);
+    reach(message, &predicate.steps, "", &Choices::new(), false, &mut reached);
     reached.retain(|(value, _)| value.elements().is_none());
     let mut verdicts =
         reached.iter().map(|(value, is_element)| operator_holds(predicate, value, *is_element));
@@ -147,20 +178,34 @@ fn together(predicates: &[&Predicate], message: &Tree, choices: &mut Choices) ->
 fn open_array(predicate: &Predicate, message: &Tree, choices: &Choices) -> Option<(String, usize)> {
     let mut place = String::new();
     let mut at = message;
-    let mut keys = predicate.keys.iter();
+    let mut is_element = false;
+    let mut steps = predicate.steps.iter().peekable();
     loop {
         if let Some(elements) = at.elements() {
+            if let Some(Step::Index(index)) = steps.peek() {
+                // The element that is meant is known: there is no choice. Nor is it the one that
+                // somebody else has chosen, even if it is the same.
+                if is_element {
+                    return None;
+                }
+                at = element(elements, index)?;
+                place = format!("{place}#{index}");
+                steps.next();
+                continue;
+            }
             let asks_for_whole = matches!(&*predicate.operator, "exists" | "contains");
-            if keys.len() == 0 && asks_for_whole {
+            if steps.peek().is_none() && asks_for_whole {
                 return None;
             }
             let Some(index) = choices.get(&place) else { return Some((place, elements.len())) };
             at = &elements[*index];
+            is_element = true;
             place = format!("{place}[{index}]");
         } else {
-            let key = keys.next()?;
+            let Step::Key(key) = steps.next()? else { return None };
             at = at.get(key)?;
-            place = format!("{place}/{key}");
+            is_element = false;
+            place = format!("{place}/{key:?}");
         }
     }
 }
@@ -169,7 +214,7 @@ fn holds_chosen(predicate: &Predicate, message: &Tree, choices: &Choices) -> boo
     let mut reached = Vec::new();
     // `contains` asks about the array at the end as a whole, whatever was chosen of it.
     let end = (predicate.operator == "contains").then(Choices::new);
-    reach_end(message, &predicate.keys, "", choices, end.as_ref(), &mut reached);
+    reach_end(message, &predicate.steps, "", choices, end.as_ref(), &mut reached);
     match &*predicate.operator {
         "exists" => !reached.is_empty(),
         "not_exists" => reached.is_empty(),
@@ -182,22 +227,28 @@ fn holds_chosen(predicate: &Predicate, message: &Tree, choices: &Choices) -> boo
 /// [`reach`], with other choices once all keys are gone.
 fn reach_end<'m>(
     message: &'m Tree,
-    keys: &[String],
+    steps: &[Step],
     place: &str,
     choices: &Choices,
     end: Option<&Choices>,
     reached: &mut Vec<(&'m Tree, bool)>,
 ) {
-    let Some((last, keys)) = keys.split_last() else { panic!("a path has a key") };
+    let Some((last, before)) = steps.split_last() else { panic!("a path has a key") };
     let Some(end) = end else {
-        let keys: Vec<String> = keys.iter().chain([last]).cloned().collect();
-        return reach(message, &keys, place, choices, false, reached);
+        return reach(message, steps, place, choices, false, reached);
     };
-    // Only in an object a key can follow.
-    let mut objects = Vec::new();
-    reach(message, keys, place, choices, false, &mut objects);
-    for object in objects.iter().filter_map(|(object, _)| object.get(last)) {
-        reach(object, &[], "", end, false, reached);
+    // Only in an object a key can follow, only in an array that is no element itself an index.
+    let mut holders = Vec::new();
+    reach(message, before, place, choices, false, &mut holders);
+    for (holder, is_element) in holders {
+        let value = match last {
+            Step::Key(key) => holder.get(key),
+            Step::Index(_) if is_element => None,
+            Step::Index(index) => holder.elements().and_then(|elements| element(elements, index)),
+        };
+        if let Some(value) = value {
+            reach(value, &[], "", end, false, reached);
+        }
     }
 }
 
@@ -205,25 +256,34 @@ fn reach_end<'m>(
 /// in it, and their elements too.
 fn reach<'m>(
     at: &'m Tree,
-    keys: &[String],
+    steps: &[Step],
     place: &str,
     choices: &Choices,
     is_element: bool,
     reached: &mut Vec<(&'m Tree, bool)>,
 ) {
-    if keys.is_empty() {
+    if steps.is_empty() {
         reached.push((at, is_element));
     }
-    if let Some(elements) = at.elements() {
-        for (index, element) in elements.iter().enumerate() {
-            if choices.get(place).is_none_or(|chosen| *chosen == index) {
-                reach(element, keys, &format!("{place}[{index}]"), choices, true, reached);
+    match (at.elements(), steps.split_first()) {
+        (Some(elements), Some((Step::Index(index), rest))) => {
+            if let Some(value) = element(elements, index).filter(|_| !is_element) {
+                reach(value, rest, &format!("{place}#{index}"), choices, false, reached);
             }
         }
-    } else if let Some((key, rest)) = keys.split_first()
-        && let Some(value) = at.get(key)
-    {
-        reach(value, rest, &format!("{place}/{key}"), choices, false, reached);
+        (Some(elements), _) => {
+            for (index, element) in elements.iter().enumerate() {
+                if choices.get(place).is_none_or(|chosen| *chosen == index) {
+                    reach(element, steps, &format!("{place}[{index}]"), choices, true, reached);
+                }
+            }
+        }
+        (None, Some((Step::Key(key), rest))) => {
+            if let Some(value) = at.get(key) {
+                reach(value, rest, &format!("{place}/{key:?}"), choices, false, reached);
+            }
+        }
+        (None, _) => {}
     }
 }
 
@@ -326,7 +386,13 @@ fn decimal(text: &str) -> (bool, String, i64) {
     let lower = unsigned.to_ascii_lowercase();
     let (mantissa, exponent) = lower.split_once('e').unwrap_or((&lower, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let exponent: i64 = exponent.trim_start_matches('+').parse().unwrap();
+    // Beyond these all powers of ten are alike: see docs/RULES.md, Bounds.
+    let exponent_max: i64 = 1 << 56;
+    let exponent: i64 = match exponent.trim_start_matches('+').parse() {
+        Ok(exponent) => i64::clamp(exponent, -exponent_max, exponent_max),
+        Err(_) if exponent.starts_with('-') => -exponent_max,
+        Err(_) => exponent_max,
+    };
     let digits = format!("{whole}{fraction}");
     let power = exponent - i64::try_from(fraction.len()).unwrap();
     let kept = digits.trim_end_matches('0');

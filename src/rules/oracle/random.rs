@@ -1,6 +1,6 @@
 //! Catalogues and messages by chance, of the same few keys and values, so that they meet.
 
-use base::Prng;
+use super::Prng;
 use std::fmt::Write;
 
 pub(crate) fn pick<'a>(prng: &mut Prng, from: &[&'a str]) -> &'a str {
@@ -113,7 +113,7 @@ const TEXTS: &[&str] = &[
     "SIXTY-FOUR BYTES OF TEXT THAT IS FOLDED WHOLE AND NOT ONE MORE..",
 ];
 
-const KEYS: &[&str] = &["a", "b", "c", "a.b", "é", "d", "a key of more than sixteen bytes"];
+const KEYS: &[&str] = &["a", "b", "c", "a.b", "é", "d", "a[0]", "a key of more than sixteen bytes"];
 
 const FIELDS: &[&str] = &[
     "a",
@@ -132,7 +132,21 @@ const FIELDS: &[&str] = &[
     r"a.a\.b",
     "a key of more than sixteen bytes",
     "b.b.b",
+    "a[0]",
+    "a[1]",
+    "a[0].b",
+    "a[1].a",
+    "a.b[0]",
+    "b[0][1]",
+    "b[2].c[0]",
+    "a[-1]",
+    r"a\[0\]",
+    "c[0].a.b",
 ];
+
+/// Several ways into the same arrays.
+const INTO_ARRAYS: &[&str] =
+    &["a", "a[0]", "a[1]", "a.b", "a[0].b", "a[1].b", "a.b[0]", "a[0].b[0]", "a.c", "a[0][0]"];
 
 pub(crate) fn text(prng: &mut Prng) -> String {
     match prng.below(4) {
@@ -273,7 +287,7 @@ fn condition(prng: &mut Prng, depth: u64, fields: &[&str]) -> String {
 
 /// The conditions of a rule.
 pub(crate) fn conditions(prng: &mut Prng) -> String {
-    match prng.below(4) {
+    match prng.below(5) {
         // Few fields and plain conditions: many rules share their keys.
         0 => {
             let members: Vec<String> =
@@ -281,6 +295,10 @@ pub(crate) fn conditions(prng: &mut Prng) -> String {
             format!("[{}]", members.join(","))
         }
         1 => format!("[{}]", predicate(prng, FIELDS)),
+        2 => {
+            let depth = 1 + prng.below(2);
+            format!("[{}]", condition(prng, depth, INTO_ARRAYS))
+        }
         _ => {
             let depth = 1 + prng.below(3);
             format!("[{}]", condition(prng, depth, FIELDS))
@@ -328,20 +346,22 @@ fn value(prng: &mut Prng, depth: u64, out: &mut String) {
         }
         5 => out.push_str(pick(prng, &["true", "false", "null"])),
         6..9 => object(prng, depth - 1, out),
-        _ => {
-            // Now and then more elements than the index asks one by one.
-            let most = if prng.chance(1, 12) { 14 } else { 4 };
-            out.push('[');
-            let inner = if most > 4 { 0 } else { depth - 1 };
-            for element in 0..prng.below(most) {
-                out.push_str(if element > 0 { "," } else { "" });
-                value(prng, inner, out);
-            }
-            out.push_str(space(prng));
-            out.push(']');
-        }
+        _ => array(prng, depth - 1, out),
     }
     out.push_str(space(prng));
+}
+
+fn array(prng: &mut Prng, depth: u64, out: &mut String) {
+    // Now and then more elements than the index asks one by one.
+    let most = if prng.chance(1, 12) { 14 } else { 4 };
+    out.push('[');
+    let inner = if most > 4 { 0 } else { depth };
+    for element in 0..prng.below(most) {
+        out.push_str(if element > 0 { "," } else { "" });
+        value(prng, inner, out);
+    }
+    out.push_str(space(prng));
+    out.push(']');
 }
 
 fn object(prng: &mut Prng, depth: u64, out: &mut String) {
@@ -357,7 +377,12 @@ fn object(prng: &mut Prng, depth: u64, out: &mut String) {
         out.push_str(&spelled(prng, key));
         out.push_str(space(prng));
         out.push(':');
-        value(prng, depth, out);
+        // Many paths lead through arrays under this key.
+        if *key == "a" && depth > 0 && prng.chance(1, 3) {
+            array(prng, depth - 1, out);
+        } else {
+            value(prng, depth, out);
+        }
     }
     out.push_str(space(prng));
     out.push('}');

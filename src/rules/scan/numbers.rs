@@ -19,14 +19,14 @@ const LANES: usize = 16;
 
 /// What is open inside of a value that is skipped.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Open {
+pub(super) struct Nest {
     /// A bit for each level, the innermost lowest: whether it is an object.
     pub(super) levels: u128,
     /// How many there are, with those that are open around the value.
     pub(super) depth: usize,
 }
 
-impl Open {
+impl Nest {
     #[inline(always)]
     pub(super) fn push(&mut self, is_object: bool) {
         const { assert!(NESTING_MAX <= 128, "a bit for each") }
@@ -97,7 +97,7 @@ impl Window {
     /// The last comma of the first `count` bytes before which no array ends that was open already
     /// and does not stand in another one below `depth`; and what is open there.
     #[inline(always)]
-    fn last_comma(&self, count: u32, open: Open, depth: usize) -> Option<(u32, Open)> {
+    fn last_comma(&self, count: u32, open: Nest, depth: usize) -> Option<(u32, Nest)> {
         let within = u64::MAX.checked_shr(WINDOW as u32 - count).unwrap_or_default();
         let mut brackets = (self.opening | self.closing) & within;
         let mut commas = self.commas & within;
@@ -158,7 +158,7 @@ impl Window {
 /// array is expected to behind a comma; `None` if that is nothing. Nothing is left that is open
 /// at `depth` or below.
 #[inline(never)]
-pub(super) fn skip(bytes: &[u8], at: usize, open: &mut Open, depth: usize) -> Option<usize> {
+pub(super) fn skip(bytes: &[u8], at: usize, open: &mut Nest, depth: usize) -> Option<usize> {
     let window = Window::of(bytes.get(at..)?.first_chunk()?);
     let (comma, inside) = window.last_comma(window.known(), *open, depth)?;
     if !window.is_right(comma) {

@@ -1,6 +1,6 @@
 //! Values that nobody asks for: checked as strictly as the others, and forgotten.
 
-use super::numbers::{self, Open};
+use super::numbers::{self, Nest};
 use super::{Refused, Scanner, next};
 use crate::bad_message::BadMessage;
 use base::limits::NESTING_MAX;
@@ -32,7 +32,7 @@ impl Scanner<'_> {
     /// Steps over an object or an array and everything inside it.
     #[inline(never)]
     fn skip_container(&mut self, bytes: &[u8], start: usize, byte: u8) -> Result<usize, Refused> {
-        let mut open = Open { levels: 0, depth: self.depth };
+        let mut open = Nest { levels: 0, depth: self.depth };
         let (mut at, mut byte) = (start, byte);
         loop {
             // Something opens here.

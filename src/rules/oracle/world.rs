@@ -1,0 +1,123 @@
+//! Rules as the judge sees them, beside a catalogue that is changed along with them.
+//!
+//! The tests of this crate and the fuzz targets (tests/fuzz) have it in common: what it takes of
+//! the crate comes by way of the module around it, chance too.
+
+use super::naive::Condition;
+use super::tree::Tree;
+use super::{Catalogue, Matcher, Matches, Prng, Rule, parse, random};
+use document::Source;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+pub(crate) fn read(text: &str) -> Vec<Rule> {
+    parse(Source { name: "random.json", text }).unwrap_or_else(|faults| panic!("{faults}\n{text}"))
+}
+
+struct Judged {
+    priority: i32,
+    stop: bool,
+    condition: Condition,
+    text: String,
+}
+
+/// One catalogue after the other.
+pub(crate) struct World {
+    prng: Prng,
+    rules: BTreeMap<String, Judged>,
+    catalogue: Catalogue,
+    matcher: Matcher,
+}
+
+impl World {
+    pub(crate) fn new(prng: Prng) -> Self {
+        Self {
+            prng,
+            rules: BTreeMap::new(),
+            catalogue: Catalogue::default(),
+            matcher: Matcher::new(),
+        }
+    }
+
+    fn put(&mut self, id: &str) -> Rule {
+        let conditions = random::conditions(&mut self.prng);
+        let text = random::rule(&mut self.prng, id, &conditions);
+        let rule = read(&text).remove(0);
+        let condition = Condition::of(&Tree::parse(&conditions));
+        let judged = Judged { priority: rule.priority, stop: rule.stop, condition, text };
+        self.rules.insert(id.to_owned(), judged);
+        rule
+    }
+
+    pub(crate) fn compile(&mut self, count: u64) {
+        self.rules.clear();
+        let rules = (0..count).map(|n| self.put(&format!("r{n}"))).collect();
+        self.catalogue = Catalogue::compile(rules);
+    }
+
+    pub(crate) fn change(&mut self) {
+        let below = self.rules.len() as u64 + 3;
+        let id = format!("r{}", self.prng.below(below));
+        self.catalogue = match self.prng.below(4) {
+            0 => {
+                self.rules.remove(&id);
+                self.catalogue.with_change(&[], &[&id])
+            }
+            1 => self.catalogue.merge(),
+            _ => {
+                let rule = self.put(&id);
+                self.catalogue.with_change(&[rule], &[])
+            }
+        };
+    }
+
+    fn expected(&self, message: &Tree) -> Vec<String> {
+        let mut matching: Vec<(&String, &Judged)> =
+            self.rules.iter().filter(|(_, judged)| judged.condition.holds(message)).collect();
+        matching.sort_by_key(|(id, judged)| (Reverse(judged.priority), (*id).clone()));
+        let stop = matching.iter().position(|(_, judged)| judged.stop);
+        matching.truncate(stop.map_or(matching.len(), |at| at + 1));
+        matching.into_iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    /// A random message against the catalogue as it is.
+    pub(crate) fn meet(&mut self) {
+        let message = random::message(&mut self.prng);
+        self.check(&message);
+    }
+
+    fn check(&mut self, message: &str) {
+        let mut found = Matches::new();
+        let outcome = self.matcher.matches(&self.catalogue, message.as_bytes(), &mut found);
+        assert!(outcome.is_ok(), "{outcome:?}\n{message}");
+        let found: Vec<String> =
+            found.iter().map(|index| self.catalogue.rule(*index).id.clone()).collect();
+        let expected = self.expected(&Tree::parse(message));
+        if found != expected {
+            let differs = |id: &&String| found.contains(id) != expected.contains(id);
+            let rules: Vec<&str> =
+                self.rules.keys().filter(differs).map(|id| &*self.rules[id].text).collect();
+            panic!("found {found:?}\nexpected {expected:?}\n{message}\n{}", rules.join("\n"));
+        }
+    }
+
+    /// Random messages against random catalogues, `pairs` of them.
+    pub(crate) fn run(&mut self, pairs: u64) {
+        let mut done = 0;
+        while done < pairs {
+            let (count, messages) = match self.prng.below(20) {
+                0 => (100 + self.prng.below(100), 20),
+                1..6 => (7 + self.prng.below(34), 60),
+                _ => (1 + self.prng.below(6), 60),
+            };
+            self.compile(count);
+            for _ in 0..messages {
+                self.meet();
+                if self.prng.chance(1, 10) {
+                    self.change();
+                }
+                done += 1;
+            }
+        }
+    }
+}
