@@ -39,7 +39,9 @@ impl Candidates {
 
     #[inline]
     pub(crate) fn insert_all(&mut self, rules: &[u32]) {
-        rules.iter().for_each(|rule| self.insert(*rule));
+        for rule in rules {
+            self.insert(*rule);
+        }
     }
 
     #[inline]

@@ -15,6 +15,9 @@ use wide::u8x16;
 /// How many bytes are looked at at once: a bit each.
 const WINDOW: usize = 64;
 
+/// The place of its last bit.
+const LAST: u32 = 63;
+
 const LANES: usize = 16;
 
 /// What is open inside of a value that is skipped.
@@ -98,7 +101,7 @@ impl Window {
     /// and does not stand in another one below `depth`; and what is open there.
     #[inline(always)]
     fn last_comma(&self, count: u32, open: Nest, depth: usize) -> Option<(u32, Nest)> {
-        let within = u64::MAX.checked_shr(WINDOW as u32 - count).unwrap_or_default();
+        let within = u64::MAX.checked_shr(LAST + 1 - count).unwrap_or_default();
         let mut brackets = (self.opening | self.closing) & within;
         let mut commas = self.commas & within;
         let (mut found, mut open) = (None, open);
@@ -129,7 +132,7 @@ impl Window {
     /// is expected.
     #[inline(always)]
     fn is_right(&self, comma: u32) -> bool {
-        let within = u64::MAX >> (WINDOW as u32 - 1 - comma);
+        let within = u64::MAX >> (LAST - comma);
         let numbers = (self.digits | self.minuses | self.points) & within;
         let (digits, points) = (self.digits & within, self.points & within);
         let (minuses, commas) = (self.minuses & within, self.commas & within);
