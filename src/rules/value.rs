@@ -45,7 +45,7 @@ impl Value {
             (Self::Null, Seen::Null) => true,
             (Self::Bool(own), Seen::Bool(other)) => own == other,
             (Self::Number(own), Seen::Number(other)) => own.number().compare(other).is_eq(),
-            (Self::Text(own), Seen::Text(other)) => own.as_bytes() == *other,
+            (Self::Text(own), Seen::Text(other)) => hash::same(own.as_bytes(), other),
             _ => false,
         }
     }

@@ -1,6 +1,22 @@
-//! Words tell texts apart.
+//! Words tell texts apart, and so does comparing them.
 
-use super::{WORD_BYTES, word};
+use super::{WORD_BYTES, same, word};
+
+#[test]
+fn a_text_is_the_same_as_itself_and_no_other() {
+    for count in 0..40_usize {
+        let text: Vec<u8> = (0..40).map(|at| at * 5).take(count).collect();
+        assert!(same(&text, &text.clone()), "{count}");
+        for at in 0..count {
+            for bit in 0..8 {
+                let mut other = text.clone();
+                other[at] ^= 1 << bit;
+                assert!(!same(&text, &other), "{count}: {at}");
+            }
+        }
+        assert!(!same(&text, &[&text[..], b"x"].concat()));
+    }
+}
 
 #[test]
 fn two_short_texts_have_two_words() {

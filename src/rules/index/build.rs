@@ -18,7 +18,7 @@ use std::sync::Arc;
 const RULES_TOGETHER: usize = 3;
 
 /// So many ranges are gone through one by one.
-const RANGES_NEAR: usize = 32;
+const RANGES_NEAR: usize = 160;
 
 /// How many layers lie below one another.
 pub(super) const DEPTH_MAX: usize = 4;
