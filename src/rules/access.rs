@@ -501,3 +501,6 @@ impl<'p> Clauses<'p> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

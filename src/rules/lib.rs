@@ -69,6 +69,7 @@ mod oracle {
     pub(crate) mod naive;
     mod random;
     mod tests;
+    pub(crate) mod texts;
     pub(crate) mod tree;
     mod world;
 

@@ -73,3 +73,6 @@ impl Candidates {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
