@@ -170,6 +170,7 @@ fn bytes_at_least(value: &Value, enough: usize) -> usize {
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::Double(_) => {
             SMALL_BYTES
         }
+        Value::Transient(_) => unreachable!("an evaluation hands out JSON alone"),
     }
 }
 

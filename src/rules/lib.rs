@@ -80,3 +80,8 @@ mod oracle {
     use crate::{BadMessage, Catalogue, Matcher, Matches, Rule, parse};
     use base::Prng;
 }
+
+#[cfg(test)]
+mod semantics {
+    mod tests;
+}
