@@ -162,10 +162,11 @@ impl Compiled {
 impl Catalogue {
     /// Takes rules that [`crate::parse`] has checked; those that are not enabled are left out.
     pub fn compile(rules: Vec<Rule>) -> Self {
-        Self::of(rules.into_iter().map(Arc::new).collect())
+        Self::compile_shared(rules.into_iter().map(Arc::new).collect())
     }
 
-    fn of(rules: Vec<Arc<Rule>>) -> Self {
+    /// The same, of rules that others hold, too.
+    pub fn compile_shared(rules: Vec<Arc<Rule>>) -> Self {
         let base = Arc::new(Compiled::of(rules, None));
         Self { base, dead: Vec::new(), dead_count: 0, delta: None }
     }
@@ -175,6 +176,13 @@ impl Catalogue {
     /// have changed since the last merge, not in that of all.
     #[must_use]
     pub fn with_change(&self, put: &[Rule], removed: &[&str]) -> Self {
+        let put: Vec<Arc<Rule>> = put.iter().cloned().map(Arc::new).collect();
+        self.with_shared_change(&put, removed)
+    }
+
+    /// The same, with rules that others hold, too.
+    #[must_use]
+    pub fn with_shared_change(&self, put: &[Arc<Rule>], removed: &[&str]) -> Self {
         let mut changed: Vec<&str> = put.iter().map(|rule| &*rule.id).collect();
         changed.extend(removed);
         let (mut dead, mut dead_count) = (self.dead.clone(), self.dead_count);
@@ -190,7 +198,7 @@ impl Catalogue {
         // Of two rules with one id in `put` the last counts.
         for (at, rule) in put.iter().enumerate() {
             if put[at + 1..].iter().all(|later| later.id != rule.id) {
-                rules.push(Arc::new(rule.clone()));
+                rules.push(Arc::clone(rule));
             }
         }
         let delta = Compiled::of(rules, Some(&self.base));
@@ -208,7 +216,7 @@ impl Catalogue {
     /// nobody waits, and followed by the changes that came meanwhile.
     #[must_use]
     pub fn merge(&self) -> Self {
-        Self::of(self.alive().map(|index| Arc::clone(self.shared(index))).collect())
+        Self::compile_shared(self.alive().map(|index| Arc::clone(self.shared(index))).collect())
     }
 
     fn shared(&self, index: RuleIndex) -> &Arc<Rule> {
