@@ -332,7 +332,7 @@ impl Catalogue {
     /// every message that it sees. Takes time in the number of all rules: for people.
     pub fn found_by(&self, index: RuleIndex) -> Vec<String> {
         let (part, at) = self.part(index);
-        let view = match &part.rule(at).continue_from {
+        let view = match &part.rules[at as usize].continue_from {
             None => &part.root,
             Some(id) => {
                 let base = (index.0 & IN_DELTA != 0).then_some(&*self.base);
