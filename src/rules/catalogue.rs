@@ -144,10 +144,6 @@ impl Compiled {
         self.rules.len()
     }
 
-    pub(crate) fn rule(&self, at: u32) -> &Rule {
-        &self.rules[at as usize]
-    }
-
     /// Whether a rule that matches is the last one.
     #[inline]
     pub(crate) fn stops(&self, at: u32) -> bool {
