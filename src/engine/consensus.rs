@@ -28,11 +28,11 @@ use crate::message::{
     Answer, Committed, ConsensusStatus, NotTaken, Question, ToConsensus, ToShard,
 };
 use crate::metrics::ConsensusMetrics;
-use base::{CoreId, Instant, NodeId, Now, Outbox, UnixMicros};
+use base::{CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
 use batcher::{Batcher, Gathered};
 use bytes::Bytes;
 use journal::{Buffers, Journal, Token};
-use quorum::{Entry, EntryKind, Group, HardState, Role};
+use quorum::{Entry, EntryKind, Group, HardState, Member, Membership, Role};
 use snapshots::Snapshots;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -152,13 +152,17 @@ impl<A: Buffers> ConsensusCore<A> {
     /// A node that continues where its journal ends.
     pub fn new(config: ConsensusConfig, start: Start<A>, now: Now) -> Self {
         let last = start.tail.last().map_or(start.delivered.0, |entry| entry.index);
+        // Nobody else is there to compare stores with.
+        let store = StoreId(0);
+        let alone = [(config.node, Member { store, address: None })];
+        let membership = Membership::founded(alone).expect("one voter is a group");
         let group = Group::new(quorum::Config {
-            node: config.node,
-            voters: vec![config.node],
             seed: config.seed,
             hard_state: HardState { term: start.term, vote: start.vote, commit: start.commit },
             applied: start.delivered,
+            terms: vec![start.delivered],
             entries: start.tail,
+            ..quorum::Config::new(config.node, store, membership)
         });
         let shard = Shard { applied: start.delivered.0, ..Shard::default() };
         Self {
@@ -489,6 +493,7 @@ impl<A: Buffers> ConsensusCore<A> {
                 }
                 self.tell_all(out, || ToShard::Role { leading, term: status.term });
             }
+            effect => unreachable!("a lone voter orders no {effect:?}"),
         }
     }
 

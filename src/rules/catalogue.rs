@@ -53,6 +53,8 @@ pub(crate) struct Compiled {
     /// Those that continue from no other first; then those that do, the ones that continue from the
     /// same rule together. Each of these parts is in the order of rank.
     rules: Vec<Arc<Rule>>,
+    /// A bit for each rule: whether it says `stop`. The rules themselves lie all over the memory.
+    stops: Vec<u64>,
     /// The rules that see the message as it came.
     pub(crate) root: View,
     pub(crate) links: Links,
@@ -130,16 +132,22 @@ impl Compiled {
         for at in 0..narrow(rules.len()) {
             by_id.insert_unique(hash(&at), at, hash);
         }
+        let mut stops = vec![0; rules.len().div_ceil(64)];
+        for (at, _) in rules.iter().enumerate().filter(|(_, rule)| rule.stop) {
+            stops[at / 64] |= 1 << (at % 64);
+        }
         let links = Links::of(&rules, roots, base);
-        Self { rules, root, links, by_id }
+        Self { rules, stops, root, links, by_id }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.rules.len()
     }
 
-    pub(crate) fn rule(&self, at: u32) -> &Rule {
-        &self.rules[at as usize]
+    /// Whether a rule that matches is the last one.
+    #[inline]
+    pub(crate) fn stops(&self, at: u32) -> bool {
+        self.stops[at as usize / 64] >> (at % 64) & 1 == 1
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<u32> {
@@ -320,7 +328,7 @@ impl Catalogue {
     /// every message that it sees. Takes time in the number of all rules: for people.
     pub fn found_by(&self, index: RuleIndex) -> Vec<String> {
         let (part, at) = self.part(index);
-        let view = match &part.rule(at).continue_from {
+        let view = match &part.rules[at as usize].continue_from {
             None => &part.root,
             Some(id) => {
                 let base = (index.0 & IN_DELTA != 0).then_some(&*self.base);

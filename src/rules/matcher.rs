@@ -162,7 +162,7 @@ impl Read<'_> {
         candidates.drain(|rule| {
             looked_at += 1;
             let start = evaluation.program.starts[rule as usize] as usize;
-            if evaluation.step(start) && matched(rule) && compiled.rule(rule).stop {
+            if evaluation.step(start) && matched(rule) && compiled.stops(rule) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -259,6 +259,9 @@ impl Evaluation<'_> {
 
     /// Whether a predicate holds for any value of its field.
     fn atom(&mut self, index: AtomIndex) -> bool {
+        if !self.program.is_repeated(index) {
+            return self.evaluate(&self.program.atoms[index.index()]);
+        }
         let known = self.verdicts[index.index()];
         if known >> 1 == self.number {
             return known & 1 == 1;

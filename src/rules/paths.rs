@@ -68,8 +68,7 @@ pub(crate) struct Paths {
 fn class(key: &[u8]) -> u64 {
     let (first, last) = match key {
         [] => (0, 0),
-        [first, .., last] => (*first, *last),
-        [only] => (*only, *only),
+        [first, ..] => (*first, key[key.len() - 1]),
     };
     let mixed = key.len() ^ (usize::from(first) << 1) ^ (usize::from(last) << 3);
     1 << (mixed % 64)
@@ -239,7 +238,7 @@ impl Paths {
         let is_it = |child: &PathIndex| {
             let node = &self.nodes[child.index()];
             node.parent == parent
-                && self.keys.as_bytes()[node.start as usize..node.end as usize] == *key
+                && hash::same(&self.keys.as_bytes()[node.start as usize..node.end as usize], key)
         };
         self.children.find(hash(parent, key), is_it).copied()
     }

@@ -72,6 +72,8 @@ pub(crate) struct Program {
     pub(crate) shared: Vec<Shared>,
     /// By rule: its first step.
     pub(crate) starts: Vec<u32>,
+    /// A bit for each atom that stands in more than one place: only its verdict is worth keeping.
+    repeated: Vec<u64>,
     /// The atoms by their hash, while rules are added.
     known: HashTable<AtomIndex>,
 }
@@ -89,6 +91,7 @@ impl Program {
             steps: Vec::new(),
             shared: Vec::new(),
             starts: Vec::new(),
+            repeated: Vec::new(),
             known: HashTable::new(),
         }
     }
@@ -130,6 +133,12 @@ impl Program {
         }
     }
 
+    /// Whether an atom stands in more than one place.
+    #[inline]
+    pub(crate) fn is_repeated(&self, atom: AtomIndex) -> bool {
+        self.repeated[atom.index() / 64] >> (atom.index() % 64) & 1 == 1
+    }
+
     /// The step after the one at `at` and all inside it.
     pub(crate) fn after(&self, at: usize) -> usize {
         match self.steps[at] {
@@ -144,9 +153,11 @@ impl Program {
         let atom = Atom { path, quantifier, operator: predicate.operator.clone() };
         let hash = FixedState.hash_one(&atom);
         if let Some(index) = self.known.find(hash, |known| self.atoms[known.index()] == atom) {
+            self.repeated[index.index() / 64] |= 1 << (index.index() % 64);
             return *index;
         }
         let index = AtomIndex(narrow(self.atoms.len()));
+        self.repeated.resize(index.index() / 64 + 1, 0);
         self.atoms.push(atom);
         let atoms = &self.atoms;
         let rehash = |known: &AtomIndex| FixedState.hash_one(&atoms[known.index()]);
@@ -262,6 +273,7 @@ impl Program {
             + self.atoms.capacity() * size_of::<Atom>()
             + self.steps.capacity() * size_of::<Step>()
             + self.starts.capacity() * size_of::<u32>()
+            + self.repeated.capacity() * size_of::<u64>()
             + self.shared.iter().map(Shared::bytes).sum::<usize>()
     }
 }

@@ -360,7 +360,7 @@ pub(crate) fn in_chains(prng: &mut Prng, id: &str, text: &str, count: u64) -> St
         let below = if prng.chance(1, 12) { count + 2 } else { number };
         let other = if below == 0 { count + 1 } else { prng.below(below) };
         // Itself it must not name; one that is nowhere it may.
-        format!("\"r{}\"", if other == number { count + 1 } else { other })
+        format!("\"r{}\"", if other == number { number + 1 } else { other })
     };
     let mut text = text.strip_suffix('}').unwrap().to_owned();
     if prng.chance(1, 2) {
