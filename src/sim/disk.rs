@@ -82,27 +82,38 @@ impl Disk {
         self.files.remove(&file);
     }
 
-    /// The power fails.
-    pub fn crash(&mut self, prng: &mut Prng) {
+    /// The process that wrote a snapshot without a name is gone, and the file with it.
+    pub fn abandon_snapshot(&mut self) {
+        self.unnamed.clear();
+    }
+
+    /// Whether something was written that no sync covers yet.
+    pub fn has_unsynced(&self) -> bool {
+        self.files.values().any(|content| !content.unsynced.is_empty())
+    }
+
+    /// The power fails. Whether that lost or tore something.
+    pub fn crash(&mut self, prng: &mut Prng) -> bool {
+        let mut is_lost = false;
         for content in self.files.values_mut() {
             let mut after = content.durable.clone();
             for (offset, length) in content.unsynced.drain(..) {
                 for start in (offset..offset + length).step_by(SECTOR_BYTES) {
                     let end = (start + SECTOR_BYTES).min(offset + length);
-                    match prng.below(16) {
-                        0..8 => after[start..end].copy_from_slice(&content.seen[start..end]),
-                        8..15 => {}
-                        _ => {
-                            let torn = start + (end - start) / 2;
-                            after[start..torn].copy_from_slice(&content.seen[start..torn]);
-                        }
-                    }
+                    let kept = match prng.below(16) {
+                        0..8 => end,
+                        8..15 => start,
+                        _ => start + (end - start) / 2,
+                    };
+                    is_lost |= kept < end;
+                    after[start..kept].copy_from_slice(&content.seen[start..kept]);
                 }
             }
             content.seen = after.clone();
             content.durable = after;
         }
         self.unnamed.clear();
+        is_lost
     }
 
     /// Every file and its bytes.

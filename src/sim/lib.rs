@@ -1,16 +1,35 @@
-//! A world to run a node in: virtual time, seeded scheduling of cores, a disk that lies, crashes.
-//! One seed decides everything; the same seed replays exactly.
+//! A world to run nodes in: virtual time, seeded scheduling, disks that lie, clocks that are wrong,
+//! power cuts. One seed decides everything; the same seed replays exactly.
 //!
 //! The world pumps the same minds that the roles in `shards/` pump ([`engine::ConsensusCore`],
-//! [`engine::ShardCore`]) and checks after every crash and at the end that nothing acknowledged is
-//! lost and nothing is there twice.
+//! [`engine::ShardCore`]), several whole nodes in one thread. Where to read:
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `world` | time, the one heap of events, and the course of a run |
+//! | `machine`, `node`, `disk`, `clock` | one machine, the process on it, what it stands on |
+//! | `network` | what is between machines |
+//! | `faults` | what goes wrong, drawn per seed |
+//! | `clients`, `producers`, `catalogue` | who asks |
+//! | `checker`, `marks` | what must hold, and which rare branches a run reached |
 
 mod catalogue;
+mod checker;
+mod clients;
+mod clock;
 mod disk;
+mod faults;
+mod machine;
+mod marks;
+mod network;
 mod node;
 mod producers;
 mod world;
 
+pub use clock::ClockFaults;
 pub use disk::Disk;
-pub use node::{Event, Node, NodeConfig, deliver};
-pub use world::{CatalogueAt, Faults, Report, World};
+pub use faults::{Faults, Trouble};
+pub use marks::{Mark, Marks};
+pub use network::{Delivery, Event as NetworkEvent, Network, Under, Weather};
+pub use node::{Event, Node, NodeConfig, Said, Schedule, Who, deliver};
+pub use world::{CatalogueAt, Report, World};

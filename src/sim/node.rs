@@ -1,9 +1,10 @@
 //! One node of the world: its minds, and what is on its way between them and the disk.
 
+use crate::checker::CHECKPOINT_ENTRIES;
 use crate::disk::Disk;
-use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, Prng, StoreId};
+use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, Prng, StoreId, hash64};
 use bytes::Bytes;
-use engine::message::{Packet, ToShard};
+use engine::message::{Committed, Packet, ToShard};
 use engine::record::{Born, Change, Ended, Failed};
 use engine::{
     Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, Left, OrderId, Replay, RequestId,
@@ -94,6 +95,17 @@ pub enum Event {
     ShardDeadline(CoreId),
 }
 
+/// Which process it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Who {
+    /// The node.
+    pub node: NodeId,
+    /// Its data directory.
+    pub store: StoreId,
+    /// The run.
+    pub boot: BootId,
+}
+
 /// What a node says to the world.
 #[derive(Debug)]
 pub enum Said {
@@ -111,20 +123,40 @@ pub enum Said {
         /// What became of them.
         results: SubmitResults,
     },
+    /// An order went out: the term in which its shard was told that it leads, and what the shard
+    /// has applied. For whoever checks.
+    Ordered {
+        /// None where the shard was told that it does not lead.
+        leads: Option<u64>,
+        /// The last entry applied.
+        applied: u64,
+    },
+    /// The state of a part after an entry. For whoever checks.
+    State {
+        /// The entry.
+        index: u64,
+        /// The partition; none for the global part.
+        part: Option<PartitionId>,
+        /// Equal exactly where the state is.
+        checksum: u64,
+    },
     /// The end of the process.
     Fatal(String),
 }
 
 /// A running node.
 pub struct Node {
+    name: NodeId,
     consensus: ConsensusCore<HeapBuffers>,
     shards: Vec<ShardCore>,
     shard_out: Outbox<ShardEffect>,
     consensus_out: Outbox<ConsensusEffect<Vec<u8>>>,
     /// Calls that were withdrawn while under way.
     aborted: Vec<OrderId>,
-    /// Every entry handed to shard 0 in this run, in order.
-    pub committed: Vec<engine::message::Committed>,
+    /// By core: the term in which it was told that it leads.
+    leads: Vec<Option<u64>>,
+    /// Every entry handed to the shards in this run, in order.
+    pub committed: Vec<Committed>,
 }
 
 /// Where a node puts what is to happen: the world gives each a time.
@@ -139,19 +171,18 @@ impl Node {
     /// Starts a node on what its disk holds, as the consensus role does.
     pub fn start(
         config: &NodeConfig,
-        boot: BootId,
+        who: Who,
         disk: &mut Disk,
         now: Now,
         seed: u64,
         schedule: &mut Schedule<'_>,
     ) -> Result<Self, String> {
-        let store = StoreId(7);
-        let shards = (0..config.shards)
+        let mut shards: Vec<ShardCore> = (0..config.shards)
             .map(|core| {
                 ShardCore::new(ShardConfig {
-                    node: NodeId(1),
-                    boot,
-                    store,
+                    node: who.node,
+                    boot: who.boot,
+                    store: who.store,
                     core: CoreId(core),
                     shards: config.shards,
                     cpus: (0..u32::from(config.shards)).collect(),
@@ -161,21 +192,22 @@ impl Node {
                 })
             })
             .collect();
-        let mut shard_list: Vec<ShardCore> = shards;
         let mut committed = Vec::new();
-        let start = recover(config, store, disk, now, &mut shard_list, &mut committed)?;
+        let start = recover(config, who.store, disk, now, &mut shards, &mut committed)?;
         let consensus_config = ConsensusConfig {
-            node: NodeId(1),
+            node: who.node,
             shards: config.shards,
             seed,
             snapshot_journal_bytes: config.snapshot_journal_bytes,
         };
         let mut node = Self {
+            name: who.node,
             consensus: ConsensusCore::new(consensus_config, start, now),
-            shards: shard_list,
+            shards,
             shard_out: Outbox::new(),
             consensus_out: Outbox::new(),
             aborted: Vec::new(),
+            leads: vec![None; usize::from(config.shards)],
             committed,
         };
         node.consensus.on_start(now, &mut node.consensus_out);
@@ -197,13 +229,12 @@ impl Node {
         let shard = &mut self.shards[usize::from(core.0)];
         shard.on_request(now, id, &route, request, &mut self.shard_out);
         schedule.events.push(Event::ShardRound(core));
-        self.drain_shard(now, core, schedule);
+        self.drain_shard(core, schedule);
     }
 
     /// A client's messages reach a core.
     pub fn submit(
         &mut self,
-        now: Now,
         core: CoreId,
         id: RequestId,
         submission: &Submission<'_>,
@@ -211,7 +242,7 @@ impl Node {
     ) {
         self.shards[usize::from(core.0)].on_submit(id, submission, &mut self.shard_out);
         schedule.events.push(Event::ShardRound(core));
-        self.drain_shard(now, core, schedule);
+        self.drain_shard(core, schedule);
     }
 
     /// Something happens.
@@ -225,15 +256,8 @@ impl Node {
     ) {
         match event {
             Event::Packet { from, to, packet: Packet::Shard(message) } => {
-                if to == CoreId(0)
-                    && let ToShard::Committed(entries) = &message
-                {
-                    self.committed.extend(entries.iter().cloned());
-                }
-                let shard = &mut self.shards[usize::from(to.0)];
-                shard.on_packet(now, from, message, &mut self.shard_out);
+                self.on_packet(now, from, to, message, schedule);
                 schedule.events.push(Event::ShardRound(to));
-                self.drain_shard(now, to, schedule);
             }
             Event::Packet { from, packet: Packet::Consensus(message), .. } => {
                 self.consensus.on_packet(now, from, message, &mut self.consensus_out);
@@ -262,15 +286,15 @@ impl Node {
                 self.drain_consensus(disk, schedule);
             }
             Event::Snapshot(effect) => self.on_snapshot(now, effect, disk, schedule),
-            Event::Called { core, order } => self.on_called(now, core, &order, prng, schedule),
+            Event::Called { core, order } => self.on_called(core, &order, prng, schedule),
             Event::Worked { core, work } => {
                 self.shards[usize::from(core.0)].on_worked(work.run(), &mut self.shard_out);
                 schedule.events.push(Event::ShardRound(core));
-                self.drain_shard(now, core, schedule);
+                self.drain_shard(core, schedule);
             }
             Event::ShardRound(core) => {
                 self.shards[usize::from(core.0)].on_flush(&mut self.shard_out);
-                self.drain_shard(now, core, schedule);
+                self.drain_shard(core, schedule);
             }
             Event::ConsensusRound => {
                 self.consensus.on_flush(now, &mut self.consensus_out);
@@ -282,9 +306,60 @@ impl Node {
             }
             Event::ShardDeadline(core) => {
                 self.shards[usize::from(core.0)].on_deadline(now, &mut self.shard_out);
-                self.drain_shard(now, core, schedule);
+                self.drain_shard(core, schedule);
             }
         }
+    }
+
+    /// Entries reach a shard up to each checkpoint on their own, so that its state can be looked at
+    /// there.
+    fn on_packet(
+        &mut self,
+        now: Now,
+        from: CoreId,
+        to: CoreId,
+        message: ToShard,
+        schedule: &mut Schedule<'_>,
+    ) {
+        let at = usize::from(to.0);
+        let ToShard::Committed(mut entries) = message else {
+            if let ToShard::Role { leading, term, .. } = &message {
+                self.leads[at] = leading.then_some(*term);
+            }
+            self.shards[at].on_packet(now, from, message, &mut self.shard_out);
+            return self.drain_shard(to, schedule);
+        };
+        while !entries.is_empty() {
+            let is_checkpoint = |entry: &Committed| entry.index.is_multiple_of(CHECKPOINT_ENTRIES);
+            let checkpoint = entries.iter().position(is_checkpoint);
+            let rest = entries.split_off(checkpoint.map_or(entries.len(), |at| at + 1));
+            let last = entries.last().map(|entry| entry.index);
+            let message = ToShard::Committed(std::mem::replace(&mut entries, rest));
+            self.shards[at].on_packet(now, from, message, &mut self.shard_out);
+            self.drain_shard(to, schedule);
+            let shard = &self.shards[at];
+            // A shard that waits for a change to be made ready is looked at another time.
+            if checkpoint.is_some() && last == Some(shard.applied()) {
+                let index = shard.applied();
+                let checksum = hash64(&shard.globals().image());
+                schedule.said.push(Said::State { index, part: None, checksum });
+                schedule.said.extend(shard.partitions().map(|partition| Said::State {
+                    index,
+                    part: Some(partition.id()),
+                    checksum: partition.checksum(),
+                }));
+            }
+        }
+    }
+
+    /// Which node it is.
+    pub fn name(&self) -> NodeId {
+        self.name
+    }
+
+    /// Every partition, by the core that hosts it.
+    pub fn partitions(&self) -> impl Iterator<Item = &engine::Partition> {
+        self.shards.iter().flat_map(ShardCore::partitions)
     }
 
     /// The minds' next deadlines.
@@ -327,7 +402,6 @@ impl Node {
     /// The outside world's part: a call succeeds, fails or fails for good.
     fn on_called(
         &mut self,
-        now: Now,
         core: CoreId,
         order: &flow::Order,
         prng: &mut Prng,
@@ -348,10 +422,10 @@ impl Node {
         let shard = &mut self.shards[usize::from(core.0)];
         shard.on_call_ended(id, ended, &mut self.shard_out);
         schedule.events.push(Event::ShardRound(core));
-        self.drain_shard(now, core, schedule);
+        self.drain_shard(core, schedule);
     }
 
-    fn drain_shard(&mut self, now: Now, core: CoreId, schedule: &mut Schedule<'_>) {
+    fn drain_shard(&mut self, core: CoreId, schedule: &mut Schedule<'_>) {
         while !self.shard_out.is_empty() {
             for effect in self.shard_out.take() {
                 match effect {
@@ -372,6 +446,9 @@ impl Node {
                         schedule.said.push(Said::Submitted { request, results });
                     }
                     ShardEffect::Call(order) => {
+                        let at = usize::from(core.0);
+                        let (leads, applied) = (self.leads[at], self.shards[at].applied());
+                        schedule.said.push(Said::Ordered { leads, applied });
                         schedule.events.push(Event::Called { core, order });
                     }
                     ShardEffect::Abort(id) => {
@@ -386,13 +463,17 @@ impl Node {
                 }
             }
         }
-        let _ = now;
     }
 
     fn drain_consensus(&mut self, disk: &mut Disk, schedule: &mut Schedule<'_>) {
         for effect in self.consensus_out.take() {
             match effect {
                 ConsensusEffect::ToShard { to, message } => {
+                    if to == CoreId(0)
+                        && let ToShard::Committed(entries) = &message
+                    {
+                        self.committed.extend(entries.iter().cloned());
+                    }
                     let packet = Packet::Shard(message);
                     schedule.events.push(Event::Packet { from: CoreId(0), to, packet });
                 }
@@ -435,7 +516,7 @@ fn recover(
     disk: &mut Disk,
     now: Now,
     shards: &mut [ShardCore],
-    committed: &mut Vec<engine::message::Committed>,
+    committed: &mut Vec<Committed>,
 ) -> Result<Start<HeapBuffers>, String> {
     let mut journal_config = journal::Config::new(store);
     journal_config.segment_bytes = config.segment_bytes;
@@ -493,11 +574,7 @@ fn recover(
 
 /// Hands entries to the shards of a node that only applies, and carries out what that takes: what is
 /// for the log or for clients is dropped.
-pub fn deliver(
-    now: Now,
-    entries: &[engine::message::Committed],
-    shards: &mut [ShardCore],
-) -> Result<(), String> {
+pub fn deliver(now: Now, entries: &[Committed], shards: &mut [ShardCore]) -> Result<(), String> {
     if entries.is_empty() {
         return Ok(());
     }

@@ -15,6 +15,7 @@ fn log(seed: u64) -> (Vec<Committed>, NodeConfig) {
         crash_within: Duration::from_secs(1),
         catalogue_change_odds: 20,
         full_disk: false,
+        ..Faults::default()
     };
     World::new(seed, changing(2), faults).log().unwrap()
 }

@@ -246,6 +246,7 @@ fn each_message_is_matched_by_exactly_the_catalogue_at_its_place_in_the_log() {
             crash_within: Duration::from_secs(1),
             catalogue_change_odds: 4 + seed % 5 * 3,
             full_disk: false,
+            ..Faults::default()
         };
         let cores = 2 + u16::try_from(seed % 4).unwrap();
         let (log, state) = World::new(seed, changing(cores), faults).log_and_rules().unwrap();

@@ -1,0 +1,265 @@
+//! What must hold, looked at from outside: the world sees all nodes at once and keeps account.
+//!
+//! At each step:
+//! - one leader per term;
+//! - an index holds one entry, for good and on all nodes; entries come without a gap;
+//! - within one run of a process what it knows committed never shrinks;
+//! - stamps never go back, and within a term they run at most 1.1 times as fast as time itself
+//!   (SOUNDNESS 9);
+//! - an order goes out only where its shard was told that it leads, after that term's first entry
+//!   was applied there (SOUNDNESS 12).
+//!
+//! At each checkpoint of the log: every node's state is equal, whatever its cores.
+//!
+//! At rest: what was acknowledged is there, once, with its body; nothing is there that nobody sent;
+//! every instance ended, each task with one result.
+
+use crate::clients::Clients;
+use crate::marks::{Mark, Marks};
+use crate::node::Node;
+use base::{BootId, CoreId, Instant, MessageId, NodeId, PartitionId, UnixMicros, hash64};
+use engine::Partition;
+use engine::batch::BatchView;
+use engine::message::Committed;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// States are compared after every entry whose index is a multiple of this.
+pub(crate) const CHECKPOINT_ENTRIES: u64 = 64;
+/// Rounding of the stamps of a term, all together. Unit: microseconds.
+const STAMP_SLACK_US: u64 = 1_000;
+
+/// How a term began.
+#[derive(Clone, Copy, Debug)]
+struct Office {
+    leader: NodeId,
+    since: Instant,
+    /// The first stamp given in it.
+    first_stamp: Option<UnixMicros>,
+}
+
+/// What is kept account of.
+#[derive(Debug, Default)]
+pub(crate) struct Checker {
+    offices: BTreeMap<u64, Office>,
+    /// By index, from 1: term and content.
+    entries: Vec<(u64, u64)>,
+    stamp: UnixMicros,
+    first_of_term: BTreeMap<u64, u64>,
+    /// By session: the highest number that the log has.
+    sessions: BTreeMap<(NodeId, BootId, CoreId), u64>,
+    /// By place: what its process knows committed, and how many of its entries were looked at.
+    runs: BTreeMap<usize, (u64, usize)>,
+    states: BTreeMap<(u64, Option<PartitionId>), u64>,
+    last_leader: Option<NodeId>,
+}
+
+impl Checker {
+    /// A process begins.
+    pub(crate) fn on_start(&mut self, place: usize) {
+        self.runs.insert(place, (0, 0));
+    }
+
+    /// A process has done something.
+    pub(crate) fn on_step(
+        &mut self,
+        place: usize,
+        node: &Node,
+        instant: Instant,
+        marks: &mut Marks,
+    ) -> Result<(), String> {
+        let status = node.status();
+        let (commit, seen) = self.runs.entry(place).or_default();
+        if status.commit < *commit {
+            return Err(format!("{} knew {commit} committed, now {status:?}", node.name()));
+        }
+        *commit = status.commit;
+        let news = &node.committed[*seen..];
+        *seen = node.committed.len();
+        if status.leading {
+            self.on_leader(status.term, node.name(), instant, marks)?;
+        }
+        for entry in news {
+            self.on_entry(node.name(), entry, instant, marks)?;
+        }
+        Ok(())
+    }
+
+    fn on_leader(
+        &mut self,
+        term: u64,
+        leader: NodeId,
+        since: Instant,
+        marks: &mut Marks,
+    ) -> Result<(), String> {
+        let office = self.offices.entry(term).or_insert_with(|| {
+            let changed = self.last_leader.replace(leader).is_some_and(|last| last != leader);
+            marks.reach_if(Mark::LeaderChange, u64::from(changed));
+            Office { leader, since, first_stamp: None }
+        });
+        if office.leader != leader {
+            return Err(format!("{} and {leader} both lead term {term}", office.leader));
+        }
+        Ok(())
+    }
+
+    fn on_entry(
+        &mut self,
+        name: NodeId,
+        entry: &Committed,
+        instant: Instant,
+        marks: &mut Marks,
+    ) -> Result<(), String> {
+        let content = (entry.term, hash64(&entry.data));
+        let at = usize::try_from(entry.index - 1).expect("a run is short");
+        if let Some(known) = self.entries.get(at) {
+            if *known != content {
+                return Err(format!(
+                    "{name} has at index {} the entry {content:?}, others have {known:?}",
+                    entry.index
+                ));
+            }
+            return Ok(());
+        }
+        if at != self.entries.len() {
+            return Err(format!("{name} begins at {}, {} are known", entry.index, at));
+        }
+        if self.entries.last().is_some_and(|(term, _)| *term > entry.term) {
+            return Err(format!("entry {} is of the older term {}", entry.index, entry.term));
+        }
+        self.entries.push(content);
+        self.first_of_term.entry(entry.term).or_insert(entry.index);
+        if entry.data.is_empty() {
+            return Ok(());
+        }
+        let batch = BatchView::parse(&entry.data).map_err(|error| format!("{error:?}"))?;
+        self.on_stamp(entry, batch.stamp, instant)?;
+        for section in batch.sections() {
+            let header = section.map_err(|error| format!("{error:?}"))?.header;
+            let last = self.sessions.entry((header.node, header.boot, header.core)).or_default();
+            marks.reach_if(Mark::SectionAgain, u64::from(header.number <= *last));
+            marks.reach_if(Mark::SectionGap, u64::from(header.number > *last + 1));
+            *last = (*last).max(header.number);
+        }
+        Ok(())
+    }
+
+    fn on_stamp(
+        &mut self,
+        entry: &Committed,
+        stamp: UnixMicros,
+        instant: Instant,
+    ) -> Result<(), String> {
+        let index = entry.index;
+        if stamp < self.stamp {
+            return Err(format!("the stamp went back at {index}: {} to {}", self.stamp.0, stamp.0));
+        }
+        self.stamp = stamp;
+        let office = self.offices.get_mut(&entry.term);
+        let office = office.ok_or_else(|| format!("nobody led the term of entry {index}"))?;
+        let first = *office.first_stamp.get_or_insert(stamp);
+        let passed = instant.since(office.since);
+        let most = passed + passed / 10 + Duration::from_micros(STAMP_SLACK_US);
+        if stamp.since(first) > most {
+            return Err(format!(
+                "in term {} stamps ran {:?} by entry {index}, time {passed:?}",
+                entry.term,
+                stamp.since(first)
+            ));
+        }
+        Ok(())
+    }
+
+    /// A shard gives out an order: what it was last told of its role, and what it has applied.
+    pub(crate) fn on_order(&self, leads: Option<u64>, applied: u64) -> Result<(), String> {
+        let term = leads.ok_or("a shard gives out an order and was not told that it leads")?;
+        match self.first_of_term.get(&term) {
+            Some(first) if *first <= applied => Ok(()),
+            first => Err(format!(
+                "an order goes out at {applied}, before term {term}'s first entry {first:?}"
+            )),
+        }
+    }
+
+    /// The state after entry `index`: of a partition, or the global part of it.
+    pub(crate) fn on_state(
+        &mut self,
+        index: u64,
+        part: Option<PartitionId>,
+        checksum: u64,
+    ) -> Result<(), String> {
+        let known = *self.states.entry((index, part)).or_insert(checksum);
+        if known == checksum {
+            return Ok(());
+        }
+        Err(format!("the state of {part:?} after entry {index} is {checksum:x} and {known:x}"))
+    }
+}
+
+/// What clients were told is there, and nothing else is.
+pub(crate) fn check_acknowledged(node: &Node, clients: &Clients) -> Result<(), String> {
+    let messages = messages(node);
+    let name = node.name();
+    for (id, acknowledged) in &clients.acknowledged {
+        let nonce = acknowledged.nonce;
+        let found = (messages.get(id))
+            .ok_or_else(|| format!("{id} (nonce {nonce}) was acknowledged and {name} lacks it"))?;
+        if found["nonce"] != nonce {
+            return Err(format!("message {id} has the body of another: {found}"));
+        }
+    }
+    let mut by_nonce: BTreeMap<u64, MessageId> = BTreeMap::new();
+    for (id, message) in &messages {
+        let nonce = message["nonce"].as_u64().filter(|nonce| *nonce < clients.next_nonce);
+        let nonce = nonce.ok_or_else(|| format!("nobody sent message {id}: {message}"))?;
+        // A message that is sent once is there once; a keyed one, however often it is sent.
+        if let Some(other) = by_nonce.insert(nonce, *id) {
+            return Err(format!("nonce {nonce} is there twice, as {other} and as {id}"));
+        }
+    }
+    Ok(())
+}
+
+/// Every message of the state, by what its client sent.
+fn messages(node: &Node) -> BTreeMap<MessageId, Value> {
+    let messages = node.partitions().flat_map(Partition::messages);
+    messages
+        .map(|(id, payload)| (id, serde_json::from_slice(payload).expect("it was accepted")))
+        .collect()
+}
+
+/// Each message's workflows ran once, to their end, with one result per task. How many there are.
+pub(crate) fn check_instances(node: &Node) -> Result<u64, String> {
+    let mut ended = 0;
+    for json in node.partitions().flat_map(Partition::instances) {
+        let text = String::from_utf8_lossy(&json);
+        let instance: Value = serde_json::from_str(&text)
+            .map_err(|error| format!("an instance is no JSON: {error}: {text}"))?;
+        let status = instance["status"].as_str().unwrap_or("");
+        if !["completed", "failed"].contains(&status) {
+            return Err(format!("an instance rests as {status:?}: {text}"));
+        }
+        for task in instance["tasks"].as_array().into_iter().flatten() {
+            check_task(task, &instance)?;
+        }
+        ended += 1;
+    }
+    Ok(ended)
+}
+
+/// A task ends once: one final transition in the history.
+fn check_task(task: &Value, instance: &Value) -> Result<(), String> {
+    const FINAL: [&str; 5] = ["completed", "failed", "timeout", "cancelled", "skipped"];
+    let (id, status) = (&task["id"], task["status"].as_str().unwrap_or(""));
+    if !FINAL.contains(&status) {
+        return Err(format!("task {id} rests as {status:?} in {instance}"));
+    }
+    let results = (instance["history"].as_array().into_iter().flatten())
+        .filter(|line| line["task"] == *id && line["status"] == "completed")
+        .count();
+    if results > 1 {
+        return Err(format!("task {id} has {results} results in {instance}"));
+    }
+    Ok(())
+}

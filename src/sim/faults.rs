@@ -1,0 +1,92 @@
+//! What goes wrong in a world, and how much is asked of it.
+
+use crate::clock::ClockFaults;
+use base::Prng;
+use std::time::Duration;
+
+/// What goes wrong, and how much is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    /// Messages that clients send in all.
+    pub messages: u64,
+    /// Power cuts: of one machine, or of all.
+    pub crashes: u32,
+    /// The most time between two cuts.
+    pub crash_within: Duration,
+    /// While messages come, the catalogue is changed at one event of so many; 0: never.
+    pub catalogue_change_odds: u64,
+    /// Whether disks are full now and then.
+    pub full_disk: bool,
+    /// The most time between two smaller troubles: see [`Trouble`]. Zero: there are none.
+    pub trouble_within: Duration,
+    /// How often each trouble comes, compared with the others.
+    pub troubles: Vec<(Trouble, u64)>,
+    /// How wrong clocks are.
+    pub clocks: ClockFaults,
+    /// Machines are slower than others by up to so much; 0 or 1: none is.
+    pub slowness_max: u64,
+}
+
+/// Something that happens to one machine, of which it recovers by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The process does nothing for a while, and then handles what has come meanwhile.
+    Pause,
+    /// The wall clock is set to another time.
+    ClockJump,
+    /// The process is killed and starts again; the machine stays up, and its disk keeps what was
+    /// written.
+    Kill,
+    /// The machine is as slow, or as quick, as it is drawn now.
+    Slow,
+}
+
+impl Faults {
+    /// No faults: only messages.
+    pub fn none(messages: u64) -> Self {
+        Self { messages, ..Self::default() }
+    }
+
+    /// Adds the smaller troubles that a seed draws: which kinds, how often, how strong.
+    #[must_use]
+    pub fn with_troubles(self, seed: u64) -> Self {
+        let mut prng = Prng::new(seed).fork("troubles");
+        // Some seeds have none of a kind, others much of it: rare things meet where few kinds are.
+        let mut share = |most| if prng.chance(1, 2) { prng.below(most) } else { 0 };
+        let troubles = vec![
+            (Trouble::Pause, share(10)),
+            (Trouble::ClockJump, share(10)),
+            (Trouble::Kill, share(5)),
+            (Trouble::Slow, share(5)),
+        ];
+        let within = [100, 400, 1_500][usize::try_from(prng.below(3)).expect("below three")];
+        let clocks = ClockFaults {
+            apart_us: 1 << prng.below(30),
+            drift_ppm: prng.below(200),
+            jump_us: 1 << prng.below(36),
+        };
+        Self {
+            trouble_within: Duration::from_millis(within),
+            troubles,
+            clocks,
+            slowness_max: 1 + prng.below(20),
+            ..self
+        }
+    }
+
+    /// What comes next, if anything does.
+    pub(crate) fn next_trouble(&self, prng: &mut Prng) -> Option<Trouble> {
+        let sum: u64 = self.troubles.iter().map(|(_, share)| share).sum();
+        if self.trouble_within.is_zero() || sum == 0 {
+            return None;
+        }
+        let mut at = prng.below(sum);
+        for (trouble, share) in &self.troubles {
+            if at < *share {
+                return Some(*trouble);
+            }
+            at -= share;
+        }
+        unreachable!("the draw is below the sum")
+    }
+}
