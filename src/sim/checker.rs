@@ -229,6 +229,9 @@ fn messages(node: &Node) -> BTreeMap<MessageId, Value> {
         .collect()
 }
 
+/// How an instance ends. A clock that jumped ahead ends some early: a new leader steps to its time.
+const ENDED: [&str; 3] = ["completed", "failed", "timeout"];
+
 /// Each message's workflows ran once, to their end, with one result per task. How many there are.
 pub(crate) fn check_instances(node: &Node) -> Result<u64, String> {
     let mut ended = 0;
@@ -237,7 +240,7 @@ pub(crate) fn check_instances(node: &Node) -> Result<u64, String> {
         let instance: Value = serde_json::from_str(&text)
             .map_err(|error| format!("an instance is no JSON: {error}: {text}"))?;
         let status = instance["status"].as_str().unwrap_or("");
-        if !["completed", "failed"].contains(&status) {
+        if !ENDED.contains(&status) {
             return Err(format!("an instance rests as {status:?}: {text}"));
         }
         for task in instance["tasks"].as_array().into_iter().flatten() {
@@ -246,6 +249,15 @@ pub(crate) fn check_instances(node: &Node) -> Result<u64, String> {
         ended += 1;
     }
     Ok(ended)
+}
+
+/// Some instance that has not ended.
+pub(crate) fn first_running(node: &Node) -> Option<String> {
+    node.partitions().flat_map(Partition::instances).find_map(|json| {
+        let instance: Value = serde_json::from_slice(&json).ok()?;
+        let has_ended = ENDED.iter().any(|end| instance["status"] == **end);
+        (!has_ended).then(|| instance.to_string())
+    })
 }
 
 /// A task ends once: one final transition in the history.

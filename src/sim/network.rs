@@ -416,7 +416,7 @@ impl Network {
     fn on_dial<M>(&mut self, now: Instant, pair: Pair, out: &mut Under<M>) {
         self.dialing.remove(&pair);
         let (one, other) = (self.machines[pair.0], self.machines[pair.1]);
-        let stale = self.connections.get(&pair).is_some();
+        let stale = self.connections.contains_key(&pair);
         if !one.is_up && !other.is_up {
             return;
         }

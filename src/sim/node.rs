@@ -4,7 +4,7 @@ use crate::checker::CHECKPOINT_ENTRIES;
 use crate::disk::Disk;
 use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, Prng, StoreId, hash64};
 use bytes::Bytes;
-use engine::message::{Committed, Packet, ToShard};
+use engine::message::{Committed, Packet, ToConsensus, ToShard};
 use engine::record::{Born, Change, Ended, Failed};
 use engine::{
     Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, Left, OrderId, Replay, RequestId,
@@ -192,8 +192,8 @@ impl Node {
                 })
             })
             .collect();
-        let mut committed = Vec::new();
-        let start = recover(config, who.store, disk, now, &mut shards, &mut committed)?;
+        let (mut committed, mut kept) = (Vec::new(), Vec::new());
+        let start = recover(config, who.store, disk, now, &mut shards, &mut committed, &mut kept)?;
         let consensus_config = ConsensusConfig {
             node: who.node,
             shards: config.shards,
@@ -210,6 +210,10 @@ impl Node {
             leads: vec![None; usize::from(config.shards)],
             committed,
         };
+        // What the shards said while they read the log waits for the mind.
+        for (from, message) in kept {
+            node.consensus.on_packet(now, from, message, &mut node.consensus_out);
+        }
         node.consensus.on_start(now, &mut node.consensus_out);
         node.drain_consensus(disk, schedule);
         Ok(node)
@@ -517,6 +521,7 @@ fn recover(
     now: Now,
     shards: &mut [ShardCore],
     committed: &mut Vec<Committed>,
+    kept: &mut Vec<(CoreId, ToConsensus)>,
 ) -> Result<Start<HeapBuffers>, String> {
     let mut journal_config = journal::Config::new(store);
     journal_config.segment_bytes = config.segment_bytes;
@@ -551,20 +556,20 @@ fn recover(
             recovery.on_header(slot, &bytes[..journal::BLOCK_BYTES.min(bytes.len())]);
         }
     }
-    let mut replay = Replay::new(at, stamp);
+    let mut reading = Replay::new(at, stamp);
     let mut entries = Vec::new();
     while let Some(slot) = recovery.next_segment() {
         let bytes = disk.read(File::Segment(slot)).expect("it was listed");
         recovery.on_segment(slot, bytes, &mut entries);
-        let ready = replay.on_entries(&mut entries, recovery.commit())?;
-        deliver(now, &ready, shards)?;
+        let ready = reading.on_entries(&mut entries, recovery.commit())?;
+        replay(now, &ready, shards, kept)?;
         committed.extend(ready);
     }
     let recovered = recovery.finish(&mut entries).map_err(|error| error.to_string())?;
-    let ready = replay.on_entries(&mut entries, recovered.commit)?;
-    deliver(now, &ready, shards)?;
+    let ready = reading.on_entries(&mut entries, recovered.commit)?;
+    replay(now, &ready, shards, kept)?;
     committed.extend(ready);
-    let Left { delivered, stamp, tail } = replay.finish(entries)?;
+    let Left { delivered, stamp, tail } = reading.finish(entries)?;
     let (term, vote, commit) = (recovered.term, recovered.vote, recovered.commit);
     let mut first = Outbox::new();
     let journal = Journal::resume(journal_config, HeapBuffers, recovered, &mut first);
@@ -575,6 +580,16 @@ fn recover(
 /// Hands entries to the shards of a node that only applies, and carries out what that takes: what is
 /// for the log or for clients is dropped.
 pub fn deliver(now: Now, entries: &[Committed], shards: &mut [ShardCore]) -> Result<(), String> {
+    replay(now, entries, shards, &mut Vec::new())
+}
+
+/// The same; what is for the consensus core is kept.
+fn replay(
+    now: Now,
+    entries: &[Committed],
+    shards: &mut [ShardCore],
+    kept: &mut Vec<(CoreId, ToConsensus)>,
+) -> Result<(), String> {
     if entries.is_empty() {
         return Ok(());
     }
@@ -597,6 +612,10 @@ pub fn deliver(now: Now, entries: &[Committed], shards: &mut [ShardCore]) -> Res
                 usize::from(to.0)
             }
             ShardEffect::Fatal(reason) => return Err(reason),
+            ShardEffect::ToConsensus(message) => {
+                kept.push((from, message));
+                continue;
+            }
             _ => continue,
         };
         left.extend(out.drain().map(|effect| (at, effect)));

@@ -25,8 +25,10 @@ const REST_MAX: Duration = Duration::from_hours(1);
 const SEND_AGAIN_MAX: u32 = 5;
 /// Events at one instant; more are a loop.
 const EVENTS_AT_ONCE_MAX: u32 = 10_000;
-/// Until a node that starts serves: the catalogue's birth, or the first entry of the term.
-const COME_UP: Duration = Duration::from_millis(500);
+/// Until a node that starts serves: a new segment, the catalogue's birth, or the term's first entry.
+const COME_UP: Duration = Duration::from_secs(3);
+/// What clients send at first is under way for about so long. Unit: nanoseconds.
+const EARLY_NS: u64 = 30_000_000;
 /// A process that does nothing for longer than this has missed an election. Unit: milliseconds.
 const LONG_PAUSE_MS: u64 = 300;
 
@@ -153,6 +155,8 @@ impl World {
         self.start_all()?;
         for _ in 0..self.faults.crashes {
             let within = u64::try_from(self.faults.crash_within.as_nanos()).unwrap_or(u64::MAX);
+            // Half of the cuts come while the first messages are on their way.
+            let within = if self.crashes.chance(1, 2) { within.min(EARLY_NS) } else { within };
             let until = self.instant + Duration::from_nanos(self.crashes.below(within) + 1);
             let share = self.faults.messages / u64::from(self.faults.crashes + 1);
             self.live(until, share)?;
@@ -220,7 +224,8 @@ impl World {
                 self.start(place)?;
             }
         }
-        let until = self.instant + COME_UP;
+        let slowest = self.machines.iter().map(|machine| machine.slowness).max().unwrap_or(1);
+        let until = self.instant + COME_UP * u32::try_from(slowest).expect("a small factor");
         self.pass(until, |_| Ok(()))?;
         // What several nodes have, one alone may not have yet.
         if let [alone] = &self.machines[..]
@@ -276,7 +281,7 @@ impl World {
         let place = usize::try_from(self.troubles.below(count)).expect("few");
         let machine = &mut self.machines[place];
         match trouble {
-            Trouble::Pause if machine.is_up() => {
+            Trouble::Pause if machine.is_answering(self.instant) => {
                 let most = if self.troubles.chance(1, 4) { 10 * LONG_PAUSE_MS } else { 50 };
                 let ms = self.troubles.below(most);
                 machine.paused_until = Some(self.instant + Duration::from_millis(ms));
@@ -479,16 +484,16 @@ impl World {
         self.ask(place, post.request, &request)
     }
 
-    fn submit(&mut self, place: usize, produced: &Produced) -> Result<(), String> {
-        let messages: Vec<&[u8]> = produced.bodies.iter().map(String::as_bytes).collect();
-        let (producer, sequence) = (produced.producer, produced.sequence);
+    fn submit(&mut self, place: usize, sent: &Produced) -> Result<(), String> {
+        let messages: Vec<&[u8]> = sent.bodies.iter().map(String::as_bytes).collect();
+        let (producer, sequence) = (sent.producer, sent.sequence);
         let origin = Origin::Producer { producer, sequence };
         // Some are recorded: their records have all that a record can have.
         let trace = (sequence % 3 == 0)
             .then_some(api::TraceContext { trace: u128::from(producer), span: sequence });
         let submission = Submission { origin, messages: &messages, trace };
         let (instant, core) = (self.instant, self.core(place));
-        let id = produced.request;
+        let id = sent.request;
         self.with(place, |machine, schedule| {
             machine.submit(instant, (core, id), &submission, schedule);
         })
@@ -589,6 +594,9 @@ impl World {
                     "; core {core}: applied {applied}, {waiting} wait, {running} instances run"
                 )
                 .expect("a string grows");
+            }
+            if let Some(instance) = checker::first_running(node) {
+                write!(text, "; {instance}").expect("a string grows");
             }
         }
         text

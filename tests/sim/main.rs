@@ -42,6 +42,15 @@ rules:
   - { id: c-calls, version: 1, priority: 1, conditions: [{ field: kind, op: equals, value: c }], actions: [{ workflow: call }] }
 ";
 
+/// What a run comes to; where it fails, by an error or a panic, the line that replays it is said.
+fn replayable<T>(replay: &str, run: impl FnOnce() -> Result<T, String>) -> T {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
+        Ok(Ok(done)) => done,
+        Ok(Err(violation)) => panic!("{violation}\n{replay}"),
+        Err(_) => panic!("the panic above ends the run\n{replay}"),
+    }
+}
+
 /// Segments that hold the largest entry: whole sets of rules gather in one.
 const SEGMENT_BYTES_OF_CHANGES: u64 = 2 << 20;
 

@@ -1,4 +1,4 @@
-use super::{changing, node};
+use super::{changing, node, replayable};
 use sim::{Faults, Mark, Report, World};
 use std::time::Duration;
 
@@ -25,9 +25,8 @@ fn run(seed: u64) -> Report {
     let mut config = if changes { changing(shards) } else { node(shards) };
     // Some take a snapshot every few entries, some hardly ever.
     config.snapshot_journal_bytes = (16 << 10) << (seed % 6);
-    World::new(seed, config, faults).run().unwrap_or_else(|violation| {
-        panic!("seed {seed}: {violation}\nreplay: DISTRIC_SIM_SEED={seed} cargo sim power")
-    })
+    let replay = format!("replay: DISTRIC_SIM_SEED={seed} cargo sim power");
+    replayable(&replay, || World::new(seed, config, faults).run())
 }
 
 #[test]
@@ -61,7 +60,7 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
     assert!(total.catalogue_changes > seeds, "the catalogue was changed");
     for (mark, one_of) in [
         (Mark::CutUnderLoad, 4),
-        (Mark::SectorsLost, 4),
+        (Mark::SectorsLost, 10),
         (Mark::KilledWithUnsynced, 20),
         (Mark::StartFromSnapshot, 10),
         (Mark::LongPause, 4),
