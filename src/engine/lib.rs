@@ -14,6 +14,7 @@ mod keys;
 pub mod message;
 mod metrics;
 mod partition;
+pub mod peer;
 mod producers;
 pub mod record;
 mod shard;
@@ -24,7 +25,8 @@ mod work;
 
 pub use clock::StampClock;
 pub use consensus::{
-    ConsensusConfig, ConsensusCore, ConsensusEffect, Left, Replay, SnapshotEffect, Start,
+    ConsensusConfig, ConsensusCore, ConsensusEffect, FetchEffect, Left, ReadBack, Replay,
+    SnapshotEffect, Start,
 };
 pub use events::EventKind;
 pub use globals::{
@@ -33,6 +35,8 @@ pub use globals::{
 };
 pub use metrics::{ConsensusMetrics, ShardMetrics};
 pub use partition::{CancelOutcome, InstanceRow, Outcome, Partition, PartitionEffect, Workflows};
+/// Who belongs to the group, as [`ConsensusConfig`] is told it.
+pub use quorum::{Member, Membership};
 pub use shard::{Birth, OrderId, RequestId, ShardConfig, ShardCore, ShardEffect, limits};
 pub use submission::{LineResult, Origin, Submission, SubmitResults};
 pub use work::{Work, Worked};
