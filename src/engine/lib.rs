@@ -23,6 +23,9 @@ pub mod snapshot;
 mod submission;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 pub use clock::StampClock;
 pub use consensus::{
     ConsensusConfig, ConsensusCore, ConsensusEffect, FetchEffect, Left, ReadBack, Replay,

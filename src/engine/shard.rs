@@ -344,6 +344,11 @@ impl ShardCore {
         &self.metrics
     }
 
+    /// Whether the shard answers clients.
+    pub fn is_serving(&self) -> bool {
+        self.serving
+    }
+
     /// The last entry applied whole.
     pub fn applied(&self) -> u64 {
         self.globals.applied - u64::from(self.backlog.halted.is_some())
