@@ -1,6 +1,6 @@
 //! What is wrong with a text, and where.
 
-use crate::node::Span;
+use crate::node::{Node, Span};
 use std::fmt;
 
 /// The most faults that are shown at once: more help nobody.
@@ -19,6 +19,23 @@ pub struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// Where the byte `at` of a node's text stands, if the text was written as it is: in one line,
+    /// without escapes. `text` is the node's, or a beginning of it.
+    pub fn place_in(self, node: &Node, text: &str, at: usize) -> Option<Span> {
+        let column = usize::try_from(node.span.column).ok()?.checked_sub(1)?;
+        let line = line_of(self.text, node.span.line)?;
+        let (start, _) = line.char_indices().nth(column)?;
+        let written = &line[start..];
+        let unquoted = written.strip_prefix(['"', '\'']).unwrap_or(written);
+        let before = text.get(..at)?;
+        if !unquoted.starts_with(before) {
+            return None;
+        }
+        let quote = u32::from(unquoted.len() < written.len());
+        let characters = u32::try_from(before.chars().count()).ok()?;
+        Some(Span { line: node.span.line, column: node.span.column + quote + characters })
+    }
+
     pub(crate) fn has_extension(&self, extensions: &[&str]) -> bool {
         self.name.rsplit_once('.').is_some_and(|(_, extension)| {
             extensions.iter().any(|known| extension.eq_ignore_ascii_case(known))

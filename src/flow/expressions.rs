@@ -7,7 +7,7 @@ use crate::definition::TaskIndex;
 use crate::graph::Graph;
 use crate::load::Loader;
 use crate::scope::{ERROR_FIELDS, ROOTS, TASK_FIELDS, WORKFLOW_FIELDS};
-use document::{Fault, Kind, Node, Span};
+use document::{Fault, Kind, Node};
 use expr::{Expression, ParseError, Reference, Template, Tree, Value};
 
 /// Which tasks an expression can refer to.
@@ -164,7 +164,7 @@ impl Reader<'_> {
         reference: &Reference,
         seen: Seen,
     ) {
-        let span = place(loader, node, text, reference.at).unwrap_or(node.span);
+        let span = loader.source.place_in(node, text, reference.at).unwrap_or(node.span);
         let names: Vec<&str> = reference.names.iter().map(|name| &**name).collect();
         let wrong = match names[0] {
             "input" | "msg" | "params" => return,
@@ -279,27 +279,9 @@ fn check_field(whole: &str, names: &[&str], known: &[&str]) -> Option<Wrong> {
 }
 
 fn parse_fault(loader: &Loader<'_>, node: &Node, text: &str, error: &ParseError) -> Fault {
-    match place(loader, node, text, error.at) {
+    match loader.source.place_in(node, text, error.at) {
         Some(span) => Fault::at(loader.source, span, error.problem.to_string()),
         // The text was not written as it is: its place in it is all that can be said.
         None => Fault::at(loader.source, node.span, error.to_string()),
     }
-}
-
-/// Where the byte `at` of a node's text stands in the source, if the text was written as it is: in
-/// one line, without escapes.
-fn place(loader: &Loader<'_>, node: &Node, text: &str, at: usize) -> Option<Span> {
-    let row = usize::try_from(node.span.line).ok()?.checked_sub(1)?;
-    let column = usize::try_from(node.span.column).ok()?.checked_sub(1)?;
-    let line = loader.source.text.lines().nth(row)?;
-    let (start, _) = line.char_indices().nth(column)?;
-    let written = &line[start..];
-    let unquoted = written.strip_prefix(['"', '\'']).unwrap_or(written);
-    let before = text.get(..at)?;
-    if !unquoted.starts_with(before) {
-        return None;
-    }
-    let quote = u32::from(unquoted.len() < written.len());
-    let characters = u32::try_from(before.chars().count()).ok()?;
-    Some(Span { line: node.span.line, column: node.span.column + quote + characters })
 }

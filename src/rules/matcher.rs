@@ -8,6 +8,7 @@
 
 use crate::bad_message::BadMessage;
 use crate::catalogue::{Catalogue, Compiled, Matches};
+use crate::expression::MessageScope;
 use crate::index::candidates::Candidates;
 use crate::operator::Operator;
 use crate::program::{Atom, AtomIndex, Group, Program, Shared, Step};
@@ -33,7 +34,7 @@ pub struct Matcher {
 #[derive(Debug, Default)]
 struct Buffers {
     candidates: Candidates,
-    /// By predicate: the number of the message it was last evaluated for, twice, plus the verdict.
+    /// By predicate, then by expression: the number of the message it was last evaluated for, twice, plus the verdict.
     verdicts: Vec<u64>,
 }
 
@@ -134,8 +135,8 @@ impl Read<'_> {
             return 0;
         }
         let (program, index) = (&compiled.program, &compiled.index);
-        if buffers.verdicts.len() < program.atoms.len() {
-            buffers.verdicts.resize(program.atoms.len(), 0);
+        if buffers.verdicts.len() < program.verdicts() {
+            buffers.verdicts.resize(program.verdicts(), 0);
         }
         buffers.candidates.fit(compiled.len(), index.layers());
         index.candidates(self.tape, self.message, &mut buffers.candidates);
@@ -186,6 +187,7 @@ impl Evaluation<'_> {
         match self.program.steps[at] {
             Step::Atom(atom) => self.atom(atom),
             Step::Shared(shared) => self.shared(&self.program.shared[shared as usize]),
+            Step::Expression(expression) => self.expression(expression as usize),
             Step::Group { group, end } => {
                 let mut member = at + 1;
                 while member < end as usize {
@@ -209,6 +211,20 @@ impl Evaluation<'_> {
         }
         let holds = self.evaluate(&self.program.atoms[index.index()]);
         self.verdicts[index.index()] = self.number << 1 | u64::from(holds);
+        holds
+    }
+
+    #[cold]
+    fn expression(&mut self, at: usize) -> bool {
+        let program = self.program;
+        let place = program.atoms.len() + at;
+        let known = self.verdicts[place];
+        if known >> 1 == self.number {
+            return known & 1 == 1;
+        }
+        let scope = MessageScope::new(&program.paths, self.tape, self.message);
+        let holds = matches!(program.expressions[at].evaluate_bool(&scope), Ok(true));
+        self.verdicts[place] = self.number << 1 | u64::from(holds);
         holds
     }
 

@@ -4,6 +4,7 @@
 //! be.
 
 mod condition;
+mod expression;
 
 use crate::rule::{Action, Rule, RuleTest};
 use base::limits::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX};

@@ -6,7 +6,7 @@
 //! - The children of a node that are indexes come in their order, the negative ones last.
 
 use crate::hash;
-use crate::path::{FieldPath, PathStep, escape};
+use crate::path::{FieldPath, KEYS_MAX, PathStep, escape};
 use hashbrown::HashTable;
 use std::fmt::Write;
 
@@ -113,6 +113,19 @@ impl Paths {
         });
         self.links[field.index()].has_elements = true;
         field
+    }
+
+    /// Makes the nodes of the way that an expression names. Arrays on it are not entered: an expression
+    /// takes them whole.
+    pub(crate) fn intern_names(&mut self, names: &[impl AsRef<str>]) {
+        let mut at = PathIndex::ROOT;
+        // What is longer is looked up in the value that stands there.
+        for name in names.iter().take(KEYS_MAX) {
+            at = match self.child(at, name.as_ref().as_bytes()) {
+                Some(child) => child,
+                None => self.insert(at, name.as_ref()),
+            };
+        }
     }
 
     fn intern_key(&mut self, at: PathIndex, key: &str) -> PathIndex {

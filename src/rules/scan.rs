@@ -20,6 +20,7 @@
 )]
 
 use crate::bad_message::{BadMessage, Found};
+use crate::expression::Built;
 use crate::number::Double;
 use crate::path::INDEXES_MAX;
 use crate::paths::{PathIndex, Paths};
@@ -123,6 +124,8 @@ pub(crate) struct Tape {
     frames: Box<[Frame; NESTING_MAX]>,
     /// By depth.
     places: Box<[Place; NESTING_MAX]>,
+    /// What expressions have asked for of this message.
+    built: Built,
 }
 
 impl Tape {
@@ -135,7 +138,13 @@ impl Tape {
             has_array: false,
             frames: Box::new([NO_FRAME; NESTING_MAX]),
             places: Box::new([Place { index: 0, wanted: PathIndex::ROOT }; NESTING_MAX]),
+            built: Built::default(),
         }
+    }
+
+    /// What expressions have asked for of this message.
+    pub(crate) fn built(&self) -> &Built {
+        &self.built
     }
 
     #[inline]
@@ -191,6 +200,7 @@ impl Tape {
         }
         self.cells.clear();
         self.unescaped.clear();
+        self.built.clear();
         self.has_array = false;
         if self.chains.len() != paths.len() {
             self.chains.resize(paths.len(), Chain::default());
@@ -385,23 +395,33 @@ impl Scanner<'_> {
         Ok(at + 1)
     }
 
+    /// Steps into an array, if anybody asks for what is in it; else over it, and the answer is false.
     /// An index asks for an element of the array under its key, not of one that is an element
     /// itself.
     #[inline(never)]
     fn open_array(
         &mut self,
+        bytes: &[u8],
         start: usize,
         path: PathIndex,
         is_element: bool,
-    ) -> Result<usize, Refused> {
+    ) -> Result<(usize, bool), Refused> {
         self.tape.has_array = true;
+        let has_elements = self.paths.has_elements(path);
         let wanted = self.paths.first_index(path);
+        if wanted == PathIndex::ROOT && !has_elements {
+            // Expressions take it whole.
+            let cell = self.push(path, is_element, CellKind::Array, start..start);
+            let at = self.skip_value(bytes, start)?;
+            self.tape.cells[cell as usize].stop = narrow(at);
+            return Ok((at, false));
+        }
         if is_element || wanted == PathIndex::ROOT {
-            return self.open(start, path, is_element, Open::Array);
+            return Ok((self.open(start, path, is_element, Open::Array)?, true));
         }
         let at = self.open(start, path, is_element, Open::Indexed)?;
         self.tape.places[self.depth - 1] = Place { index: 0, wanted };
-        Ok(at)
+        Ok((at, true))
     }
 
     /// The path of the next element, if it is asked for by its index.
@@ -564,7 +584,7 @@ impl Scanner<'_> {
             Some(b'{') => {
                 return Ok((self.open(start, path, is_element, Open::Object)?, true));
             }
-            Some(b'[') => return Ok((self.open_array(start, path, is_element)?, true)),
+            Some(b'[') => return self.open_array(bytes, start, path, is_element),
             Some(b'-' | b'0'..=b'9') => {
                 let at = self.number(bytes, start)?;
                 let double = Double::of(&bytes[start..at]);
