@@ -137,7 +137,8 @@ pub async fn open(
         let commit = recovery.commit();
         reading.hand_out(&mut entries, commit).await.map_err(OpenError::Damaged)?;
     }
-    let recovered = recovery.finish().map_err(|error| OpenError::Damaged(error.to_string()))?;
+    let recovered = recovery.finish(&mut entries);
+    let recovered = recovered.map_err(|error| OpenError::Damaged(error.to_string()))?;
     if let Some(cut) = &recovered.cut {
         notices.push(format!(
             "the journal's end was torn by the last stop: {} frames ({} bytes) from entry {} on \

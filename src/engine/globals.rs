@@ -358,10 +358,16 @@ impl Globals {
 
 impl StoredRule {
     fn new(rule: rules::Rule, came: Came) -> Result<Self, String> {
-        let params = rule.actions.iter().map(|action| Value::parse_json(action.params.as_bytes()));
-        let params = params.collect::<Result<_, _>>();
-        let params =
-            params.map_err(|error| format!("the parameters of rule `{}`: {error}", rule.id))?;
+        // What a start does not act on yet must not be taken and then ignored.
+        if !rule.is_plain() {
+            let id = &rule.id;
+            return Err(format!(
+                "rule `{id}`: `requires`, `continue_from`, `enrich`, `key`, `transform`, \
+                 expressions in `params` and rules without actions are not supported yet"
+            ));
+        }
+        let params = rule.actions.iter().map(|action| action.params.constant().cloned());
+        let params = params.collect::<Option<_>>().expect("a plain action calculates nothing");
         Ok(Self { rule, params, came })
     }
 }

@@ -8,8 +8,10 @@ use base::StoreId;
 /// that direct I/O asks for in practice.
 pub const BLOCK_BYTES: usize = 4096;
 
-/// The version of all three layouts.
+/// The version of all three layouts, but for a vote with [`VoteCopy::bare`].
 pub(crate) const VERSION: u16 = 1;
+/// The version of a vote's copy that says that the log begins behind a snapshot and nowhere on disk.
+const VERSION_BARE: u16 = 2;
 
 const SEGMENT_MAGIC: [u8; 4] = *b"DCsg";
 const FRAME_MAGIC: [u8; 4] = *b"DCfr";
@@ -23,6 +25,8 @@ pub(crate) const FRAME_HEADER_BYTES: usize = 96;
 pub(crate) const ENTRY_HEADER_BYTES: usize = 21;
 /// The used part of a vote copy's block.
 pub(crate) const VOTE_BYTES: usize = 60;
+/// The same of a copy that is bare.
+pub(crate) const BARE_VOTE_BYTES: usize = 68;
 
 const _: () = {
     assert!(SEGMENT_HEADER_BYTES <= 512);
@@ -210,27 +214,41 @@ pub(crate) struct VoteCopy {
     pub(crate) vote: u64,
     /// The position at which the first segment that is needed joins: what lies below was given up.
     pub(crate) begins: u64,
+    /// Not 0 where no segment may be there yet that joins at `begins`: the log is empty behind a
+    /// snapshot of this index, which was installed. Written in a layout of its own, so that a release
+    /// that does not know it refuses the file.
+    pub(crate) bare: u64,
 }
 
 impl VoteCopy {
     /// Writes the copy over the start of `block` and zeros over the rest.
     pub(crate) fn write(&self, block: &mut [u8]) {
         assert_eq!(block.len(), BLOCK_BYTES, "a copy has a block of its own");
-        let mut put = Put::new(block, VOTE_MAGIC);
+        let (version, bytes) = match self.bare {
+            0 => (VERSION, VOTE_BYTES),
+            _ => (VERSION_BARE, BARE_VOTE_BYTES),
+        };
+        let mut put = Put::of_version(block, VOTE_MAGIC, version);
         put.u64(self.store.0);
         put.u64(self.generation);
         put.u64(self.epoch);
         put.u64(self.term);
         put.u64(self.vote);
         put.u64(self.begins);
+        if self.bare != 0 {
+            put.u64(self.bare);
+        }
         put.crc();
-        assert_eq!(put.at, VOTE_BYTES, "the layout is frozen");
-        block[VOTE_BYTES..].fill(0);
+        assert_eq!(put.at, bytes, "the layouts are frozen");
+        block[bytes..].fill(0);
     }
 
     /// Reads what [`Self::write`] wrote.
     pub(crate) fn read(bytes: &[u8], store: StoreId) -> Result<Self, NotOurs> {
-        let mut take = Take::new(bytes, VOTE_MAGIC, VOTE_BYTES, store)?;
+        let is_bare = bytes.get(4..6) == Some(&VERSION_BARE.to_le_bytes());
+        let (version, header_bytes) =
+            if is_bare { (VERSION_BARE, BARE_VOTE_BYTES) } else { (VERSION, VOTE_BYTES) };
+        let mut take = Take::of_version(bytes, VOTE_MAGIC, version, header_bytes, store)?;
         Ok(Self {
             store,
             generation: take.u64(),
@@ -238,6 +256,7 @@ impl VoteCopy {
             term: take.u64(),
             vote: take.u64(),
             begins: take.u64(),
+            bare: if is_bare { take.u64() } else { 0 },
         })
     }
 }
@@ -250,8 +269,12 @@ struct Put<'a> {
 
 impl<'a> Put<'a> {
     fn new(bytes: &'a mut [u8], magic: [u8; 4]) -> Self {
+        Self::of_version(bytes, magic, VERSION)
+    }
+
+    fn of_version(bytes: &'a mut [u8], magic: [u8; 4], version: u16) -> Self {
         bytes[..4].copy_from_slice(&magic);
-        bytes[4..6].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[4..6].copy_from_slice(&version.to_le_bytes());
         bytes[6..8].fill(0);
         Self { bytes, at: 8 }
     }
@@ -288,6 +311,16 @@ impl<'a> Take<'a> {
         header_bytes: usize,
         store: StoreId,
     ) -> Result<Self, NotOurs> {
+        Self::of_version(bytes, magic, VERSION, header_bytes, store)
+    }
+
+    fn of_version(
+        bytes: &'a [u8],
+        magic: [u8; 4],
+        expected: u16,
+        header_bytes: usize,
+        store: StoreId,
+    ) -> Result<Self, NotOurs> {
         if bytes.len() < header_bytes || bytes[..4] != magic {
             return Err(NotOurs::Unreadable);
         }
@@ -301,7 +334,7 @@ impl<'a> Take<'a> {
             return Err(NotOurs::Store(found));
         }
         let version = u16::from_le_bytes([bytes[4], bytes[5]]);
-        if version != VERSION {
+        if version != expected {
             return Err(NotOurs::Version(version));
         }
         Ok(take)

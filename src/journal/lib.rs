@@ -13,6 +13,7 @@
 //! - At most [`WRITES_IN_FLIGHT_MAX`] frames are on their way at any time.
 //! - No entry is written before the term and vote that came before it are durable in both copies.
 //! - No epoch is used by two runs.
+//! - What is read back ([`Journal::find`]) are entries of the log, or it is said that they are gone.
 
 mod buffers;
 mod config;
@@ -28,7 +29,7 @@ pub use buffers::{Buffers, HeapBuffers};
 pub use config::Config;
 pub use format::BLOCK_BYTES;
 pub use recovery::{Corrupt, Cut, Reason, Recovered, Recovery};
-pub use writer::{Journal, PREPARE_RETRY, SEAL_AFTER, WRITES_IN_FLIGHT_MAX};
+pub use writer::{Journal, Overwritten, PREPARE_RETRY, SEAL_AFTER, Stretch, WRITES_IN_FLIGHT_MAX};
 
 use bytes::Bytes;
 

@@ -17,7 +17,7 @@ pub use corrupt::{Corrupt, Reason};
 use crate::Entry;
 use crate::config::Config;
 use crate::format::{BLOCK_BYTES, NotOurs, SegmentHeader, VoteCopy};
-use crate::writer::{Free, Segment};
+use crate::writer::{Free, Places, Segment};
 use base::StoreId;
 use corrupt::segment_name;
 use std::collections::{BTreeMap, VecDeque};
@@ -78,7 +78,10 @@ pub(crate) struct State {
     pub(crate) durable_position: u64,
     /// What the next segment starts with.
     pub(crate) tail: Vec<Entry>,
+    /// The log on disk is to give way to an installed snapshot of this index.
+    pub(crate) replaced_by: Option<u64>,
     pub(crate) segments: Vec<Segment>,
+    pub(crate) places: Places,
     /// Not to be touched before the next segment's header is durable.
     pub(crate) held: Vec<Free>,
     pub(crate) free: Vec<Free>,
@@ -88,7 +91,8 @@ pub(crate) struct State {
 impl Recovered {
     /// Nothing: the journal of a fresh directory.
     pub(crate) fn fresh(store: StoreId) -> Self {
-        let vote = VoteCopy { store, generation: 0, epoch: 0, term: 0, vote: 0, begins: 0 };
+        let vote =
+            VoteCopy { store, generation: 0, epoch: 0, term: 0, vote: 0, begins: 0, bare: 0 };
         Self {
             term: 0,
             vote: 0,
@@ -106,7 +110,9 @@ impl Recovered {
                 durable_index: 0,
                 durable_position: 0,
                 tail: Vec::new(),
+                replaced_by: None,
                 segments: Vec::new(),
+                places: Places::default(),
                 held: Vec::new(),
                 free: Vec::new(),
                 next_slot: 0,
@@ -130,6 +136,8 @@ pub struct Recovery {
     config: Config,
     /// Index and term.
     snapshot: (u64, u64),
+    /// Whether the snapshot came from elsewhere, so that the log need not lead up to it.
+    installed: bool,
     /// The newest copy and its number.
     vote: Option<(VoteCopy, u64)>,
     files: BTreeMap<u32, Found>,
@@ -145,15 +153,33 @@ impl Recovery {
     pub fn new(config: Config, snapshot: (u64, u64)) -> Self {
         config.check();
         let files = BTreeMap::new();
-        let walk = Walk::new(&config);
-        Self { config, snapshot, vote: None, files, unread: None, walk, fault: None }
+        let walk = Walk::new(&config, snapshot, false);
+        Self {
+            config,
+            snapshot,
+            installed: false,
+            vote: None,
+            files,
+            unread: None,
+            walk,
+            fault: None,
+        }
+    }
+
+    /// The same, with a snapshot that this node was sent. A log that does not lead up to it gives
+    /// way: see [`crate::Journal::on_installed`].
+    pub fn of_installed(config: Config, snapshot: (u64, u64)) -> Self {
+        let walk = Walk::new(&config, snapshot, true);
+        Self { installed: true, walk, ..Self::new(config, snapshot) }
     }
 
     /// The whole file `vote`. Not called where there is none.
     pub fn on_vote_file(&mut self, bytes: &[u8]) {
         for (number, block) in (0..2).zip(bytes.chunks(BLOCK_BYTES)) {
             match VoteCopy::read(block, self.config.store) {
-                Ok(copy) if copy.generation.max(copy.epoch).max(copy.begins) > COUNTER_MAX => {
+                Ok(VoteCopy { generation, epoch, begins, bare, .. })
+                    if generation.max(epoch).max(begins).max(bare) > COUNTER_MAX =>
+                {
                     self.contradicts("vote".into(), "a counter is out of range");
                 }
                 Ok(copy) => {
@@ -238,15 +264,20 @@ impl Recovery {
         let first_index = live.front().map_or(0, |live| live.header.first_index);
         let found = live.front().is_some_and(|live| live.header.joins == begins);
         let needed = self.snapshot.0.saturating_add(1);
-        // Before the first segment there is nothing to begin with.
-        let is_new = begins == 0 && self.snapshot.0 == 0;
-        if !(found && first_index <= needed || !found && is_new) {
+        // Before the first segment there is nothing to begin with; so it is with a snapshot that
+        // is installed where nothing was, or instead of all that was.
+        let bare = self.vote.map_or(0, |(vote, _)| vote.bare);
+        let is_new = begins == 0 && (self.snapshot.0 == 0 || self.installed);
+        let is_bare = bare != 0 && bare <= self.snapshot.0;
+        // What was there before an installed snapshot came may end below it.
+        let is_behind = found && first_index <= needed;
+        if !(is_behind || !found && (is_new || is_bare)) {
             self.fault.get_or_insert(Corrupt::Gap { index: needed, first: first_index });
         }
         let mut unread: VecDeque<u32> = live.iter().map(|live| live.slot).collect();
         let others = self.files.keys().filter(|slot| !live.iter().any(|live| live.slot == **slot));
         unread.extend(others);
-        self.walk.start(live.into(), superseded, begins, self.snapshot.0);
+        self.walk.start(live.into(), superseded, begins, bare);
         unread
     }
 
@@ -268,8 +299,9 @@ impl Recovery {
         self.walk.commit
     }
 
-    /// The verdict.
-    pub fn finish(mut self) -> Result<Recovered, Corrupt> {
+    /// The verdict. `out` is the list that [`Self::on_segment`] filled: what of it is not in the log
+    /// after all is taken out.
+    pub fn finish(mut self, out: &mut Vec<Entry>) -> Result<Recovered, Corrupt> {
         if self.unread.is_none() {
             self.unread = Some(self.plan());
         }
@@ -279,14 +311,21 @@ impl Recovery {
         assert!(self.unread.is_none_or(|unread| unread.is_empty()), "every segment was read");
         let Some((vote, newest_copy)) = self.vote else {
             if self.files.is_empty() {
-                return Ok(Recovered::fresh(self.config.store));
+                let mut fresh = Recovered::fresh(self.config.store);
+                (fresh.last, fresh.commit) = (self.snapshot, self.snapshot.0);
+                fresh.state.replaced_by = (self.snapshot.0 > 0).then_some(self.snapshot.0);
+                return Ok(fresh);
             }
             return Err(Corrupt::Vote { segments: self.files.len() });
         };
-        let walk = self.walk;
-        walk.check()?;
+        let mut walk = self.walk;
+        let replaced = walk.check()?;
+        if replaced {
+            out.clear();
+        }
         let settled = walk.settled();
-        let last = if walk.last.0 <= self.snapshot.0 { self.snapshot } else { walk.last };
+        let is_below = replaced || walk.last.0 <= self.snapshot.0;
+        let last = if is_below { self.snapshot } else { walk.last };
         let epoch = self.files.values().filter_map(|file| file.header).map(|header| header.epoch);
         let sequence =
             self.files.values().filter_map(|file| file.header).map(|header| header.sequence);
@@ -300,9 +339,14 @@ impl Recovery {
         let file = |slot: &u32| Free { slot: *slot, reusable: reusable(slot) };
         let others = self.files.keys().filter(|slot| !in_use(slot));
         let (held, free) = others.map(file).partition(|file| held.contains(&file.slot));
-        let commit = walk.commit.min(settled.index).max(self.snapshot.0);
-        let cut = walk.cut();
-        let (joins, chain, tail) = walk.tail(&settled);
+        let settled_index = if replaced { self.snapshot.0 } else { settled.index };
+        let commit = walk.commit.min(settled_index).max(self.snapshot.0);
+        let cut = walk.cut().filter(|_| !replaced);
+        let places = std::mem::take(&mut walk.places);
+        let (joins, chain, mut tail) = walk.tail(&settled);
+        if replaced {
+            tail.clear();
+        }
         Ok(Recovered {
             term: vote.term,
             vote: vote.vote,
@@ -317,10 +361,13 @@ impl Recovery {
                 position,
                 joins,
                 chain,
-                durable_index: settled.index.max(self.snapshot.0),
+                // The snapshot stands for the log once that has given way.
+                durable_index: if replaced { 0 } else { settled.index.max(self.snapshot.0) },
                 durable_position: settled.position,
                 tail,
+                replaced_by: replaced.then_some(self.snapshot.0),
                 segments,
+                places,
                 held,
                 free,
                 next_slot: self.files.keys().last().map_or(0, |slot| slot.saturating_add(1)),

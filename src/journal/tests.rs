@@ -3,5 +3,6 @@
 mod crash;
 mod damage;
 mod disk;
+mod installed;
 pub(crate) mod rig;
 pub(crate) mod world;

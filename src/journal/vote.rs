@@ -41,7 +41,7 @@ impl VoteFile {
     /// The file as it was found; `newest` is the number of the copy that holds `found`.
     pub(crate) fn new(found: VoteCopy, newest: u64) -> Self {
         // Nothing of it is known to be in both copies.
-        let stored = VoteCopy { epoch: 0, begins: 0, ..found };
+        let stored = VoteCopy { epoch: 0, begins: 0, bare: 0, ..found };
         Self { wanted: found, stored, busy: None, first: 1 - newest, asked: false }
     }
 
@@ -92,6 +92,43 @@ impl VoteFile {
     ) {
         if position > self.wanted.begins {
             self.wanted.begins = position;
+            self.change(tokens, buffers, out);
+        }
+    }
+
+    /// Has the log begin at `position`, where nothing is yet, behind a snapshot of `index`.
+    pub(crate) fn begin_bare<A: Buffers>(
+        &mut self,
+        position: u64,
+        index: u64,
+        tokens: &mut Tokens,
+        buffers: &mut A,
+        out: &mut Outbox<Effect<A::Buffer>>,
+    ) {
+        assert!(
+            position >= self.wanted.begins,
+            "the log does not begin anew where it was given up"
+        );
+        assert!(index > 0, "a snapshot holds something");
+        self.wanted.begins = position;
+        self.wanted.bare = index;
+        self.change(tokens, buffers, out);
+    }
+
+    /// Whether it is stored that the log begins so.
+    pub(crate) fn is_bare(&self, position: u64, index: u64) -> bool {
+        (self.stored.begins, self.stored.bare) == (position, index)
+    }
+
+    /// A segment is there, durable, where the log begins.
+    pub(crate) fn on_first_segment<A: Buffers>(
+        &mut self,
+        tokens: &mut Tokens,
+        buffers: &mut A,
+        out: &mut Outbox<Effect<A::Buffer>>,
+    ) {
+        if self.wanted.bare != 0 {
+            self.wanted.bare = 0;
             self.change(tokens, buffers, out);
         }
     }

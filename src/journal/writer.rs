@@ -4,11 +4,14 @@
 //! - A frame is built when a place among the writes in flight is free, from everything queued by
 //!   then: one fdatasync's duration decides how much the next one carries.
 //! - Behind every frame of entries its segment has room for a seal.
-//! - A segment is given up only when its successor's header is durable, and when it is stored that
-//!   the log begins behind it.
+//! - A segment is given up only when its successor's header is durable, or nothing in it is needed
+//!   any more, and when it is stored that the log begins behind it.
 
+mod places;
 mod space;
 
+pub(crate) use places::Places;
+pub use places::{Overwritten, Stretch};
 pub(crate) use space::{Free, Segment};
 
 use crate::buffers::Buffers;
@@ -87,6 +90,15 @@ struct Copying {
     header: Option<(u32, SegmentHeader)>,
 }
 
+/// A log that gives way to a snapshot that was installed.
+#[derive(Clone, Copy, Debug)]
+struct Reset {
+    /// The snapshot's.
+    index: u64,
+    /// Where the log is stored to begin anew, once nothing is on its way to what it gives up.
+    begins: Option<u64>,
+}
+
 /// The journal of one node. Entries and votes in, writes out.
 #[derive(Debug)]
 pub struct Journal<A: Buffers> {
@@ -95,7 +107,11 @@ pub struct Journal<A: Buffers> {
     tokens: Tokens,
     vote: VoteFile,
     space: Space,
+    places: Places,
+    /// The last index of the last frame of entries: one that begins there or below supersedes.
+    framed: u64,
     copying: Option<Copying>,
+    resetting: Option<Reset>,
     queue: VecDeque<Entry>,
     /// What the queue and the tail to copy take on disk at most.
     queued_cost: u64,
@@ -151,6 +167,8 @@ impl<A: Buffers> Journal<A> {
             tokens: Tokens::default(),
             vote: VoteFile::new(state.vote, state.newest_copy),
             space,
+            places: state.places,
+            framed: 0,
             queue: VecDeque::new(),
             flights: VecDeque::new(),
             position: state.position,
@@ -165,7 +183,10 @@ impl<A: Buffers> Journal<A> {
             sealed: true,
             seal_at: None,
             copying,
+            resetting: state.replaced_by.map(|index| Reset { index, begins: None }),
         };
+        // What is copied lies elsewhere from now on.
+        journal.places.cut(state.joins);
         journal.vote.claim_epoch(state.epoch, &mut journal.tokens, out);
         if journal.durable > 0 {
             out.push(Effect::Durable { through: journal.durable });
@@ -221,6 +242,56 @@ impl<A: Buffers> Journal<A> {
         self.last = below;
     }
 
+    /// A snapshot of `index` from elsewhere is durable in this directory, and the log, which does not
+    /// lead up to it, gives way: all of it is dropped, and goes on behind the snapshot. Entries may
+    /// be appended at once; they wait. [`Effect::Durable`] through `index` follows once no start can
+    /// take the old log for ours again. Until then [`crate::Recovery::of_installed`] drops it anew.
+    pub fn on_installed(&mut self, index: u64, out: &mut Outbox<Effect<A::Buffer>>) {
+        assert!(
+            index > self.commit,
+            "a snapshot is installed only over what is not committed here"
+        );
+        self.queue.clear();
+        self.queued_cost = 0;
+        self.copying = None;
+        for flight in &mut self.flights {
+            flight.last_index = 0;
+        }
+        (self.last, self.written, self.commit) = (index, index, index);
+        self.durable = self.durable.min(index);
+        self.space.close();
+        self.resetting = Some(Reset { index, begins: None });
+        self.pump(out);
+    }
+
+    /// Carries a reset on. Whether entries have to wait for it.
+    fn reset(&mut self, out: &mut Outbox<Effect<A::Buffer>>) -> bool {
+        let Some(Reset { index, begins }) = self.resetting else { return false };
+        match begins {
+            // What is on its way to the files that are given up must not end in new ones.
+            None if !self.flights.is_empty() => {}
+            None => {
+                let begins = self.position;
+                self.resetting = Some(Reset { index, begins: Some(begins) });
+                self.vote.begin_bare(begins, index, &mut self.tokens, &mut self.buffers, out);
+            }
+            Some(begins) if self.vote.is_bare(begins, index) => {
+                self.resetting = None;
+                self.space.clear(&self.config, out);
+                self.places.clear();
+                self.joins = None;
+                self.durable = index;
+                self.durable_position = begins;
+                self.sealed = true;
+                self.seal_at = None;
+                out.push(Effect::Durable { through: index });
+                return false;
+            }
+            Some(_) => {}
+        }
+        true
+    }
+
     /// Stores term and vote; [`Effect::VoteDurable`] follows. Entries appended meanwhile wait.
     pub fn on_vote(&mut self, term: u64, vote: u64, out: &mut Outbox<Effect<A::Buffer>>) {
         self.vote.set(term, vote, &mut self.tokens, &mut self.buffers, out);
@@ -232,6 +303,7 @@ impl<A: Buffers> Journal<A> {
     pub fn on_done(&mut self, now: Instant, token: Token, out: &mut Outbox<Effect<A::Buffer>>) {
         if self.vote.on_done(token, &mut self.tokens, &mut self.buffers, out) {
             self.space.release(self.vote.begins(), &self.config, out);
+            self.places.release(self.space.first_position());
             self.pump(out);
             return;
         }
@@ -322,7 +394,31 @@ impl<A: Buffers> Journal<A> {
     /// with nothing else are recycled or removed.
     pub fn compact(&mut self, through: u64, out: &mut Outbox<Effect<A::Buffer>>) {
         self.space.compact(through);
-        self.begin(out);
+        if self.resetting.is_none() {
+            self.begin(out);
+        }
+    }
+
+    /// Where durable entries from `from` on lie, for whoever reads them back: a part of one segment's
+    /// file. None where the journal does not have that entry, or not durably.
+    pub fn find(&self, from: u64) -> Option<Stretch> {
+        if from > self.durable || self.resetting.is_some() || self.copying.is_some() {
+            return None;
+        }
+        let (place, next) = self.places.find(from)?;
+        let segment = self.space.segment_at(place.position)?;
+        let end = (segment.position + segment.end).min(self.durable_position);
+        let end = next.map_or(end, |next| end.min(next.position));
+        Some(Stretch {
+            slot: segment.slot,
+            offset: place.position - segment.position,
+            bytes: end.checked_sub(place.position).filter(|bytes| *bytes > 0)?,
+            store: self.config.store,
+            sequence: segment.sequence,
+            position: place.position,
+            from,
+            below: next.map_or(u64::MAX, |next| next.index).min(self.durable + 1),
+        })
     }
 
     /// What the frames in live segments take. Unit: bytes.
@@ -355,7 +451,10 @@ impl<A: Buffers> Journal<A> {
             self.durable = self.durable.max(flight.last_index);
             self.durable_position = flight.end;
             self.space.on_headers_durable(flight.sequence, &self.config, out);
-            self.begin(out);
+            if self.resetting.is_none() {
+                self.vote.on_first_segment(&mut self.tokens, &mut self.buffers, out);
+                self.begin(out);
+            }
         }
         if self.durable > before {
             out.push(Effect::Durable { through: self.durable });
@@ -366,7 +465,7 @@ impl<A: Buffers> Journal<A> {
     fn pump(&mut self, out: &mut Outbox<Effect<A::Buffer>>) {
         // Entries wait for the vote that came before them, and a first segment is not made before
         // the vote file is whole: a directory with segments and without a vote is refused.
-        if self.vote.holds_entries() {
+        if self.vote.holds_entries() || self.reset(out) {
             return;
         }
         self.space.use_found(&self.config, out);
@@ -466,6 +565,10 @@ impl<A: Buffers> Journal<A> {
             chain: self.chain,
         };
         self.chain = frame::write(header, source.iter().take(count), rest);
+        let supersedes = header.first_index <= self.framed;
+        let of_its_own = supersedes || self.space.is_open_segment_empty();
+        self.framed = header.last_index;
+        self.places.push(header.position, header.first_index, of_its_own);
         for entry in source.drain(..count) {
             self.queued_cost -= frame_bytes(entry.data.len());
         }
@@ -503,7 +606,8 @@ impl<A: Buffers> Journal<A> {
 
     /// Writes down what is durable, when all is quiet.
     fn seal(&mut self, out: &mut Outbox<Effect<A::Buffer>>) {
-        if self.sealed || !self.flights.is_empty() || self.copying.is_some() {
+        let busy = self.copying.is_some() || self.resetting.is_some();
+        if self.sealed || busy || !self.flights.is_empty() {
             return;
         }
         let mut buffer = self.buffers.allocate(BLOCK_BYTES);

@@ -171,6 +171,12 @@ impl Catalogue {
             .or_else(|| self.base.find(id).filter(|at| !self.is_dead(*at)).map(Self::index_in_base))
     }
 
+    /// The fields that any rule asks for: those of the delta are those of the base and more.
+    #[inline]
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.delta.as_ref().unwrap_or(&self.base).program.paths
+    }
+
     pub(crate) fn index_in_base(at: u32) -> RuleIndex {
         RuleIndex(at)
     }

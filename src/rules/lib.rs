@@ -25,8 +25,11 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod action;
 mod bad_message;
 mod catalogue;
+mod chains;
+mod enrichment;
 mod explain;
 mod expression;
 mod hash;
@@ -46,15 +49,18 @@ mod rule;
 mod scan;
 mod value;
 
+pub use action::{Action, ActionError, Started};
 pub use bad_message::{BadMessage, Found};
 pub use catalogue::{Catalogue, Matches, RuleIndex};
+pub use chains::{CHAIN_RULES_MAX, ChainCheck, ChainError, Dependents, Find, seen_by};
+pub use enrichment::{ENRICH_BYTES_MAX, ENRICH_FIELDS_MAX, Enriched, Enrichment};
 pub use explain::{Explained, Explanation, explain};
 pub use lint::lint;
 pub use matcher::Matcher;
 pub use operator::OPERATORS;
-pub use parse::{ACTIONS_MAX, parse};
+pub use parse::{ACTIONS_MAX, REQUIRES_MAX, parse};
 pub use path::{FieldPath, FieldPathError, PathStep};
-pub use rule::{Action, Condition, ExpressionCondition, Predicate, Rule, RuleTest};
+pub use rule::{Condition, ExpressionCondition, Predicate, Rule, RuleTest};
 
 #[cfg(test)]
 mod guide {

@@ -3,12 +3,14 @@
 //! What is not supported yet is refused by name, so that no file changes its meaning when it will
 //! be.
 
+mod action;
 mod condition;
 mod expression;
 
-use crate::rule::{Action, Rule, RuleTest};
+use crate::chains::{ChainCheck, ChainError};
+use crate::rule::{Rule, RuleTest};
 use base::limits::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
-use document::{FAULTS_MAX, Fault, Faults, Fields, Kind, Node, Source};
+use document::{FAULTS_MAX, Fault, Faults, Fields, Kind, Node, Source, Span};
 use std::collections::BTreeMap;
 
 /// The most actions of a rule: each starts an instance, all in one entry of the log.
@@ -17,10 +19,11 @@ pub const ACTIONS_MAX: usize = 16;
 /// The most tests of a rule.
 const TESTS_MAX: usize = 1_000;
 
+/// The most rules that one names in `requires`.
+pub const REQUIRES_MAX: usize = 16;
+
 /// Keys that later versions will know.
-const RULE_KEYS_LATER: [&str; 6] =
-    ["namespace", "requires", "chain", "continue_from", "transform", "enrich"];
-const ACTION_KEYS_LATER: [&str; 3] = ["key", "transform", "enrich"];
+const RULE_KEYS_LATER: [&str; 3] = ["namespace", "chain", "transform"];
 
 /// Reads a file of rules: a map with `rules`, a bare list of rules, or one rule. Everything that is
 /// wrong is told at once, up to [`FAULTS_MAX`] faults.
@@ -57,11 +60,31 @@ pub fn parse(source: Source<'_>) -> Result<Vec<Rule>, Faults> {
         rules.push(rule);
     }
     if faults.is_empty() {
+        faults.extend(circles(source, &rules));
+    }
+    if faults.is_empty() {
         Ok(rules)
     } else {
         faults.sort_by_key(|fault| fault.span);
         Err(Faults(faults))
     }
+}
+
+/// Rules that need each other in a circle, or too many in a row. Rules that the text does not hold
+/// may be elsewhere.
+fn circles(source: Source<'_>, rules: &[Rule]) -> Vec<Fault> {
+    if rules.iter().all(|rule| rule.needs().next().is_none()) {
+        return Vec::new();
+    }
+    let by_id: BTreeMap<&str, &Rule> = rules.iter().map(|rule| (&*rule.id, rule)).collect();
+    let find = |id: &str| by_id.get(id).copied();
+    let mut check = ChainCheck::among(&find);
+    let wrong = rules.iter().filter_map(|rule| check.check(rule).err());
+    let fault = |wrong: ChainError| {
+        let span = by_id.get(wrong.rule()).map_or(Span::START, |rule| rule.span);
+        wrong.fault(source, span)
+    };
+    wrong.map(fault).collect()
 }
 
 /// What a closure for [`keep`] gives.
@@ -75,7 +98,7 @@ fn keep<T>(faults: &mut Vec<Fault>, read: Read<T>) -> Option<T> {
 fn read_rule(source: Source<'_>, node: &Node, faults: &mut Vec<Fault>) -> Option<Rule> {
     let mut fields = keep(faults, Fields::of(source, node, "a rule"))?;
     refuse_later(source, &mut fields, &RULE_KEYS_LATER, faults);
-    let id = keep(faults, read_name(source, &mut fields, "id"));
+    let id = keep(faults, require_name(source, &mut fields, "id"));
     let version = keep(faults, fields.whole("version", 1..=i64::from(u32::MAX)));
     let range = i64::from(i32::MIN)..=i64::from(i32::MAX);
     let priority = keep(faults, fields.whole("priority", range));
@@ -84,9 +107,12 @@ fn read_rule(source: Source<'_>, node: &Node, faults: &mut Vec<Fault>) -> Option
     let description = keep(faults, fields.text("description"));
     let when = keep(faults, fields.require("conditions"))
         .and_then(|node| condition::read(source, node, faults));
-    let actions = keep(faults, read_list(source, &mut fields, "actions", 1..=ACTIONS_MAX))
-        .and_then(|nodes| all(nodes, faults, |node, faults| read_action(source, node, faults)));
-    let tests = keep(faults, read_list(source, &mut fields, "tests", 0..=TESTS_MAX))
+    let requires = read_requires(source, &mut fields, faults);
+    let continue_from = keep(faults, read_name(source, &mut fields, "continue_from"));
+    let enrich = action::read_enrich(source, &mut fields, faults);
+    let actions = keep(faults, read_optional(source, &mut fields, "actions", 1..=ACTIONS_MAX))
+        .and_then(|nodes| all(nodes, faults, |node, faults| action::read(source, node, faults)));
+    let tests = keep(faults, read_optional(source, &mut fields, "tests", 0..=TESTS_MAX))
         .and_then(|nodes| all(nodes, faults, |node, faults| read_test(source, node, faults)));
     faults.extend(fields.finish());
     Some(Rule {
@@ -95,6 +121,9 @@ fn read_rule(source: Source<'_>, node: &Node, faults: &mut Vec<Fault>) -> Option
         priority: priority?.map_or(0, |n| i32::try_from(n).expect("is in range")),
         enabled: enabled?.unwrap_or(true),
         when: when?,
+        requires: requires?,
+        continue_from: continue_from?.map(str::to_owned),
+        enrich: enrich?,
         actions: actions?,
         stop: stop?.unwrap_or(false),
         tests: tests?,
@@ -129,17 +158,14 @@ fn refuse_later(
     }
 }
 
-fn read_list<'a>(
+/// A list of so many elements, if it is there.
+fn read_optional<'a>(
     source: Source<'a>,
     fields: &mut Fields<'a>,
     key: &'static str,
     count: std::ops::RangeInclusive<usize>,
 ) -> Read<&'a [Node]> {
-    let node = match fields.take(key) {
-        Some(node) => node,
-        None if *count.start() == 0 => return Ok(&[]),
-        None => return Err(fields.missing(key)),
-    };
+    let Some(node) = fields.take(key) else { return Ok(&[]) };
     let Some(nodes) = node.as_list() else { return Err(fields.unexpected(key, "a list", node)) };
     if count.contains(&nodes.len()) {
         return Ok(nodes);
@@ -153,10 +179,51 @@ fn read_list<'a>(
     Err(Fault::at(source, node.span, what))
 }
 
+/// The ids of rules.
+fn read_requires<'a>(
+    source: Source<'a>,
+    fields: &mut Fields<'a>,
+    faults: &mut Vec<Fault>,
+) -> Option<Vec<String>> {
+    let nodes = keep(faults, read_optional(source, fields, "requires", 1..=REQUIRES_MAX))?;
+    let mut ids: Vec<String> = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let Some(id) = keep(faults, check_name(source, "requires", node)) else { continue };
+        if ids.iter().any(|other| other == id) {
+            faults.push(Fault::at(source, node.span, format!("`{id}` is required twice")));
+        }
+        ids.push(id.to_owned());
+    }
+    Some(ids)
+}
+
 /// An id: of a rule, or of a workflow that an action names.
-fn read_name<'a>(source: Source<'a>, fields: &mut Fields<'a>, key: &'static str) -> Read<&'a str> {
+fn require_name<'a>(
+    source: Source<'a>,
+    fields: &mut Fields<'a>,
+    key: &'static str,
+) -> Read<&'a str> {
     let node = fields.require(key)?;
-    let Some(name) = node.as_text() else { return Err(fields.unexpected(key, "text", node)) };
+    if node.as_text().is_none() {
+        return Err(fields.unexpected(key, "text", node));
+    }
+    check_name(source, key, node)
+}
+
+/// An id that may be left away.
+fn read_name<'a>(
+    source: Source<'a>,
+    fields: &mut Fields<'a>,
+    key: &'static str,
+) -> Read<Option<&'a str>> {
+    fields.take(key).map(|node| check_name(source, key, node)).transpose()
+}
+
+fn check_name<'a>(source: Source<'a>, key: &str, node: &'a Node) -> Read<&'a str> {
+    let Some(name) = node.as_text() else {
+        let what = format!("`{key}` must be text, this is {}", node.kind_name());
+        return Err(Fault::at(source, node.span, what));
+    };
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
     let what = if name.is_empty() {
         format!("`{key}` is empty")
@@ -168,42 +235,6 @@ fn read_name<'a>(source: Source<'a>, fields: &mut Fields<'a>, key: &'static str)
         return Ok(name);
     };
     Err(Fault::at(source, node.span, what).hint("letters, digits and - _ . : are allowed"))
-}
-
-fn read_action(source: Source<'_>, node: &Node, faults: &mut Vec<Fault>) -> Option<Action> {
-    let mut fields = keep(faults, Fields::of(source, node, "an action"))?;
-    refuse_later(source, &mut fields, &ACTION_KEYS_LATER, faults);
-    let workflow = keep(faults, read_name(source, &mut fields, "workflow"));
-    let params = keep(faults, fields.map("params"));
-    let timeout = keep(faults, fields.duration("timeout"));
-    let retry = keep(faults, fields.whole("retry", 0..=100));
-    faults.extend(fields.finish());
-    let params = params?;
-    if let Some(params) = params {
-        keep(faults, refuse_expressions(source, params))?;
-    }
-    Some(Action {
-        workflow: workflow?.to_owned(),
-        params: params.map_or_else(|| "{}".to_owned(), Node::to_json),
-        timeout: timeout?,
-        retry: retry?.map(|n| u32::try_from(n).expect("is in range")),
-        span: node.span,
-    })
-}
-
-/// Recursion: bounded by the nesting of the text.
-fn refuse_expressions(source: Source<'_>, node: &Node) -> Read<()> {
-    match &node.kind {
-        Kind::Text { value, .. } if value.contains("${") => {
-            Err(Fault::at(source, node.span, "an expression in `params` is not supported yet")
-                .hint("the workflow sees the message: compute it there, from `msg`"))
-        }
-        Kind::List(nodes) => nodes.iter().try_for_each(|node| refuse_expressions(source, node)),
-        Kind::Map(entries) => {
-            entries.iter().try_for_each(|entry| refuse_expressions(source, &entry.value))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn read_test(source: Source<'_>, node: &Node, faults: &mut Vec<Fault>) -> Option<RuleTest> {

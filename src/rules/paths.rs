@@ -39,6 +39,8 @@ struct Links {
     first_index: PathIndex,
     /// Of an index: the next one beside it.
     next_index: PathIndex,
+    /// How many children are keys.
+    keys: u32,
     /// Of an index: which. A negative one is as large as none that an element has.
     index: Option<u32>,
     /// Whether somebody asks for any element of an array that stands here, or for what is in it.
@@ -48,6 +50,7 @@ struct Links {
 const NO_LINKS: Links = Links {
     first_index: PathIndex::ROOT,
     next_index: PathIndex::ROOT,
+    keys: 0,
     index: None,
     has_elements: false,
 };
@@ -167,6 +170,7 @@ impl Paths {
         let start = narrow(self.keys.len());
         self.keys.push_str(key);
         self.classes[parent.index()] |= class(key.as_bytes());
+        self.links[parent.index()].keys += 1;
         let child = self.push(Node { parent, start, end: narrow(self.keys.len()), hash });
         let nodes = &self.nodes;
         self.children.insert_unique(hash, child, |other| nodes[other.index()].hash);
@@ -209,6 +213,12 @@ impl Paths {
     #[inline]
     pub(crate) fn first_index(&self, parent: PathIndex) -> PathIndex {
         self.links[parent.index()].first_index
+    }
+
+    /// How many keys are asked for where a node stands.
+    #[inline]
+    pub(crate) fn keys(&self, parent: PathIndex) -> u32 {
+        self.links[parent.index()].keys
     }
 
     /// The index beside one, or the root.

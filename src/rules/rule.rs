@@ -1,9 +1,10 @@
 //! A rule as it was read and checked.
 
+use crate::action::Action;
+use crate::enrichment::Enrichment;
 use crate::operator::Operator;
 use crate::path::FieldPath;
 use document::Span;
-use std::time::Duration;
 
 /// Which messages wake which workflows.
 #[derive(Clone, Debug)]
@@ -18,7 +19,14 @@ pub struct Rule {
     pub enabled: bool,
     /// What a message must be like.
     pub when: Condition,
-    /// What happens then; at least one.
+    /// Ids of rules that must hold, too.
+    pub requires: Vec<String>,
+    /// A rule that must hold, too, and whose enrichment the conditions and actions see.
+    pub continue_from: Option<String>,
+    /// What is added to the message before the actions, and the rules that continue from this one,
+    /// see it.
+    pub enrich: Enrichment,
+    /// What happens then; nothing, in a rule that is there for others.
     pub actions: Vec<Action>,
     /// After a match no rule of lower rank is looked at.
     pub stop: bool,
@@ -29,21 +37,6 @@ pub struct Rule {
     /// The rule as canonical JSON: [`crate::parse`] of it gives this rule again, but for spans.
     pub source: String,
     /// Where it starts in the text it was read from.
-    pub span: Span,
-}
-
-/// One workflow that a match starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Action {
-    /// Which workflow.
-    pub workflow: String,
-    /// A JSON object, handed to the workflow beside the message; `{}` if there are none.
-    pub params: String,
-    /// Instead of the workflow's own.
-    pub timeout: Option<Duration>,
-    /// How many more attempts each task gets, instead of the workflow's default.
-    pub retry: Option<u32>,
-    /// Where it starts.
     pub span: Span,
 }
 
@@ -122,6 +115,23 @@ pub(crate) enum Doubt {
     NeverHolds,
     /// `not_in: []`.
     HoldsIfPresent,
+}
+
+impl Rule {
+    /// The rules that must hold for this one to match, besides its own conditions. One may be named
+    /// twice.
+    pub fn needs(&self) -> impl Iterator<Item = &str> {
+        self.continue_from.iter().chain(&self.requires).map(String::as_str)
+    }
+
+    /// Whether it neither needs other rules nor changes what is seen of the message, and its actions
+    /// calculate nothing.
+    pub fn is_plain(&self) -> bool {
+        self.needs().next().is_none()
+            && self.enrich.is_empty()
+            && !self.actions.is_empty()
+            && self.actions.iter().all(Action::is_plain)
+    }
 }
 
 impl Condition {

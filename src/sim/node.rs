@@ -464,7 +464,7 @@ fn recover(
         deliver(now, &ready, shards, &mut out);
         committed.extend(ready);
     }
-    let recovered = recovery.finish().map_err(|error| error.to_string())?;
+    let recovered = recovery.finish(&mut entries).map_err(|error| error.to_string())?;
     let ready = replay.on_entries(&mut entries, recovered.commit)?;
     deliver(now, &ready, shards, &mut out);
     committed.extend(ready);

@@ -51,7 +51,7 @@ fn frame_header(kind: FrameKind) -> FrameHeader {
 }
 
 fn vote() -> VoteCopy {
-    VoteCopy { store: STORE, generation: 9, epoch: 3, term: 5, vote: 2, begins: 0x4000 }
+    VoteCopy { store: STORE, generation: 9, epoch: 3, term: 5, vote: 2, begins: 0x4000, bare: 0 }
 }
 
 #[test]
@@ -95,6 +95,21 @@ fn a_copy_of_the_vote_has_these_bytes() {
     assert_eq!(hex(&block[..VOTE_BYTES]), VOTE_GOLDEN);
     assert!(block[VOTE_BYTES..].iter().all(|byte| *byte == 0), "the rest is zeros");
     assert_eq!(VoteCopy::read(&block, STORE), Ok(vote()));
+}
+
+#[test]
+fn a_vote_of_a_log_that_begins_behind_an_installed_snapshot_has_these_bytes() {
+    let bare = VoteCopy { bare: 41, ..vote() };
+    let mut block = vec![0xff; BLOCK_BYTES];
+    bare.write(&mut block);
+    assert_eq!(hex(&block[..BARE_VOTE_BYTES]), BARE_VOTE_GOLDEN);
+    assert!(block[BARE_VOTE_BYTES..].iter().all(|byte| *byte == 0), "the rest is zeros");
+    assert_eq!(VoteCopy::read(&block, STORE), Ok(bare));
+    for bit in 0..8 * BARE_VOTE_BYTES {
+        let mut flipped = block.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(VoteCopy::read(&flipped, STORE), Err(NotOurs::Unreadable));
+    }
 }
 
 #[test]
@@ -151,6 +166,9 @@ const SEAL_GOLDEN: &str = "\
     4443667201000200 0807060504030201 0300000000000000 0700000000000000 \
     00a0000000000000 2900000000000000 2800000000000000 2800000000000000 \
     0080000000000000 2700000000000000 0000000000000000 efbeaddef4eeaca3";
+const BARE_VOTE_GOLDEN: &str = "\
+4443767402000000 0807060504030201 0900000000000000 0300000000000000 0500000000000000 \
+0200000000000000 0040000000000000 2900000000000000 bcb41d14";
 const VOTE_GOLDEN: &str = "\
     4443767401000000 0807060504030201 0900000000000000 0300000000000000 \
     0500000000000000 0200000000000000 0040000000000000 0d341955";

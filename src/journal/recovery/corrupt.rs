@@ -62,7 +62,7 @@ pub enum Corrupt {
         found: StoreId,
     },
     /// A file that a later release wrote.
-    #[error("{file} has layout {found}, this release reads 1: start a release that knows it")]
+    #[error("{file} has layout {found}, which this release does not know: start a newer one")]
     Version {
         /// The file's name.
         file: String,

@@ -32,7 +32,7 @@ fn sealed() -> Rig {
 #[test]
 fn an_empty_directory_is_a_fresh_journal() {
     let recovery = Recovery::new(small_config(0), (0, 0));
-    let recovered = recovery.finish().expect("there is nothing to refuse");
+    let recovered = recovery.finish(&mut Vec::new()).expect("there is nothing to refuse");
     assert_eq!((recovered.term, recovered.vote, recovered.commit), (0, 0, 0));
     assert_eq!((recovered.last, recovered.cut), ((0, 0), None));
 }
@@ -239,11 +239,11 @@ fn a_layout_of_a_later_release_is_refused_and_never_cut() {
         if at == 5 * BLOCK {
             bytes.copy_within(4 * BLOCK..5 * BLOCK, at);
         }
-        bytes[at + 4] = 2;
+        bytes[at + 4] = 3;
         let crc = crc32fast::hash(&bytes[at..at + header_bytes - 4]);
         bytes[at + header_bytes - 4..at + header_bytes].copy_from_slice(&crc.to_le_bytes());
         let file = name.to_owned();
-        assert_eq!(rig.read().map(|_| ()), Err(Corrupt::Version { file, found: 2 }));
+        assert_eq!(rig.read().map(|_| ()), Err(Corrupt::Version { file, found: 3 }));
     }
 }
 

@@ -6,7 +6,7 @@ use crate::Entry;
 use crate::config::Config;
 use crate::format::{BLOCK_BYTES, FrameHeader, FrameKind, NotOurs, SegmentHeader};
 use crate::frame;
-use crate::writer::Segment;
+use crate::writer::{Places, Segment};
 use base::StoreId;
 use std::collections::VecDeque;
 
@@ -68,7 +68,12 @@ pub(super) struct Walk {
     live: Vec<Live>,
     /// How many of them were walked into.
     entered: usize,
-    snapshot: u64,
+    /// Index and term.
+    snapshot: (u64, u64),
+    /// Whether the log need not lead up to it.
+    installed: bool,
+    /// The term of the log's entry at the snapshot's index, where the log has one.
+    term_there: Option<u64>,
     /// The position of the next frame.
     pub(super) position: u64,
     chain: u32,
@@ -87,18 +92,22 @@ pub(super) struct Walk {
     /// The frames above `passed` that may have to be copied.
     recent: VecDeque<Walked>,
     passed: Place,
+    /// Where the entries walked over lie.
+    pub(super) places: Places,
     dropped_frames: u64,
     dropped_bytes: u64,
 }
 
 impl Walk {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, snapshot: (u64, u64), installed: bool) -> Self {
         Self {
             store: config.store,
             merge_bytes_max: config.merge_bytes_max,
             live: Vec::new(),
             entered: 0,
-            snapshot: 0,
+            snapshot,
+            installed,
+            term_there: None,
             position: 0,
             chain: 0,
             last: (0, 0),
@@ -109,22 +118,24 @@ impl Walk {
             stop: None,
             recent: VecDeque::new(),
             passed: Place::default(),
+            places: Places::default(),
             dropped_frames: 0,
             dropped_bytes: 0,
         }
     }
 
-    /// The segments to walk through, in order, and the position at which the log begins.
+    /// The segments to walk through, in order, the position at which the log begins, and the index
+    /// behind which it does so where no segment says it.
     pub(super) fn start(
         &mut self,
         live: Vec<Live>,
         superseded: Vec<(u32, SegmentHeader)>,
         begins: u64,
-        snapshot: u64,
+        bare: u64,
     ) {
         self.superseded = superseded;
-        self.snapshot = snapshot;
         self.position = begins;
+        self.last.0 = bare;
         if let Some(Live { header, .. }) = live.first().filter(|live| live.header.joins == begins) {
             self.chain = header.chain;
             self.last.0 = header.first_index - 1;
@@ -283,8 +294,17 @@ impl Walk {
         self.chain = crc;
         if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
             let below = first.index - 1;
+            let is_first = frame.position == self.live[number].header.position + BLOCK;
+            let of_its_own = is_first || first.index <= self.last.0;
+            self.places.push(frame.position, first.index, of_its_own);
             while out.pop_if(|entry| entry.index > below).is_some() {}
-            let needed = entries.iter().filter(|entry| entry.index > self.snapshot);
+            let there = entries.iter().find(|entry| entry.index == self.snapshot.0);
+            if let Some(there) = there {
+                self.term_there = Some(there.term);
+            } else if below < self.snapshot.0 {
+                self.term_there = None;
+            }
+            let needed = entries.iter().filter(|entry| entry.index > self.snapshot.0);
             out.extend(needed.cloned());
             for live in &mut self.live[..number] {
                 live.last_index = live.last_index.min(below);
@@ -346,12 +366,18 @@ impl Walk {
         Ok(())
     }
 
-    /// Refuses when something durable lies behind the end of the walk.
-    pub(super) fn check(&self) -> Result<(), Corrupt> {
+    /// Refuses when something durable lies behind the end of the walk. Whether the log gives way to
+    /// a snapshot that was installed, to which it does not lead up.
+    pub(super) fn check(&self) -> Result<bool, Corrupt> {
         let index = self.last.0.saturating_add(1);
         let lost = self.claimed.0 > self.position;
-        if !lost && self.last.0 >= self.snapshot {
-            return Ok(());
+        let is_short = self.last.0 < self.snapshot.0;
+        let is_other = self.term_there.is_some_and(|term| term != self.snapshot.1);
+        if !lost && self.installed {
+            return Ok(is_short || is_other);
+        }
+        if !lost && !is_short {
+            return Ok(false);
         }
         let through = if lost { self.claimed.1 } else { 0 };
         let Some(stop) = self.stop else {
@@ -361,7 +387,7 @@ impl Walk {
             slot: stop.slot,
             offset: stop.offset,
             index,
-            durable_through: through.max(self.snapshot),
+            durable_through: through.max(self.snapshot.0),
             reason: stop.reason,
         })
     }

@@ -47,14 +47,13 @@ fn a_flipped_bit_in_a_sealed_journal_is_reported_or_harmless() {
     for seed in 0..300 {
         let mut world = old_world(seed);
         world.quiesce();
-        let snapshot = world.judge.snapshot;
         let image = world.disk.image();
-        let (whole, log) = recover(&world.config, snapshot, &image).expect("all is well");
+        let (whole, log) = world.read(&image).expect("all is well");
         assert_eq!(whole.last.0, world.journal.last());
         for _ in 0..40 {
             let mut image = image.clone();
             let (file, at) = flip(&mut world, &mut image);
-            match recover(&world.config, snapshot, &image) {
+            match world.read(&image) {
                 Ok((recovered, entries)) => {
                     assert!(entries == log, "{file:?} at {at}, seed {seed}: nothing is cut");
                     assert_eq!(recovered.last, whole.last);
@@ -78,7 +77,7 @@ fn a_flipped_bit_after_a_crash_never_makes_up_an_entry() {
         for _ in 0..20 {
             let mut image = image.clone();
             flip(&mut world, &mut image);
-            let Ok((recovered, entries)) = recover(&world.config, snapshot, &image) else {
+            let Ok((recovered, entries)) = world.read(&image) else {
                 continue;
             };
             let appended = &world.judge.appended;
@@ -172,10 +171,10 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn vote_block()(numbers in prop::array::uniform5(number())) -> Vec<u8> {
-        let [generation, epoch, term, vote, begins] = numbers;
-        let copy =
-            VoteCopy { store: small_config(0).store, generation, epoch, term, vote, begins };
+    fn vote_block()(numbers in prop::array::uniform6(number())) -> Vec<u8> {
+        let [generation, epoch, term, vote, begins, bare] = numbers;
+        let store = small_config(0).store;
+        let copy = VoteCopy { store, generation, epoch, term, vote, begins, bare };
         let mut block = vec![0; BLOCK_BYTES];
         copy.write(&mut block);
         block

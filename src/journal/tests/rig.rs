@@ -1,7 +1,9 @@
 //! A journal whose orders are carried out when, and in the order in which, a test says so.
 
-use super::world::recover;
-use crate::{BLOCK_BYTES, Buffers, Config, Corrupt, Effect, Entry, File, Journal, Recovered};
+use super::world::read;
+use crate::{
+    BLOCK_BYTES, Buffers, Config, Corrupt, Effect, Entry, File, Journal, Recovered, Recovery,
+};
 use base::{Instant, Outbox};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -32,6 +34,7 @@ pub(crate) struct Rig {
     pub(crate) durable: u64,
     pub(crate) votes_durable: usize,
     pub(crate) snapshot: (u64, u64),
+    is_installed: bool,
     pub(crate) now: Instant,
     out: Outbox<Effect<Vec<u8>>>,
 }
@@ -56,6 +59,7 @@ impl Rig {
             durable: 0,
             votes_durable: 0,
             snapshot: (0, 0),
+            is_installed: false,
             now: Instant(1),
             out,
         };
@@ -97,6 +101,23 @@ impl Rig {
         self.snapshot = (through, 0);
         self.journal.compact(through, &mut self.out);
         self.collect();
+    }
+
+    /// A snapshot from elsewhere is durable, and the journal hears of it.
+    pub(crate) fn install(&mut self, index: u64, term: u64) {
+        self.snapshot = (index, term);
+        self.is_installed = true;
+        self.journal.on_installed(index, &mut self.out);
+        self.collect();
+    }
+
+    /// What a reader finds from this entry on.
+    pub(crate) fn read_back(&self, from: u64) -> Option<Vec<Entry>> {
+        let stretch = self.journal.find(from)?;
+        let at = usize::try_from(stretch.offset()).unwrap();
+        let bytes = &self.files[&stretch.file()];
+        let read = &bytes[at..at + usize::try_from(stretch.bytes()).unwrap()];
+        Some(stretch.entries(read).expect("nothing was overwritten"))
     }
 
     pub(crate) fn wait(&mut self, by: Duration) {
@@ -157,7 +178,13 @@ impl Rig {
 
     /// Recovers what is in the files, without a change to anything.
     pub(crate) fn read(&self) -> Result<(Recovered, Vec<Entry>), Corrupt> {
-        recover(&self.config, self.snapshot, &self.files)
+        let config = self.config.clone();
+        let recovery = if self.is_installed {
+            Recovery::of_installed(config, self.snapshot)
+        } else {
+            Recovery::new(config, self.snapshot)
+        };
+        read(recovery, &self.files)
     }
 
     /// The process ends and starts again; orders that wait are lost.

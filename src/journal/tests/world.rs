@@ -27,7 +27,14 @@ pub(crate) fn recover(
     snapshot: (u64, u64),
     image: &BTreeMap<File, Vec<u8>>,
 ) -> Result<(Recovered, Vec<Entry>), Corrupt> {
-    let mut recovery = Recovery::new(config.clone(), snapshot);
+    read(Recovery::new(config.clone(), snapshot), image)
+}
+
+/// Reads an image with this recovery.
+pub(crate) fn read(
+    mut recovery: Recovery,
+    image: &BTreeMap<File, Vec<u8>>,
+) -> Result<(Recovered, Vec<Entry>), Corrupt> {
     for (file, bytes) in image {
         match file {
             File::Vote => recovery.on_vote_file(bytes),
@@ -43,7 +50,7 @@ pub(crate) fn recover(
         let committed = out.iter().take_while(|entry| entry.index <= commit).count();
         applied.extend(out.drain(..committed));
     }
-    let recovered = recovery.finish()?;
+    let recovered = recovery.finish(&mut out)?;
     applied.append(&mut out);
     Ok((recovered, applied))
 }
@@ -62,6 +69,10 @@ pub(crate) struct Judge {
     pub(crate) snapshot: (u64, u64),
     /// The append that brought the entry at `snapshot`.
     snapshot_at: usize,
+    /// Whether the snapshot came from elsewhere.
+    installed: bool,
+    /// What was appended goes on behind this snapshot, index and term: the last that was installed.
+    base: (u64, u64),
 }
 
 impl Judge {
@@ -69,7 +80,7 @@ impl Judge {
     pub(crate) fn log(&self, count: usize) -> Vec<Entry> {
         let mut log: Vec<Entry> = Vec::new();
         for entry in &self.appended[..count] {
-            log.truncate(usize::try_from(entry.index - 1).unwrap());
+            log.truncate(usize::try_from(entry.index - 1 - self.base.0).unwrap());
             log.push(entry.clone());
         }
         log
@@ -93,9 +104,9 @@ impl Judge {
         let kept = kept.expect("nothing that was not appended is ever recovered");
         assert!(kept >= self.promised, "what was reported durable is recovered");
         let log = self.log(kept);
-        let above = usize::try_from(self.snapshot.0).unwrap();
+        let above = usize::try_from(self.snapshot.0 - self.base.0).unwrap();
         assert!(log[above..] == *entries, "the log is recovered in order");
-        let last = log.last().map_or((0, 0), |entry| (entry.index, entry.term));
+        let last = log.last().map_or(self.base, |entry| (entry.index, entry.term));
         assert_eq!(recovered.last, last, "the last entry is known");
         assert!(recovered.commit <= self.commit, "nobody committed more");
         assert!(recovered.commit >= self.snapshot.0, "a snapshot is committed");
@@ -203,12 +214,39 @@ impl World {
     fn compact(&mut self) {
         self.judge.commit = self.judge.commit.max(self.journal.durable());
         let index = self.judge.snapshot.0.max(self.prng.below(self.judge.commit + 1));
-        let at = self.judge.appended_at(index);
-        let term = at.checked_sub(1).map_or(0, |at| self.judge.appended[at].term);
-        self.judge.snapshot = (index, term);
-        self.judge.snapshot_at = at;
+        if index > self.judge.snapshot.0 {
+            let at = self.judge.appended_at(index);
+            let term =
+                at.checked_sub(1).map_or(self.judge.base.1, |at| self.judge.appended[at].term);
+            self.judge.snapshot = (index, term);
+            self.judge.snapshot_at = at;
+            self.judge.installed = false;
+        }
         self.journal.compact(index, &mut self.out);
         self.carry_out();
+    }
+
+    /// A snapshot from elsewhere is durable: ahead of the log, or of another one.
+    fn install(&mut self) {
+        self.vote();
+        let term = self.judge.votes.last().unwrap().0;
+        let (commit, last) = (self.judge.commit, self.journal.last());
+        let index = commit + 1 + self.prng.below(last + 8 - commit);
+        self.judge.appended.clear();
+        self.judge.promised = 0;
+        self.judge.snapshot = (index, term);
+        self.judge.snapshot_at = 0;
+        self.judge.base = (index, term);
+        self.judge.installed = true;
+        self.judge.commit = index;
+        // A crash before the journal hears of it is as good as one right after.
+        if self.prng.chance(9, 10) {
+            self.journal.on_installed(index, &mut self.out);
+            self.carry_out();
+        } else {
+            self.crash(Crash::Kill);
+            self.start();
+        }
     }
 
     pub(crate) fn complete(&mut self) {
@@ -239,16 +277,37 @@ impl World {
         }
     }
 
+    /// Entries that are durable are read back as they were appended, and in their order.
+    fn read_back(&mut self) {
+        let (below, durable) = (self.judge.base.0, self.journal.durable());
+        if durable <= below {
+            return;
+        }
+        let from = below + 1 + self.prng.below(durable - below);
+        let Some(stretch) = self.journal.find(from) else { return };
+        let image = self.disk.image();
+        let at = usize::try_from(stretch.offset()).unwrap();
+        let bytes = &image[&stretch.file()][at..at + usize::try_from(stretch.bytes()).unwrap()];
+        let found = stretch.entries(bytes).expect("nothing has been recycled meanwhile");
+        assert_eq!(found[0].index, from, "it begins where it was asked to");
+        let log = self.judge.log(self.judge.appended.len());
+        let at = usize::try_from(from - 1 - below).unwrap();
+        assert!(found == log[at..at + found.len()], "the log is read back as it is");
+        assert!(found.last().expect("it is not empty").index <= durable);
+    }
+
     pub(crate) fn step(&mut self) {
         match self.prng.below(20) {
             0..5 => self.append(),
             5 if self.prng.chance(1, 3) => self.vote(),
             6 if self.prng.chance(1, 4) => self.compact(),
+            6 if self.prng.chance(1, 8) => self.install(),
             7 => {
                 self.now = self.now + Duration::from_millis(self.prng.below(40));
                 self.journal.on_deadline(self.now, &mut self.out);
                 self.carry_out();
             }
+            8 if self.prng.chance(1, 2) => self.read_back(),
             8 => self.judge.commit = self.judge.commit.max(self.journal.durable()),
             _ => self.complete(),
         }
@@ -259,10 +318,22 @@ impl World {
         self.disk.crash(crash, &mut self.prng);
     }
 
+    /// What a start makes of an image of the disk.
+    pub(crate) fn read(
+        &self,
+        image: &BTreeMap<File, Vec<u8>>,
+    ) -> Result<(Recovered, Vec<Entry>), Corrupt> {
+        let (config, snapshot) = (self.config.clone(), self.judge.snapshot);
+        if self.judge.installed {
+            read(Recovery::of_installed(config, snapshot), image)
+        } else {
+            read(Recovery::new(config, snapshot), image)
+        }
+    }
+
     pub(crate) fn start(&mut self) {
         let image = self.disk.image();
-        let (recovered, entries) = recover(&self.config, self.judge.snapshot, &image)
-            .unwrap_or_else(|fault| panic!("{fault}"));
+        let (recovered, entries) = self.read(&image).unwrap_or_else(|fault| panic!("{fault}"));
         self.judge.judge(&recovered, &entries);
         let last = recovered.last.0;
         self.journal = Journal::resume(self.config.clone(), HeapBuffers, recovered, &mut self.out);

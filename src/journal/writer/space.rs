@@ -119,6 +119,11 @@ impl Space {
         self.is_open = true;
     }
 
+    /// Nothing is written to the open segment any more.
+    pub(super) fn close(&mut self) {
+        self.is_open = false;
+    }
+
     /// The open segment, a frame longer.
     pub(super) fn grow(&mut self, bytes: u64, last_index: u64) -> Segment {
         assert!(self.is_open, "frames go to the open segment");
@@ -126,6 +131,23 @@ impl Space {
         segment.end += bytes;
         segment.last_index = segment.last_index.max(last_index);
         *segment
+    }
+
+    /// Whether there is no frame yet in the open segment.
+    pub(super) fn is_open_segment_empty(&self) -> bool {
+        self.is_open && self.segments.back().is_some_and(|segment| segment.end == BLOCK)
+    }
+
+    /// Where the first segment begins.
+    pub(super) fn first_position(&self) -> u64 {
+        self.segments.front().map_or(0, |segment| segment.position)
+    }
+
+    /// The segment in which this position lies.
+    pub(super) fn segment_at(&self, position: u64) -> Option<&Segment> {
+        let at = self.segments.partition_point(|segment| segment.position <= position);
+        let segment = &self.segments[at.checked_sub(1)?];
+        (position < segment.position + segment.end).then_some(segment)
     }
 
     /// What the open segment still has for entries; room for a seal is kept.
@@ -233,6 +255,15 @@ impl Space {
             }
         }
         self.segments = kept;
+    }
+
+    /// Nothing in any segment is needed, and that is stored.
+    pub(super) fn clear<B>(&mut self, config: &Config, out: &mut Outbox<Effect<B>>) {
+        let segments = std::mem::take(&mut self.segments).into_iter();
+        let segments = segments.map(|Segment { slot, reusable, .. }| Free { slot, reusable });
+        for file in std::mem::take(&mut self.held).into_iter().chain(segments) {
+            self.recycle(file, config, out);
+        }
     }
 
     /// Entries up to `through` are not needed.

@@ -6,6 +6,9 @@ use crate::oracle::naive::Condition;
 use crate::oracle::tree::Tree;
 use crate::{BadMessage, Catalogue, Matches, Rule, parse};
 use document::Source;
+
+mod trusted;
+
 use std::fmt::Write as _;
 
 fn rules(text: &str) -> Vec<Rule> {
@@ -477,10 +480,7 @@ fn a_rule_with_an_expression_alone_is_looked_at_always_and_one_with_more_is_foun
     for catalogue in [&catalogue, &changed] {
         let found = matched(catalogue, &mut matcher, r#"{"a":2,"b":1}"#);
         assert!(found.starts_with(&["alone".to_owned()]) && found.ends_with(&["found".to_owned()]));
-        assert_eq!(
-            matched(catalogue, &mut matcher, r#"{"a":1,"b":0}"#).contains(&"found".to_owned()),
-            false
-        );
+        assert!(matched(catalogue, &mut matcher, r#"{"a":1,"b":1}"#).len() < 2);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Rule files, good and bad.
 
-use crate::{Catalogue, Condition, Matcher, Matches, Rule, lint, parse};
+use crate::{Action, Catalogue, Condition, Matcher, Matches, Rule, lint, parse, seen_by};
 use document::Source;
+use expr::Value;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -72,10 +73,11 @@ rules:
     assert_eq!((high.id.as_str(), high.version, high.priority), ("high", 3, -5));
     assert_eq!((high.enabled, high.stop), (false, true));
     assert_eq!(high.description.as_deref(), Some("x"));
-    assert_eq!(high.actions[0].params, r#"{"b":1.5,"a":["x",null]}"#);
+    let params = |action: &Action| action.params.constant().unwrap().to_json();
+    assert_eq!(params(&high.actions[0]), r#"{"a":["x",null],"b":1.5}"#);
     assert_eq!(high.actions[0].timeout, Some(Duration::from_secs(90)));
     assert_eq!(high.actions[0].retry, Some(2));
-    assert_eq!(high.actions[1].params, "{}");
+    assert_eq!(params(&high.actions[1]), "{}");
     assert_eq!((high.actions[1].timeout, high.actions[1].retry), (None, None));
     assert_eq!(high.tests[0].message, r#"{"a":1}"#);
     assert!(high.tests[0].fires);
@@ -172,7 +174,7 @@ rules:
       - { field: amount, op: in_range, value: [5000, 1000] }
       - any: []
     actions:
-      - { workflow: w, timeout: 5 minutes, key: x }
+      - { workflow: w, timeout: 5 minutes, key: '' }
     tests:
       - { message: { a: 1 }, fire: true }
   - id: b
@@ -206,11 +208,11 @@ r.yaml:8:14: a group without conditions
     |              ^
     = a rule for every message must ask for something they all have
 r.yaml:10:33: `5 minutes` is not a duration: a whole number and a unit, as in 500ms, 30s, 15m, 4h, 30d
-  10 |       - { workflow: w, timeout: 5 minutes, key: x }
+  10 |       - { workflow: w, timeout: 5 minutes, key: '' }
      |                                 ^
-r.yaml:10:44: `key` is not supported yet
-  10 |       - { workflow: w, timeout: 5 minutes, key: x }
-     |                                            ^
+r.yaml:10:49: `key` gives 0 bytes; 1 to 256 are allowed
+  10 |       - { workflow: w, timeout: 5 minutes, key: '' }
+     |                                                 ^
 r.yaml:12:9: a rule's test needs the key `fires`
   12 |       - { message: { a: 1 }, fire: true }
      |         ^
@@ -305,12 +307,7 @@ fn what_is_not_supported_yet_is_refused_by_name() {
     };
     let rows = [
         (rule("namespace: x", ""), "`namespace` is not supported yet"),
-        (rule("requires: [x]", ""), "`requires` is not supported yet"),
-        (rule("", ", key: x"), "`key` is not supported yet"),
-        (
-            rule("", ", params: {a: {b: ['x ${ msg.y }']}}"),
-            "an expression in `params` is not supported",
-        ),
+        (rule("chain: x", ""), "`chain` is not supported yet"),
         (rule("retries: 3", ""), "a rule has no key `retries`"),
         (rule("", ", retry: 101"), "`retry` is out of range: 101 is not in 0 to 100"),
         (rule("", ", params: [1]"), "`params` must be a map, this is a list"),
@@ -331,6 +328,105 @@ fn what_is_not_supported_yet_is_refused_by_name() {
         let said = refusal(&text);
         assert!(said.contains(expected), "{text}\nexpected: {expected}\n{said}");
     }
+}
+
+#[test]
+fn chains_enrichments_and_expressions_are_read() {
+    let text = r"
+- id: base
+  conditions: [{field: a, op: exists}]
+  enrich: { risk.level: '${ msg.a + 1 }', seen: [1, '${ msg.a }'], risk.by: base }
+- id: next
+  continue_from: base
+  requires: [other, third]
+  conditions: [{field: risk.level, op: greater_than, value: 1}]
+  actions:
+    - workflow: w
+      params: { level: '${ msg.risk.level }', text: 'level ${ msg.risk.level }' }
+      key: ${ msg.a }
+      enrich: { extra: true }
+      transform: { id: '${ msg.a }', extra: '${ msg.extra }' }
+";
+    let rules = read(text);
+    let [base, next] = rules.as_slice() else { panic!("two rules") };
+    let fields: Vec<String> = base.enrich.fields().map(|(path, _)| path.to_string()).collect();
+    assert_eq!(fields, ["risk.by", "risk.level", "seen"]);
+    assert!(base.actions.is_empty() && base.needs().next().is_none());
+    assert_eq!(next.needs().collect::<Vec<_>>(), ["base", "other", "third"]);
+    assert!(!base.is_plain() && !next.is_plain());
+    let find = |id: &str| rules.iter().find(|rule| rule.id == id);
+    let seen = seen_by(next, &Value::parse_json(br#"{"a":4}"#).unwrap(), &find);
+    assert_eq!(seen.to_json(), r#"{"a":4,"risk":{"by":"base","level":5},"seen":[1,4]}"#);
+    let started = next.actions[0].start(&next.enrich.apply(&seen)).unwrap();
+    assert_eq!(started.input.to_json(), r#"{"extra":true,"id":4}"#);
+    assert_eq!(started.params.to_json(), r#"{"level":5,"text":"level 5"}"#);
+    assert_eq!(started.key.as_deref(), Some("4"));
+    for rule in &rules {
+        let again = read(&rule.source);
+        assert_eq!(again[0].source, rule.source);
+        assert_eq!(again[0].enrich, rule.enrich);
+        assert_eq!(again[0].requires, rule.requires);
+        assert_eq!(again[0].continue_from, rule.continue_from);
+    }
+}
+
+#[test]
+fn wrong_chains_enrichments_and_expressions_are_refused_with_their_places() {
+    // (what a rule has besides, what its action has besides, what is said)
+    let many: Vec<String> = (0..17).map(|n| format!("r{n}")).collect();
+    let many = format!("requires: [{}]", many.join(", "));
+    let long = format!("key: {}", "x".repeat(257));
+    let rows = [
+        ("requires: x", "", "r.yaml:4:11: `requires` must be a list, this is text"),
+        ("requires: []", "", "`requires` has 0 elements, it must have 1 to 16"),
+        (&many, "", "`requires` has 17 elements, it must have 1 to 16"),
+        ("requires: [x, 5]", "", "r.yaml:4:15: `requires` must be text, this is a whole number"),
+        ("requires: [x, x]", "", "r.yaml:4:15: `x` is required twice"),
+        ("requires: [a b]", "", "`requires` must not hold ' '"),
+        ("requires: [r]", "", "r.yaml:1:1: rules need each other in a circle: `r` needs `r`"),
+        ("continue_from: r", "", "rules need each other in a circle: `r` needs `r`"),
+        ("continue_from: [r]", "", "`continue_from` must be text, this is a list"),
+        ("enrich: 5", "", "`enrich` must be a map"),
+        ("enrich: {}", "", "`enrich` has 0 fields, it must have 1 to 64"),
+        ("enrich: { 'a..b': 1 }", "", "r.yaml:4:11: the field path `a..b` has an empty key"),
+        (
+            "enrich: { 'a[0]': 1 }",
+            "",
+            "r.yaml:4:11: `enrich` cannot set an element of an array: `a[0]`",
+        ),
+        ("enrich: { a: 1, a.b: 1 }", "", "r.yaml:4:17: `a.b` lies inside `a`, which is set, too"),
+        ("enrich: { x: '${ msg. }' }", "", "r.yaml:4:23: expected the name of a field"),
+        ("enrich: { x: '${ mgs.a }' }", "", "r.yaml:4:18: there is no `mgs`"),
+        ("enrich: { x: '${ mgs.a }' }", "", "did you mean `msg`?"),
+        ("enrich: { x: [1, '${ secrets.a }'] }", "", "r.yaml:4:22: a rule cannot see `secrets`"),
+        ("enrich: { x: '${ input.a }' }", "", "a rule sees the message, which is `msg`"),
+        ("enrich: { x: 1e400 }", "", "r.yaml:4:14: "),
+        ("", "params: { a: { b: ['x ${ tasks.y }'] } }", "a rule has no `tasks`, a workflow has"),
+        ("", "key: 5", "`key` must be text, this is a whole number"),
+        ("", "key: [a]", "`key` must be text, this is a list"),
+        ("", "key: ''", "`key` gives 0 bytes; 1 to 256 are allowed"),
+        ("", &long, "`key` gives 257 bytes; 1 to 256 are allowed"),
+        ("", "key: '${ null }'", "`key` gives null; a string, a number, true or false"),
+        ("", "key: '${ msg.a'", "`${` has no `}`"),
+        ("", "transform: 5", "`transform` must be a map, this is a whole number"),
+        ("", "transform: [a]", "`transform` must be a map, this is a list"),
+        ("", "transform: plain", "`transform` must be a map, this is text"),
+        ("", "transform: 'x ${ msg.a }'", "`transform` must be a map, this gives none"),
+        ("", "transform: '${ 5 }'", "`transform` must be a map, this gives none"),
+        ("", "enrich: { a: '${ item }' }", "a rule has no `item`"),
+    ];
+    let mut wrong = String::new();
+    for (rule, action, expected) in rows {
+        let comma = if action.is_empty() { "" } else { ", " };
+        let text = format!(
+            "id: r\nconditions: [{{field: a, op: exists}}]\nactions: [{{workflow: w{comma}{action}}}]\n{rule}\n"
+        );
+        let said = refusal(&text);
+        if !said.contains(expected) {
+            writeln!(wrong, "{rule} {action}\nexpected: {expected}\n{said}\n").unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 #[test]
