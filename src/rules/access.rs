@@ -503,3 +503,6 @@ impl<'p> Clauses<'p> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

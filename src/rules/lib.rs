@@ -74,6 +74,7 @@ mod oracle {
     pub(crate) mod naive;
     mod random;
     mod tests;
+    pub(crate) mod texts;
     pub(crate) mod tree;
     mod world;
 

@@ -43,3 +43,6 @@ fn required(tree: &Hir) -> Option<Vec<String>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

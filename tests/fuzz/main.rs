@@ -2,12 +2,17 @@
 //! of the API, and thousands of damaged ones, the same in every run.
 
 mod bodies;
+mod matching;
 
 use base::Prng;
+use matching::{random, texts};
 use wire::{HEADER_BYTES, Kind};
 
 /// Damaged inputs per body.
 const CASES: usize = 100_000;
+
+/// Those of a body that makes a catalogue of each.
+const CASES_WITH_RULES: usize = 10_000;
 
 /// The data that `wire`'s own tests check byte by byte.
 const GOLDEN: &str = include_str!("../../src/wire/testdata/frames.txt");
@@ -74,11 +79,15 @@ fn damaged(inputs: &[Vec<u8>], prng: &mut Prng) -> Vec<u8> {
 }
 
 fn run(inputs: &[Vec<u8>], concern: &str, body: impl Fn(&[u8])) {
+    run_cases(CASES, inputs, concern, body);
+}
+
+fn run_cases(cases: usize, inputs: &[Vec<u8>], concern: &str, body: impl Fn(&[u8])) {
     let mut prng = Prng::new(3).fork(concern);
     for input in inputs {
         body(input);
     }
-    for _ in 0..CASES {
+    for _ in 0..cases {
         body(&damaged(inputs, &mut prng));
     }
 }
@@ -115,4 +124,36 @@ fn no_stream_yields_other_frames_when_it_is_cut_otherwise() {
 fn no_request_line_is_without_a_route_or_a_refusal() {
     let requests: Vec<_> = REQUESTS.iter().map(|line| line.as_bytes().to_vec()).collect();
     run(&requests, "routes", bodies::routes);
+}
+
+/// The list of what is JSON and what is not, and messages by chance.
+fn messages() -> Vec<Vec<u8>> {
+    let values = texts::texts("values").into_iter();
+    let values =
+        values.map(|(value, _)| [b"{\"a\":", &value[..], b",\"b\":{\"c\":1e999}}"].concat());
+    let objects = texts::texts("objects").into_iter().map(|(object, _)| object);
+    let mut chance = chance("messages");
+    let random = (0..500).map(|_| random::message(&mut chance).into_bytes());
+    values.chain(objects).chain(random).collect()
+}
+
+/// Choices by chance.
+fn chance(concern: &str) -> matching::chance::Prng {
+    matching::chance::Prng::new(&bytes(&mut Prng::new(3).fork(concern), 1 << 20))
+}
+
+fn bytes(prng: &mut Prng, count: usize) -> Vec<u8> {
+    std::iter::repeat_with(|| prng.next_u64().to_le_bytes()).flatten().take(count).collect()
+}
+
+#[test]
+fn no_bytes_are_taken_for_a_message_that_they_are_not() {
+    run_cases(CASES_WITH_RULES, &messages(), "scanner", matching::scanner);
+}
+
+#[test]
+fn no_choice_of_rules_and_messages_makes_matcher_and_judge_differ() {
+    let mut prng = Prng::new(3).fork("choices");
+    let inputs: Vec<_> = (0..50).map(|_| bytes(&mut prng, 4096)).collect();
+    run_cases(CASES_WITH_RULES / 20, &inputs, "matcher", matching::matcher);
 }

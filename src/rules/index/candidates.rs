@@ -68,3 +68,6 @@ impl Candidates {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

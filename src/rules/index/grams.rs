@@ -161,3 +161,6 @@ impl Grams {
             + self.starts.len() * size_of::<u32>()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,12 @@
 
 use super::grams::{Frequencies, GRAM_BYTES, Grams};
 use super::ranges::Ranges;
+use super::{Layer, Tag, class};
+use crate::paths::PathIndex;
+use crate::{Catalogue, Matcher, Matches, hash, parse};
+use document::Source;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 fn found(ranges: &Ranges, key: u64) -> Vec<u32> {
     let mut rules = Vec::new();
@@ -56,5 +61,132 @@ proptest! {
             prop_assert_eq!(found, expected);
         }
         prop_assert!(shortest >= GRAM_BYTES);
+    }
+}
+
+#[test]
+fn hashes_fall_into_64_classes_and_one_key_into_another_place_for_each_field_of_each_layer() {
+    let classes: BTreeSet<u64> =
+        (0..2_000_u64).map(|n| class(hash::text(&n.to_le_bytes()))).collect();
+    assert_eq!(classes.len(), 64);
+    assert!(classes.iter().all(|class| class.is_power_of_two()));
+
+    let tags = [Tag::Equal, Tag::Prefix, Tag::Suffix, Tag::Folded, Tag::Network];
+    let mut seeds = BTreeSet::new();
+    for (layer, path) in (0..40).flat_map(|layer| (0..200).map(move |path| (layer, path))) {
+        seeds.extend(tags.map(|tag| Layer::seed(layer, PathIndex(path), tag)));
+    }
+    assert_eq!(seeds.len(), 40 * 200 * tags.len());
+}
+
+/// How many rules are looked at, and how many match.
+fn looked_at(rules: &str, message: &str) -> (usize, usize) {
+    let rules = parse(Source { name: "rules", text: rules }).unwrap_or_else(|f| panic!("{f}"));
+    let catalogue = Catalogue::compile(rules);
+    let (mut matcher, mut found) = (Matcher::new(), Matches::new());
+    matcher.matches(&catalogue, message.as_bytes(), &mut found).unwrap();
+    (matcher.looked_at(), found.len())
+}
+
+/// Rules of these conditions, one for each number below `count`.
+fn many(count: u32, conditions: impl Fn(u32) -> String) -> String {
+    let rule = |n| {
+        format!("- {{id: r{n:05}, conditions: [{}], actions: [{{workflow: w}}]}}\n", conditions(n))
+    };
+    (0..count).map(rule).collect()
+}
+
+/// Of each kind of key a thousand: a message leads to the rules that have its own.
+#[test]
+fn whatever_rules_are_filed_under_only_those_of_the_message_are_looked_at() {
+    let one = |op: &str, value: String| format!("{{field: a, op: {op}, value: {value}}}");
+    let network = |n: u32| format!("10.{}.{}.0/24", n / 256, n % 256);
+    // The rules, a message, and how many rules it leads to and matches.
+    let rows: [(String, String, usize); 14] = [
+        (many(1_000, |n| one("equals", n.to_string())), r#"{"a":17}"#.to_owned(), 1),
+        (many(1_000, |n| one("equals", format!("v{n}"))), r#"{"a":"v17"}"#.to_owned(), 1),
+        (many(1_000, |n| one("equals", format!("v{n}"))), r#"{"a":"v1700"}"#.to_owned(), 0),
+        (many(1_000, |n| one("in", format!("[x{n}, {n}]"))), r#"{"a":["x3",4]}"#.to_owned(), 2),
+        (
+            many(1_000, |n| one("starts_with", format!("p{n:04}"))),
+            r#"{"a":"p0017z"}"#.to_owned(),
+            1,
+        ),
+        (many(1_000, |n| one("ends_with", format!("{n:04}s"))), r#"{"a":"z0017s"}"#.to_owned(), 1),
+        (
+            many(1_000, |n| one("contains", format!("part{n:04}"))),
+            r#"{"a":"a part0017 b part0018"}"#.to_owned(),
+            2,
+        ),
+        (
+            many(1_000, |n| one("wildcard", format!("'?part{n:04}*'"))),
+            r#"{"a":"xpart0017"}"#.to_owned(),
+            1,
+        ),
+        (
+            many(1_000, |n| one("regex", format!("'[xy]part{n:04}'"))),
+            r#"{"a":"ypart0017"}"#.to_owned(),
+            1,
+        ),
+        (
+            many(1_000, |n| one("equals_ignore_case", format!("Text{n}"))),
+            r#"{"a":"TEXT17"}"#.to_owned(),
+            1,
+        ),
+        (many(1_000, |n| one("cidr", network(n))), r#"{"a":"10.1.2.3"}"#.to_owned(), 1),
+        (
+            many(1_000, |n| one("in_range", format!("[{}, {}.5]", 2 * n, 2 * n))),
+            r#"{"a":34.25}"#.to_owned(),
+            1,
+        ),
+        (
+            many(1_000, |n| one("in_range", format!("[t{n:04}, t{n:04}x]"))),
+            r#"{"a":"t0017m"}"#.to_owned(),
+            1,
+        ),
+        (many(1_000, |n| format!("{{field: f{n}, op: exists}}")), r#"{"f17":null}"#.to_owned(), 1),
+    ];
+    for (rules, message, expected) in rows {
+        let (looked_at, matching) = looked_at(&rules, &message);
+        assert_eq!(matching, expected, "{message}: {rules:.200}");
+        assert_eq!(looked_at, expected, "{message}: {rules:.200}");
+    }
+}
+
+/// The longest text that folds into what is filed: three bytes for each of its letters.
+#[test]
+fn a_text_that_grows_shorter_by_folding_is_found() {
+    let text = "k".repeat(64);
+    let rule = many(1, |_| format!("{{field: a, op: equals_ignore_case, value: {text}}}"));
+    let kelvins = "\u{212a}".repeat(64);
+    assert_eq!(looked_at(&rule, &format!("{{\"a\":\"{kelvins}\"}}")), (1, 1));
+    assert_eq!(looked_at(&rule, &format!("{{\"a\":\"{kelvins}k\"}}")), (0, 0));
+}
+
+/// Rules that share their best key are filed again under the next one, level by level.
+#[test]
+fn rules_that_share_keys_are_told_apart_by_the_next() {
+    // Each field tells the rules apart by half as much as the one before.
+    let shared = |n: u32| {
+        format!(
+            "{{field: a, op: equals, value: a{}}}, {{field: b, op: equals, value: b{}}}, {{field: c, op: equals, value: c{}}}",
+            n / 50,
+            n % 10,
+            n % 50
+        )
+    };
+    let rules = many(1_000, shared);
+    for n in [0, 17, 999] {
+        let message =
+            format!("{{\"a\":\"a{}\",\"b\":\"b{}\",\"c\":\"c{}\"}}", n / 50, n % 10, n % 50);
+        assert_eq!(looked_at(&rules, &message), (1, 1), "{message}");
+    }
+    assert_eq!(looked_at(&rules, r#"{"a":"a0","b":"b1","c":"c2"}"#).1, 0);
+
+    // Nine that nothing tells apart, and eight: all are looked at, each once.
+    for count in [8, 9] {
+        let same = many(count, |_| "{field: a, op: in, value: [1, 2]}".to_owned());
+        let count = usize::try_from(count).unwrap();
+        assert_eq!(looked_at(&same, r#"{"a":[1,2,1]}"#), (count, count));
     }
 }

@@ -7,6 +7,7 @@ use super::tree::Tree;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 /// Conditions as they are written, ready to be asked often.
 pub(crate) enum Condition {
@@ -343,12 +344,11 @@ fn operator_holds(predicate: &Predicate, seen: &Tree, is_element: bool) -> bool 
 
 /// A quoted number as the bound of an order is a number.
 fn unquoted(bound: &Tree) -> Tree {
-    let is_number = |text: &str| {
-        let number = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$";
-        regex::Regex::new(number).unwrap().is_match(text)
-    };
+    static NUMBER: LazyLock<regex::Regex> = LazyLock::new(|| {
+        regex::Regex::new(r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$").unwrap()
+    });
     match bound {
-        Tree::Text(text) if is_number(text) => Tree::Number(text.clone()),
+        Tree::Text(text) if NUMBER.is_match(text) => Tree::Number(text.clone()),
         Tree::Array(ends) => Tree::Array(ends.iter().map(unquoted).collect()),
         Tree::Object(ends) => {
             Tree::Object(ends.iter().map(|(key, end)| (key.clone(), unquoted(end))).collect())

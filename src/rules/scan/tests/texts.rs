@@ -4,10 +4,9 @@
 use super::{Tape, paths};
 use crate::BadMessage;
 use crate::oracle::json::Judgement;
+use crate::oracle::texts::{Verdict, texts};
 use crate::paths::Paths;
 use std::ops::RangeInclusive;
-
-const TEXTS: &str = include_str!("../../testdata/json.txt");
 
 /// Two blocks of 64 bytes, and what is beyond them.
 const OFFSETS: Offsets = 0..=130;
@@ -17,54 +16,13 @@ const FEW_OFFSETS: Offsets = 56..=72;
 
 type Offsets = RangeInclusive<usize>;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Valid,
-    Invalid,
-    LoneSurrogate,
-}
-
-impl Verdict {
-    fn allows(self, answer: &Result<(), BadMessage>) -> bool {
-        match self {
-            Self::Valid => answer.is_ok(),
-            Self::Invalid => answer.is_err(),
-            Self::LoneSurrogate => matches!(answer, Err(BadMessage::LoneSurrogate { .. })),
-        }
+/// Whether the scanner's answer is right.
+fn allows(expected: Verdict, answer: &Result<(), BadMessage>) -> bool {
+    match expected {
+        Verdict::Valid => answer.is_ok(),
+        Verdict::Invalid => answer.is_err(),
+        Verdict::LoneSurrogate => matches!(answer, Err(BadMessage::LoneSurrogate { .. })),
     }
-}
-
-/// A line of the file, its `<1f>` made bytes.
-fn bytes(line: &str) -> Vec<u8> {
-    let (first, rest) = line.split_once('<').map_or((line, None), |(a, b)| (a, Some(b)));
-    let mut bytes = first.as_bytes().to_vec();
-    for piece in rest.into_iter().flat_map(|rest| rest.split('<')) {
-        let (hex, plain) = piece.split_once('>').expect("`<` stands before two digits and `>`");
-        bytes.push(u8::from_str_radix(hex, 16).expect("two hex digits"));
-        bytes.extend_from_slice(plain.as_bytes());
-    }
-    bytes
-}
-
-/// The lines of the sections of this kind: `values` or `objects`.
-fn texts(kind: &str) -> Vec<(Vec<u8>, Verdict)> {
-    let mut section = None;
-    let mut texts = Vec::new();
-    for line in TEXTS.lines() {
-        if let Some(title) = line.strip_prefix("== ") {
-            let (its, verdict) = title.split_once(": ").unwrap();
-            let verdict = match verdict {
-                "valid" => Verdict::Valid,
-                "invalid" => Verdict::Invalid,
-                "lone surrogates" => Verdict::LoneSurrogate,
-                other => panic!("no such section: {other}"),
-            };
-            section = (its == kind).then_some(verdict);
-        } else if let Some(verdict) = section.filter(|_| !line.is_empty()) {
-            texts.push((bytes(line), verdict));
-        }
-    }
-    texts
 }
 
 /// The scanner, with paths that lead into the places, and with none.
@@ -91,7 +49,7 @@ impl Scanners {
         for paths in [&self.tracking, &self.nobody] {
             let answer = self.tape.scan(paths, text);
             let shown = String::from_utf8_lossy(text);
-            assert!(expected.allows(&answer), "{expected:?}: {answer:?}: {shown}");
+            assert!(allows(expected, &answer), "{expected:?}: {answer:?}: {shown}");
         }
     }
 
