@@ -470,14 +470,14 @@ struct Start<'a> {
 fn starts<'a>(globals: &'a Globals, record: &AcceptedView<'_>) -> Vec<Start<'a>> {
     let mut starts = Vec::new();
     for matched in record.matches {
-        let stored = &globals.rules[&*matched.rule];
+        let stored = &globals.catalogue.rules[&*matched.rule];
         assert_eq!(
             stored.rule.version,
             matched.version.to_native(),
             "a section is applied only under the catalogue it was matched with"
         );
         for (action, params) in stored.rule.actions.iter().zip(&stored.params) {
-            let definition = &globals.definitions[&action.workflow];
+            let definition = &globals.catalogue.definitions[&*action.workflow];
             starts.push(Start {
                 name: &definition.name,
                 definition: &definition.definition,

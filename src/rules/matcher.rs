@@ -8,15 +8,19 @@
 //!   carries the number of its message.
 
 use crate::bad_message::BadMessage;
-use crate::catalogue::{Catalogue, Compiled, Matches};
+use crate::catalogue::{Catalogue, Compiled, Matches, View};
 use crate::expression::MessageScope;
 use crate::index::candidates::Candidates;
 use crate::operator::Operator;
+use crate::paths::Paths;
 use crate::program::{Atom, AtomIndex, Group, Program, Shared, Step};
 use crate::rule::Quantifier;
 use crate::scan::{Cell, CellKind, Tape};
 use crate::value::Seen;
+use chained::{Chained, Cut};
 use std::ops::ControlFlow;
+
+mod chained;
 
 /// The buffers of one core; works for any catalogue.
 #[derive(Debug)]
@@ -26,6 +30,10 @@ pub struct Matcher {
     delta: Buffers,
     /// What the delta matched, until it is sorted in.
     from_delta: Matches,
+    /// Rarely used, and large.
+    chained: Box<Chained>,
+    /// Asks for no field.
+    nothing: Paths,
     /// Counts messages.
     number: u64,
     looked_at: usize,
@@ -35,7 +43,8 @@ pub struct Matcher {
 #[derive(Debug, Default)]
 struct Buffers {
     candidates: Candidates,
-    /// By predicate, then by expression: the number of the message it was last evaluated for, twice, plus the verdict.
+    /// By predicate, then by expression: the number of the message it was last evaluated for, twice,
+    /// plus the verdict.
     verdicts: Vec<u64>,
 }
 
@@ -53,6 +62,8 @@ impl Matcher {
             base: Buffers::default(),
             delta: Buffers::default(),
             from_delta: Matches::new(),
+            chained: Box::default(),
+            nothing: Paths::new(),
             number: 0,
             looked_at: 0,
         }
@@ -66,9 +77,7 @@ impl Matcher {
         message: &[u8],
         out: &mut Matches,
     ) -> Result<(), BadMessage> {
-        out.clear();
-        self.looked_at = 0;
-        self.tape.scan(catalogue.paths(), message)?;
+        self.read(catalogue, message, out)?;
         self.evaluate(catalogue, message, out);
         Ok(())
     }
@@ -77,19 +86,27 @@ impl Matcher {
     /// catalogue: it is not checked again, and read no further than any rule asks for. If a key
     /// stands in it twice that no rule asked for then, the first one counts.
     ///
-    /// Other bytes match anything.
+    /// Where rules continue from others the message is checked all the same: it may be written anew.
+    /// Other bytes match nothing then, and anything else.
     pub fn matches_trusted(&mut self, catalogue: &Catalogue, message: &[u8], out: &mut Matches) {
         out.clear();
         self.looked_at = 0;
+        if catalogue.is_chained() && self.tape.scan(&self.nothing, message).is_err() {
+            return;
+        }
         self.tape.scan_trusted(catalogue.paths(), message);
+        self.number += 1;
         self.evaluate(catalogue, message, out);
     }
 
     /// Fills `out` with the rules that match the message that was read.
     #[inline]
     fn evaluate(&mut self, catalogue: &Catalogue, message: &[u8], out: &mut Matches) {
+        if catalogue.is_chained() {
+            self.match_chains(catalogue, message, Cut::AtStop, out);
+            return;
+        }
         let (base, delta) = (&*catalogue.base, catalogue.delta.as_deref());
-        self.number += 1;
         let read = Read { tape: &self.tape, message, number: self.number };
         let has_dead = !catalogue.dead.is_empty();
         self.looked_at += read.matches(base, &mut self.base, |at| {
@@ -107,6 +124,21 @@ impl Matcher {
             true
         });
         sort_in(catalogue, from_delta, out);
+    }
+
+    /// Begins with a message: brings what rules ask for onto the tape.
+    #[inline]
+    fn read(
+        &mut self,
+        catalogue: &Catalogue,
+        message: &[u8],
+        out: &mut Matches,
+    ) -> Result<(), BadMessage> {
+        out.clear();
+        self.looked_at = 0;
+        self.tape.scan(catalogue.paths(), message)?;
+        self.number += 1;
+        Ok(())
     }
 
     /// How many rules were held against the last message, one by one.
@@ -149,33 +181,66 @@ impl Read<'_> {
         buffers: &mut Buffers,
         mut matched: impl FnMut(u32) -> bool,
     ) -> usize {
-        if compiled.len() == 0 {
+        let view = &compiled.root;
+        if view.len() == 0 {
             return 0;
         }
-        let (program, index) = (&compiled.program, &compiled.index);
-        if buffers.verdicts.len() < program.verdicts() {
-            buffers.verdicts.resize(program.verdicts(), 0);
-        }
-        buffers.candidates.fit(compiled.len(), index.layers());
-        index.candidates(self.tape, self.message, &mut buffers.candidates);
-        let mut evaluation = Evaluation {
-            program,
-            tape: self.tape,
-            message: self.message,
-            verdicts: &mut buffers.verdicts,
-            number: self.number,
-        };
+        let (mut evaluation, candidates) = self.candidates(view, buffers);
         let mut looked_at = 0;
-        buffers.candidates.drain(|rule| {
+        candidates.drain(|rule| {
             looked_at += 1;
-            let start = program.starts[rule as usize] as usize;
-            if evaluation.step(start) && matched(rule) && compiled.rule(rule).stop {
+            let start = evaluation.program.starts[rule as usize] as usize;
+            if evaluation.step(start) && matched(rule) && compiled.stops(rule) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         });
         looked_at
+    }
+
+    /// Calls `visit` with each rule of a view that may match, in the order of rank, and with what
+    /// evaluates its conditions. `visit` says whether it did look at the rule; how many it did.
+    fn each(
+        &self,
+        view: &View,
+        buffers: &mut Buffers,
+        mut visit: impl FnMut(u32, &mut dyn FnMut() -> bool) -> bool,
+    ) -> usize {
+        if view.len() == 0 {
+            return 0;
+        }
+        let (mut evaluation, candidates) = self.candidates(view, buffers);
+        let mut looked_at = 0;
+        candidates.drain(|rule| {
+            let start = evaluation.program.starts[rule as usize] as usize;
+            looked_at += usize::from(visit(rule, &mut || evaluation.step(start)));
+            ControlFlow::Continue(())
+        });
+        looked_at
+    }
+
+    /// Asks the index.
+    #[inline]
+    fn candidates<'b>(
+        &'b self,
+        view: &'b View,
+        buffers: &'b mut Buffers,
+    ) -> (Evaluation<'b>, &'b mut Candidates) {
+        let View { program, index, .. } = view;
+        if buffers.verdicts.len() < program.verdicts() {
+            buffers.verdicts.resize(program.verdicts(), 0);
+        }
+        buffers.candidates.fit(view.len(), index.layers());
+        index.candidates(self.tape, self.message, &mut buffers.candidates);
+        let evaluation = Evaluation {
+            program,
+            tape: self.tape,
+            message: self.message,
+            verdicts: &mut buffers.verdicts,
+            number: self.number,
+        };
+        (evaluation, &mut buffers.candidates)
     }
 }
 
@@ -223,6 +288,9 @@ impl Evaluation<'_> {
 
     /// Whether a predicate holds for any value of its field.
     fn atom(&mut self, index: AtomIndex) -> bool {
+        if !self.program.is_repeated(index) {
+            return self.evaluate(&self.program.atoms[index.index()]);
+        }
         let known = self.verdicts[index.index()];
         if known >> 1 == self.number {
             return known & 1 == 1;

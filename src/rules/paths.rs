@@ -7,6 +7,8 @@
 
 use crate::hash;
 use crate::path::{FieldPath, KEYS_MAX, PathStep, escape};
+use crate::rule::Condition;
+use expr::Expression;
 use hashbrown::HashTable;
 use std::fmt::Write;
 
@@ -71,8 +73,7 @@ pub(crate) struct Paths {
 fn class(key: &[u8]) -> u64 {
     let (first, last) = match key {
         [] => (0, 0),
-        [first, .., last] => (*first, *last),
-        [only] => (*only, *only),
+        [first, ..] => (*first, key[key.len() - 1]),
     };
     let mixed = key.len() ^ (usize::from(first) << 1) ^ (usize::from(last) << 3);
     1 << (mixed % 64)
@@ -90,6 +91,12 @@ fn key_of(index: i32) -> u32 {
 
 fn narrow(n: usize) -> u32 {
     u32::try_from(n).expect("the texts of rules are bounded")
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Paths {
@@ -118,9 +125,30 @@ impl Paths {
         field
     }
 
+    /// Makes the nodes of all that a condition asks for. Recursion: bounded by the nesting of the
+    /// rule's text.
+    pub(crate) fn intern_all(&mut self, condition: &Condition) {
+        match condition {
+            Condition::All(members) | Condition::Any(members) | Condition::None(members) => {
+                members.iter().for_each(|member| self.intern_all(member));
+            }
+            Condition::Predicate(predicate) => {
+                self.intern(&predicate.field);
+            }
+            Condition::Expression(condition) => self.intern_expression(&condition.expression),
+        }
+    }
+
+    /// Makes the nodes of all that an expression refers to.
+    pub(crate) fn intern_expression(&mut self, expression: &Expression) {
+        for reference in expression.references() {
+            self.intern_names(&reference.names[1..]);
+        }
+    }
+
     /// Makes the nodes of the way that an expression names. Arrays on it are not entered: an expression
     /// takes them whole.
-    pub(crate) fn intern_names(&mut self, names: &[impl AsRef<str>]) {
+    fn intern_names(&mut self, names: &[impl AsRef<str>]) {
         let mut at = PathIndex::ROOT;
         // What is longer is looked up in the value that stands there.
         for name in names.iter().take(KEYS_MAX) {
@@ -256,7 +284,7 @@ impl Paths {
         let is_it = |child: &PathIndex| {
             let node = &self.nodes[child.index()];
             node.parent == parent
-                && self.keys.as_bytes()[node.start as usize..node.end as usize] == *key
+                && hash::same(&self.keys.as_bytes()[node.start as usize..node.end as usize], key)
         };
         self.children.find(hash(parent, key), is_it).copied()
     }

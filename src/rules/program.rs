@@ -81,6 +81,8 @@ pub(crate) struct Program {
     pub(crate) expressions: Vec<Expression>,
     /// By rule: its first step.
     pub(crate) starts: Vec<u32>,
+    /// A bit for each atom that stands in more than one place: only its verdict is worth keeping.
+    repeated: Vec<u64>,
     /// The atoms by their hash, while rules are added.
     known: HashTable<AtomIndex>,
     /// The expressions by their text, while rules are added.
@@ -101,6 +103,7 @@ impl Program {
             shared: Vec::new(),
             expressions: Vec::new(),
             starts: Vec::new(),
+            repeated: Vec::new(),
             known: HashTable::new(),
             known_expressions: BTreeMap::new(),
         }
@@ -145,6 +148,12 @@ impl Program {
         }
     }
 
+    /// Whether an atom stands in more than one place.
+    #[inline]
+    pub(crate) fn is_repeated(&self, atom: AtomIndex) -> bool {
+        self.repeated[atom.index() / 64] >> (atom.index() % 64) & 1 == 1
+    }
+
     /// The step after the one at `at` and all inside it.
     pub(crate) fn after(&self, at: usize) -> usize {
         match self.steps[at] {
@@ -164,9 +173,7 @@ impl Program {
         if let Some(at) = self.known_expressions.get(expression.source()) {
             return *at;
         }
-        for reference in expression.references() {
-            self.paths.intern_names(&reference.names[1..]);
-        }
+        self.paths.intern_expression(expression);
         let at = narrow(self.expressions.len());
         self.known_expressions.insert(expression.source().into(), at);
         self.expressions.push(expression.clone());
@@ -179,9 +186,11 @@ impl Program {
         let atom = Atom { path, quantifier, operator: predicate.operator.clone() };
         let hash = FixedState.hash_one(&atom);
         if let Some(index) = self.known.find(hash, |known| self.atoms[known.index()] == atom) {
+            self.repeated[index.index() / 64] |= 1 << (index.index() % 64);
             return *index;
         }
         let index = AtomIndex(narrow(self.atoms.len()));
+        self.repeated.resize(index.index() / 64 + 1, 0);
         self.atoms.push(atom);
         let atoms = &self.atoms;
         let rehash = |known: &AtomIndex| FixedState.hash_one(&atoms[known.index()]);
@@ -301,6 +310,7 @@ impl Program {
             + self.atoms.capacity() * size_of::<Atom>()
             + self.steps.capacity() * size_of::<Step>()
             + self.starts.capacity() * size_of::<u32>()
+            + self.repeated.capacity() * size_of::<u64>()
             + self.expressions.capacity() * size_of::<Expression>()
             + self.shared.iter().map(Shared::bytes).sum::<usize>()
     }

@@ -58,9 +58,7 @@ fn an_expression_sees_of_the_cells_what_it_sees_of_the_whole_message() {
     for text in EXPRESSIONS {
         let expression = expr::parse(text).unwrap();
         let mut paths = Paths::new();
-        for reference in expression.references() {
-            paths.intern_names(&reference.names[1..]);
-        }
+        paths.intern_expression(&expression);
         // Other rules ask for other fields, into the same arrays, too.
         let mut more = paths.clone();
         for field in ["a", "a.b.c", "b[1]", "items.p", "items[0]", "x"] {
@@ -94,9 +92,7 @@ fn a_number_that_no_double_is_near_is_not_there() {
     for (text, expected) in rows {
         let expression = expr::parse(text).unwrap();
         let mut paths = Paths::new();
-        for reference in expression.references() {
-            paths.intern_names(&reference.names[1..]);
-        }
+        paths.intern_expression(&expression);
         let mut tape = Tape::new();
         tape.scan(&paths, message).unwrap();
         let outcome = expression.evaluate(&MessageScope::new(&paths, &tape, message));
@@ -108,7 +104,7 @@ fn a_number_that_no_double_is_near_is_not_there() {
 fn what_was_built_of_one_message_is_not_seen_of_the_next() {
     let expression = expr::parse("msg.a").unwrap();
     let mut paths = Paths::new();
-    paths.intern_names(&["a"]);
+    paths.intern_expression(&expression);
     let mut tape = Tape::new();
     for text in ["x", "y", "z"] {
         let message = format!("{{\"a\":\"{text}\"}}");

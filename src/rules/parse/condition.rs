@@ -301,9 +301,12 @@ impl Operand<'_> {
         let is_empty = values.is_empty();
         let quoted = nodes.iter().any(is_quoted_number).then_some(Doubt::QuotedNumberEqual);
         Ok(if self.name == "in" {
-            (Operator::In(values), if is_empty { Some(Doubt::NeverHolds) } else { quoted })
+            (Operator::In(values.into()), if is_empty { Some(Doubt::NeverHolds) } else { quoted })
         } else {
-            (Operator::NotIn(values), if is_empty { Some(Doubt::HoldsIfPresent) } else { quoted })
+            (
+                Operator::NotIn(values.into()),
+                if is_empty { Some(Doubt::HoldsIfPresent) } else { quoted },
+            )
         })
     }
 

@@ -7,7 +7,7 @@
 //!   tracked key stands twice in an object, the first one counts.
 //! - Of any other bytes the cells are anything; but reading ends, and nothing outside is read.
 
-use super::{CellKind, Open, Refused, Scanner, narrow, peek, skip_white_space, string};
+use super::{CellKind, Open, Refused, Scanner, narrow, next, peek, string};
 use crate::paths::{PathIndex, Paths};
 use base::limits::NESTING_MAX;
 use wide::u8x16;
@@ -41,7 +41,7 @@ impl<'s> Trusting<'s> {
 
     /// Reads as much of a message as is asked for.
     pub(super) fn message(&mut self, bytes: &[u8]) {
-        let start = skip_white_space(bytes, 0);
+        let (start, _) = next(bytes, 0);
         // Bytes that are no object leave what was found until then.
         let _: Result<(), Refused> = self.run(bytes, start);
         if self.scanner.tape.cells.is_empty() {
@@ -59,15 +59,13 @@ impl<'s> Trusting<'s> {
         }
         let mut at = self.scanner.open(start, PathIndex::ROOT, false, Open::Object)?;
         self.expect_keys();
-        let mut is_first = true;
-        loop {
-            at = skip_white_space(bytes, at);
-            let close = if self.scanner.top.open == Open::Object { b'}' } else { b']' };
-            if !(std::mem::take(&mut is_first) && peek(bytes, at) == Some(close)) {
-                let is_opened;
-                (at, is_opened) = self.element(bytes, at)?;
+        let mut byte;
+        let mut is_opened = true;
+        'values: loop {
+            (at, byte) = next(bytes, at);
+            if !(is_opened && byte == self.scanner.top.close) {
+                (at, is_opened) = self.element(bytes, at, byte)?;
                 if is_opened {
-                    is_first = true;
                     continue;
                 }
                 if self.is_done() {
@@ -76,49 +74,41 @@ impl<'s> Trusting<'s> {
                     }
                     at = self.rest(bytes, at)?;
                 }
-                at = skip_white_space(bytes, at);
+                (at, byte) = next(bytes, at);
             }
+            is_opened = false;
             // What follows a value.
-            loop {
-                match (peek(bytes, at), self.scanner.top.open) {
-                    (Some(b','), _) => {
-                        at += 1;
-                        break;
-                    }
-                    (Some(b']'), Open::Indexed)
-                        if self.scanner.paths.has_elements(self.scanner.top.path) =>
-                    {
-                        at = self.scanner.read_again();
-                        is_first = true;
-                        break;
-                    }
-                    (Some(b'}'), Open::Object) | (Some(b']'), Open::Array | Open::Indexed) => {
-                        at += 1;
-                        if self.scanner.close(at) {
-                            return Ok(());
-                        }
-                        if self.scanner.depth == 1 && self.is_done() {
-                            return Ok(());
-                        }
-                    }
-                    _ => return Err(Refused),
+            while byte != b',' {
+                if byte != self.scanner.top.close {
+                    return Err(Refused);
                 }
-                at = skip_white_space(bytes, at);
+                let top = &self.scanner.top;
+                if top.open == Open::Indexed && self.scanner.paths.has_elements(top.path) {
+                    at = self.scanner.read_again();
+                    is_opened = true;
+                    continue 'values;
+                }
+                at += 1;
+                if self.scanner.close(at) || (self.scanner.depth == 1 && self.is_done()) {
+                    return Ok(());
+                }
+                (at, byte) = next(bytes, at);
             }
+            at += 1;
         }
     }
 
     /// A value, with its key in an object; whether it was stepped into.
     #[inline(always)]
-    fn element(&mut self, bytes: &[u8], start: usize) -> Result<(usize, bool), Refused> {
-        let (mut at, mut path) = (start, Some(self.scanner.top.path));
+    fn element(&mut self, bytes: &[u8], start: usize, first: u8) -> Result<(usize, bool), Refused> {
+        let (mut at, mut byte, mut path) = (start, first, Some(self.scanner.top.path));
         match self.scanner.top.open {
-            Open::Object => (at, path) = self.key(bytes, start)?,
+            Open::Object => (at, byte, path) = self.key(bytes, start, first)?,
             Open::Array => {}
             Open::Indexed => path = self.scanner.indexed_element(),
         }
-        let Some(path) = path else { return Ok((self.skip(bytes, at)?, false)) };
-        let (at, is_opened) = self.scanner.value(bytes, at, Some(path))?;
+        let Some(path) = path else { return Ok((self.skip(bytes, at, byte)?, false)) };
+        let (at, is_opened) = self.scanner.value(bytes, at, byte, Some(path))?;
         if is_opened {
             self.expect_keys();
         }
@@ -142,10 +132,15 @@ impl<'s> Trusting<'s> {
         }
     }
 
-    /// A key and its colon; the path of what comes then, if anybody asks for it.
+    /// A key and its colon; what comes then, and its path, if anybody asks for it.
     #[inline(always)]
-    fn key(&mut self, bytes: &[u8], start: usize) -> Result<(usize, Option<PathIndex>), Refused> {
-        if peek(bytes, start) != Some(b'"') {
+    fn key(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        byte: u8,
+    ) -> Result<(usize, u8, Option<PathIndex>), Refused> {
+        if byte != b'"' {
             return Err(Refused);
         }
         let (at, has_escape) = self.scanner.string(bytes, start)?;
@@ -165,11 +160,8 @@ impl<'s> Trusting<'s> {
                 *left = left.saturating_sub(1);
             }
         }
-        let at = skip_white_space(bytes, at);
-        if peek(bytes, at) != Some(b':') {
-            return Err(Refused);
-        }
-        Ok((skip_white_space(bytes, at + 1), path))
+        let (at, byte) = self.scanner.colon(bytes, at)?;
+        Ok((at, byte, path))
     }
 
     #[cold]
@@ -184,10 +176,10 @@ impl<'s> Trusting<'s> {
 
     /// Steps over a value.
     #[inline(always)]
-    fn skip(&mut self, bytes: &[u8], start: usize) -> Result<usize, Refused> {
-        match peek(bytes, start) {
-            Some(b'"') => self.scanner.string(bytes, start).map(|(at, _)| at),
-            Some(b'{' | b'[') => Ok(self.rest(bytes, start + 1)? + 1),
+    fn skip(&mut self, bytes: &[u8], start: usize, byte: u8) -> Result<usize, Refused> {
+        match byte {
+            b'"' => self.scanner.string(bytes, start).map(|(at, _)| at),
+            b'{' | b'[' => Ok(self.rest(bytes, start + 1)? + 1),
             _ => {
                 let is_inside = |byte: &u8| !matches!(byte, b',' | b'}' | b']' | 0..=b' ');
                 let rest = bytes.get(start..).unwrap_or_default();

@@ -1,9 +1,10 @@
 use super::version_1::{KeyImageV1, LiveImageV1, PartitionImageV1};
 use super::*;
-use crate::globals::Globals;
+use crate::globals::{Draft, Globals, Prepared};
 use crate::record::{Accepted, AcceptedView, CatalogueChanged, Change, Match, ProducerSequence};
 use base::Outbox;
 use std::fmt::Write;
+use std::sync::Arc;
 
 fn born() -> Born {
     Born { cluster_id: 1, partitions: 1, retention_bytes: 4_096, keys_max: 9, key_ttl_ms: 1_000 }
@@ -15,7 +16,9 @@ fn globals() -> Globals {
     let rule = r#"{"id":"r","version":1,"conditions":[{"field":"k","op":"equals","value":1}],"actions":[{"workflow":"w"}]}"#;
     let changes = vec![Change::PutDefinition(workflow.into()), Change::PutRule(rule.into())];
     let mut globals = Globals::default();
-    globals.apply_catalogue(&CatalogueChanged::new("default", "", changes), UnixMicros(0));
+    let change = CatalogueChanged::new("default", "", changes);
+    let prepared = Prepared::new(&globals.catalogue, Arc::new(Draft::of(change)));
+    globals.catalogue = Arc::clone(prepared.next(UnixMicros(0)).expect("it is not refused"));
     globals
 }
 

@@ -73,6 +73,28 @@ fn a_trusted_message_is_read_as_far_as_is_asked_and_its_first_key_counts() {
 }
 
 #[test]
+fn where_rules_continue_from_others_a_trusted_message_is_checked_and_matches_the_same() {
+    let text = "
+- {id: base, enrich: {a: '${ msg.b + 1 }'}, conditions: [{field: b, op: exists}]}
+- {id: next, continue_from: base, conditions: [{expr: '${ msg.a == msg.b + 1 }'}], actions: [{workflow: w}]}
+- {id: last, continue_from: base, conditions: [{field: a, op: equals, value: 2}], actions: [{workflow: w}]}
+";
+    let (catalogue, mut matcher) = (Catalogue::compile(rules(text)), Matcher::new());
+    let rows: [(&str, &[&str]); 5] = [
+        (r#"{"b":1}"#, &["base", "last", "next"]),
+        (r#"{"c":{},"b":5,"a":7}"#, &["base", "next"]),
+        (r#"{"b":"x","a":2}"#, &["base"]),
+        // The first key counts, also in what is written anew.
+        (r#"{"b":1,"b":5,"c":1,"c":2}"#, &["base", "last", "next"]),
+        (r#"{"b":1,"c":"#, &[]),
+    ];
+    for (message, expected) in rows {
+        let found = trusted(&catalogue, &mut matcher, message.as_bytes());
+        assert_eq!(found, expected, "{message}");
+    }
+}
+
+#[test]
 fn whatever_is_trusted_is_read_to_an_end() {
     let (catalogue, mut matcher) = (curious(), Matcher::new());
     let mut found = Matches::new();
