@@ -401,7 +401,11 @@ impl ShardCore {
             }
             let body = accepted(record);
             // It was checked a moment ago, with this catalogue.
-            self.matcher.matches_trusted(&self.globals.compiled, body.payload, &mut self.matches);
+            self.matcher.matches_trusted(
+                &self.globals.catalogue.compiled,
+                body.payload,
+                &mut self.matches,
+            );
             let message = Accepted {
                 namespace: body.namespace,
                 key: body.key,
