@@ -180,14 +180,11 @@ impl Told<'_> {
 
     /// `sees risk.level = 5, from base`
     fn field(&self, word: &str, field: &Seen) -> String {
-        let mut line = match &field.value {
+        let line = match &field.value {
             Ok(value) => format!("{word} {} = {value}", field.field),
             Err(why) => format!("{word} no {}: {why}", field.field),
         };
-        if field.rule != self.rule.id {
-            line += &format!(", from {}", field.rule);
-        }
-        line
+        if field.rule == self.rule.id { line } else { format!("{line}, from {}", field.rule) }
     }
 
     /// Whether the members of a group hold one by one, but for different elements of an array.

@@ -25,7 +25,7 @@ use crate::batch::join;
 use crate::clock::StampClock;
 use crate::globals::Prepared;
 use crate::message::{
-    Answer, Committed, ConsensusStatus, NotTaken, Question, ToConsensus, ToShard,
+    Answer, Committed, ConsensusStatus, NotTaken, PreparedSections, Question, ToConsensus, ToShard,
 };
 use crate::metrics::ConsensusMetrics;
 use base::{CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
@@ -124,8 +124,8 @@ pub struct ConsensusCore<A: Buffers> {
     last_proposed: u64,
     /// When entries were proposed, for the commit's duration.
     proposed_at: VecDeque<(u64, Instant)>,
-    /// What was made ready of the changes in entries on their way: index, term, and each change.
-    prepared: VecDeque<(u64, u64, Vec<(usize, Arc<Prepared>)>)>,
+    /// What was made ready of the changes in entries on their way, by index and term.
+    prepared: VecDeque<(u64, u64, PreparedSections)>,
     /// Per shard: what it has applied, when its next timer is due, the round it must leave.
     shards: Vec<Shard>,
     /// Handed out and not yet applied everywhere: index, bytes.
@@ -528,8 +528,8 @@ impl<A: Buffers> ConsensusCore<A> {
 
     /// What was made ready of an entry's changes. Index and term name an entry: another leader's
     /// under the same index is another.
-    fn prepared_of(&mut self, index: u64, term: u64) -> Vec<(usize, Arc<Prepared>)> {
-        let mut found = Vec::new();
+    fn prepared_of(&mut self, index: u64, term: u64) -> PreparedSections {
+        let mut found = PreparedSections::new();
         while let Some((at, of_term, _)) = self.prepared.front()
             && *at <= index
         {

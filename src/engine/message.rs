@@ -84,8 +84,11 @@ pub struct Committed {
     pub data: Bytes,
     /// What this node made ready of the changes in it, each with its section's place: nothing where
     /// the entry was read from the journal.
-    pub prepared: Vec<(usize, Arc<Prepared>)>,
+    pub prepared: PreparedSections,
 }
+
+/// What was made ready of an entry's changes of the catalogue, each with its section's place.
+pub type PreparedSections = Vec<(usize, Arc<Prepared>)>;
 
 /// The place of a record in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

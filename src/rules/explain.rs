@@ -108,7 +108,7 @@ pub fn explain(
     for before in chains::continued(rule, &find) {
         enriching.go_on(before);
     }
-    let sees = std::mem::take(&mut enriching.told);
+    let added_before = std::mem::take(&mut enriching.told);
     let seen = enriching.text.clone();
     enriching.go_on(rule);
 
@@ -121,7 +121,7 @@ pub fn explain(
         conditions_hold,
         found_by: catalogue.found_by(index),
         needs,
-        sees,
+        sees: added_before,
         adds: enriching.told,
         conditions,
     })

@@ -290,11 +290,11 @@ fn ten_thousand_rules_are_swapped_under_load_and_every_answer_is_of_one_set() {
     };
     let first = put(1, "one");
     assert_eq!(first["added"].as_array().map(Vec::len), Some(SET_RULES));
-    let (over, served) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (over, answers) = (AtomicBool::new(false), AtomicU64::new(0));
     let answered: Vec<(u64, u64)> = thread::scope(|scope| {
         let clients: Vec<_> = (0..3)
             .map(|client| {
-                let (server, over, served) = (&server, &over, &served);
+                let (server, over, answers) = (&server, &over, &answers);
                 scope.spawn(move || {
                     let mut connection = server.connect();
                     let (mut one, mut two, mut at) = (0, 0, client);
@@ -306,7 +306,7 @@ fn ten_thousand_rules_are_swapped_under_load_and_every_answer_is_of_one_set() {
                         let woken = &answer.json_of(202)["workflows_triggered"];
                         one += u64::from(*woken == json!(["one"]));
                         two += u64::from(*woken == json!(["two"]));
-                        served.fetch_add(1, Ordering::Relaxed);
+                        answers.fetch_add(1, Ordering::Relaxed);
                         assert!(*woken == json!(["one"]) || *woken == json!(["two"]), "{woken}");
                     }
                     (one, two)
@@ -315,9 +315,9 @@ fn ten_thousand_rules_are_swapped_under_load_and_every_answer_is_of_one_set() {
             .collect();
         for version in 2..=5 {
             let workflow = if version % 2 == 0 { "two" } else { "one" };
-            let before = served.load(Ordering::Relaxed);
+            let before = answers.load(Ordering::Relaxed);
             let swapped = put(version, workflow);
-            let meanwhile = served.load(Ordering::Relaxed) - before;
+            let meanwhile = answers.load(Ordering::Relaxed) - before;
             assert!(meanwhile > 0, "messages are answered while a set is made ready");
             assert_eq!(swapped["changed"].as_array().map(Vec::len), Some(SET_RULES));
             assert_eq!(swapped["unchanged"], 0);

@@ -1,6 +1,7 @@
 //! Session batches that wait to become an entry.
 
 use crate::globals::Prepared;
+use crate::message::PreparedSections;
 use base::Instant;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -32,7 +33,7 @@ pub(super) struct Gathered {
     pub(super) sections: Vec<Bytes>,
     pub(super) records: u64,
     /// What was made ready of their changes, each with its section's place.
-    pub(super) prepared: Vec<(usize, Arc<Prepared>)>,
+    pub(super) prepared: PreparedSections,
 }
 
 /// The queue.

@@ -261,7 +261,7 @@ fn how_far_the_rules_are_merged_makes_no_difference() {
         rule(version, &value).replace("\"r\"", &format!("\"r{at:03}\""))
     };
     let (mut busy, mut resting, mut late) = (filled(), filled(), filled());
-    let (mut merges, mut matcher) = (0, rules::Matcher::new());
+    let (mut at_once, mut matcher) = (0, rules::Matcher::new());
     let (mut under_way, mut caught_up, mut useless) = (None, 0, 0);
     for step in 0..900 {
         let at = step * 37 % 300;
@@ -273,7 +273,7 @@ fn how_far_the_rules_are_merged_makes_no_difference() {
             _ => Change::PutRule(text(at, version)),
         };
         applied(&mut busy, vec![change.clone()]);
-        merges += usize::from(busy.catalogue.touched.is_empty());
+        at_once += usize::from(busy.catalogue.touched.is_empty());
         applied(&mut late, vec![change.clone()]);
         let (due, merged) = under_way.take().unwrap_or_else(|| (step + step % 90, None));
         let merged = merged.unwrap_or_else(|| late.catalogue.merged());
@@ -293,7 +293,7 @@ fn how_far_the_rules_are_merged_makes_no_difference() {
         }
         assert!(!resting.catalogue.needs_merge());
     }
-    assert!((1..300).contains(&merges), "{merges} merges while busy");
+    assert!((1..300).contains(&at_once), "{at_once} merges while busy");
     assert!(caught_up > 5 && useless > 5, "{caught_up} merges in time, {useless} too late");
     let whole = Globals::from_image(&busy.image()).unwrap();
     assert!(whole.image() == resting.image() && whole.image() == late.image());

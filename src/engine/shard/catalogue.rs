@@ -87,8 +87,8 @@ impl Changes {
     /// Clients whose changes are not in the session.
     pub(super) fn waiting(&self) -> usize {
         let is_client =
-            |under_way: &&UnderWay| under_way.waiter != Waiter::Own && under_way.sent.is_none();
-        self.waiting.len() + usize::from(self.under_way.as_ref().filter(is_client).is_some())
+            |under_way: &UnderWay| under_way.waiter != Waiter::Own && under_way.sent.is_none();
+        self.waiting.len() + usize::from(self.under_way.as_ref().is_some_and(is_client))
     }
 }
 

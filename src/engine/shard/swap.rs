@@ -68,7 +68,7 @@ impl ShardCore {
                 self.consider_merge(out);
             }
             Outcome::Image { applied, bytes } => {
-                self.send_image(Part::Globals, applied, bytes, out)
+                self.send_image(Part::Globals, applied, bytes, out);
             }
             Outcome::Nothing => {}
         }
