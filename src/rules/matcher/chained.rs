@@ -183,8 +183,8 @@ impl Matcher {
             // The delta's paths are those of the base and more.
             let Some(view) = of_delta.or(of_base) else { continue };
             let message = see(catalogue, rule, message, &value, (seen, before));
-            let scanned = views.tape.scan_enriched(&view.program.paths, message);
-            scanned.expect("a message that was checked is enriched to one that is right");
+            // A message that was checked is enriched to one that is right.
+            views.tape.scan_trusted(&view.program.paths, message);
             views.number += 1;
             let read = Read { tape: &views.tape, message, number: views.number };
             if let Some(view) = of_base {
