@@ -74,8 +74,9 @@ pub(crate) enum Table {
 pub struct StoredRule {
     /// The rule, compiled.
     pub rule: rules::Rule,
-    /// What each of its actions hands over, read once.
-    pub params: Vec<Value>,
+    /// What each of its actions hands over beside the message, read once; nothing for an action of
+    /// which something is calculated for each message, its input, its parameters or its key.
+    pub params: Vec<Option<Value>>,
     /// How this version came.
     pub came: Came,
 }
@@ -196,6 +197,8 @@ pub struct Globals {
     compiled_since: usize,
     /// Each workflow with each rule that starts it.
     uses: BTreeSet<(String, String)>,
+    /// Which rules need a rule.
+    dependents: rules::Dependents,
     history: History,
     sessions: BTreeMap<(NodeId, CoreId), Session>,
 }
@@ -213,6 +216,7 @@ impl Default for Globals {
             changed_since: 0,
             compiled_since: 0,
             uses: BTreeSet::new(),
+            dependents: rules::Dependents::default(),
             history: History::default(),
             sessions: BTreeMap::new(),
         }
@@ -325,7 +329,7 @@ impl Globals {
         };
         for image in image.rules {
             let stored = StoredRule::new(parse_rule(&image.text)?, image.came())?;
-            globals.use_workflows(&stored.rule);
+            globals.link(&stored.rule);
             globals.rules.insert(stored.rule.id.clone(), stored);
         }
         for image in image.definitions {
@@ -343,13 +347,17 @@ impl Globals {
         Ok(globals)
     }
 
-    fn use_workflows(&mut self, rule: &rules::Rule) {
+    /// A rule comes: what it names of others is known from now on.
+    fn link(&mut self, rule: &rules::Rule) {
+        self.dependents.insert(rule);
         for action in &rule.actions {
             self.uses.insert((action.workflow.clone(), rule.id.clone()));
         }
     }
 
-    fn leave_workflows(&mut self, rule: &rules::Rule) {
+    /// A rule goes.
+    fn unlink(&mut self, rule: &rules::Rule) {
+        self.dependents.remove(rule);
         for action in &rule.actions {
             self.uses.remove(&(action.workflow.clone(), rule.id.clone()));
         }
@@ -358,16 +366,19 @@ impl Globals {
 
 impl StoredRule {
     fn new(rule: rules::Rule, came: Came) -> Result<Self, String> {
-        // What a start does not act on yet must not be taken and then ignored.
-        if !rule.is_plain() {
+        // What the matcher does not know yet must not be taken and then ignored.
+        if rule.needs().next().is_some() {
             let id = &rule.id;
             return Err(format!(
-                "rule `{id}`: `requires`, `continue_from`, `enrich`, `key`, `transform`, \
-                 expressions in `params` and rules without actions are not supported yet"
+                "rule `{id}`: `requires` and `continue_from` are not supported yet"
             ));
         }
-        let params = rule.actions.iter().map(|action| action.params.constant().cloned());
-        let params = params.collect::<Option<_>>().expect("a plain action calculates nothing");
+        let sees_the_message = rule.continue_from.is_none() && rule.enrich.is_empty();
+        let constant = |action: &rules::Action| {
+            let is_plain = sees_the_message && action.is_plain();
+            is_plain.then(|| action.params.constant().cloned()).flatten()
+        };
+        let params = rule.actions.iter().map(constant).collect();
         Ok(Self { rule, params, came })
     }
 }

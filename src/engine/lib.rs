@@ -28,6 +28,8 @@ pub use consensus::{
 pub use events::EventKind;
 pub use globals::{Admission, CatalogueEdits, Changed, Edits, Globals, Refusal};
 pub use metrics::{ConsensusMetrics, ShardMetrics};
-pub use partition::{CancelOutcome, InstanceRow, Outcome, Partition, PartitionEffect, Workflows};
+pub use partition::{
+    CancelOutcome, InstanceRow, ListedInstance, Outcome, Partition, PartitionEffect, Workflows,
+};
 pub use shard::{Birth, OrderId, RequestId, ShardConfig, ShardCore, ShardEffect, limits};
 pub use submission::{LineResult, Origin, Submission, SubmitResults};

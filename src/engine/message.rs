@@ -2,7 +2,7 @@
 //! is paid once for many records.
 
 use crate::events::EventKind;
-use crate::partition::{InstanceRow, Outcome};
+use crate::partition::{ListedInstance, Outcome};
 use api::{EventsQuery, InstancesQuery, Response, Route};
 use base::{CoreId, PartitionId, UnixMicros};
 use bytes::Bytes;
@@ -113,6 +113,13 @@ pub enum ToShard {
     TakeImage(Part),
     /// Another shard applied records of this shard's session.
     Outcomes(Vec<(u64, u32, Outcome)>),
+    /// A partition of another shard has become full, or is no longer: orders to it wait.
+    Full {
+        /// Which.
+        partition: PartitionId,
+        /// Whether it is.
+        is_full: bool,
+    },
     /// Something happened on another shard that the log of events on core 0 keeps.
     Event {
         /// When.
@@ -174,7 +181,7 @@ pub enum Answer {
     /// Rows of a page, newest first, and whether there are more.
     Rows {
         /// The rows.
-        rows: Vec<InstanceRow>,
+        rows: Vec<ListedInstance>,
         /// Whether older ones were left out.
         more: bool,
     },

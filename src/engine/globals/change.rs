@@ -8,6 +8,7 @@ use super::{
 use crate::record::{CatalogueChanged, Change};
 use base::{UnixMicros, hash64};
 use document::{Entry, Kind, Node, Source, Span};
+use rules::{ChainCheck, ChainError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -46,12 +47,12 @@ impl Globals {
             let is_there = new.is_some();
             let old = self.rules.remove(&id);
             if let Some(StoredRule { rule, came, .. }) = &old {
-                self.leave_workflows(rule);
+                self.unlink(rule);
                 let text = rule.source.clone();
                 self.remember(Table::Rules, (&id, rule.version), (came, text), !is_there, removed);
             }
             if let Some(stored) = new {
-                self.use_workflows(&stored.rule);
+                self.link(&stored.rule);
                 self.rules.insert(id.clone(), stored);
             }
             edits.push(id, old.is_some(), is_there);
@@ -309,8 +310,41 @@ impl Editor<'_> {
         put.into_iter().try_for_each(|rule| self.put_rule(rule))
     }
 
-    /// No rule may start a workflow that is not there. Only what is staged can have broken that.
+    /// No rule may start a workflow, or need a rule, that is not there; nor may rules need each other
+    /// in a circle. Only what is staged can have broken that.
     fn check_references(&self) -> Result<(), Refused> {
+        self.check_workflows()?;
+        self.check_chains()
+    }
+
+    fn check_chains(&self) -> Result<(), Refused> {
+        let find = |id: &str| self.rules.get(id).map(|stored| &stored.rule);
+        let mut check = ChainCheck::new(&find);
+        // Those that need a staged one may be longer chains now, or lack what was removed.
+        let staged = self.rules.new.keys().map(String::as_str);
+        let affected = self.globals.dependents.of_all(staged);
+        let affected = affected.into_iter().filter_map(find);
+        let staged = self.rules.new.values().flatten().map(|stored| &stored.rule);
+        for rule in staged.chain(affected) {
+            check.check(rule).map_err(|error| self.broken(&error))?;
+        }
+        Ok(())
+    }
+
+    fn broken(&self, error: &ChainError) -> Refused {
+        let hint = match error {
+            ChainError::Unknown { needed, .. } if self.rules.old.contains_key(needed) => {
+                let detail = error.to_string().replace(", which is not there", "");
+                return (Refusal::InUse, detail, "change or delete that rule first".into());
+            }
+            ChainError::Unknown { .. } => "put that rule first, or both at once",
+            ChainError::Circle { .. } => "none of them could ever hold: break the circle",
+            ChainError::TooLong { .. } => "let one rule ask for more, or require several",
+        };
+        (Refusal::Conflict, error.to_string(), hint.into())
+    }
+
+    fn check_workflows(&self) -> Result<(), Refused> {
         for stored in self.rules.new.values().flatten() {
             for action in &stored.rule.actions {
                 if self.definitions.get(&action.workflow).is_none() {

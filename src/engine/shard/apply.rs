@@ -90,6 +90,7 @@ impl ShardCore {
             }
         }
         self.send_outcomes(&mut remote, out);
+        self.tell_full(out);
         let index = self.globals.applied;
         self.answer_applied(index, out);
         out.push(ShardEffect::ToConsensus(ToConsensus::Applied { index }));
@@ -160,7 +161,7 @@ impl ShardCore {
         self.drain_partitions(out);
     }
 
-    fn drain_partitions(&mut self, out: &mut Outbox<ShardEffect>) {
+    pub(super) fn drain_partitions(&mut self, out: &mut Outbox<ShardEffect>) {
         if self.partition_out.is_empty() {
             return;
         }
@@ -183,7 +184,12 @@ impl ShardCore {
                     };
                     self.on_event(self.globals.stamp, kind, out);
                 }
-                PartitionEffect::Ended { .. } | PartitionEffect::TaskFailed { .. } => {}
+                PartitionEffect::Started if self.role.in_office => {
+                    self.metrics.started.increment();
+                }
+                PartitionEffect::Started
+                | PartitionEffect::Ended { .. }
+                | PartitionEffect::TaskFailed { .. } => {}
             }
         }
     }
@@ -222,6 +228,9 @@ impl ShardCore {
         if record.partition == GLOBAL {
             return self.apply_global(record, out).map(Some);
         }
+        if record.kind == RecordType::Passed {
+            return self.apply_passed(index, record, out);
+        }
         let Some(partition) = self.partitions.get_mut(usize::from(record.partition.0)) else {
             return Err(format!("partition {} does not exist", record.partition));
         };
@@ -249,8 +258,8 @@ impl ShardCore {
                 let body = Cancelled::read(record.body).map_err(text)?;
                 partition.apply_cancelled(stamp, body.instance, effects)
             }
-            RecordType::Born | RecordType::CatalogueChanged => {
-                return Err(format!("a {:?} record belongs to no partition", record.kind));
+            RecordType::Born | RecordType::CatalogueChanged | RecordType::Passed => {
+                return Err(format!("a {:?} record belongs to no one partition", record.kind));
             }
         };
         self.drain_partitions(out);
@@ -348,6 +357,12 @@ impl ShardCore {
             {
                 continue;
             }
+            // An order may name its definition or bring it, as the catalogue has it or not: it is
+            // made anew with the batch that goes next.
+            if let Some(Waiter::Order(order)) = waiter {
+                self.passing.dropped(order);
+                continue;
+            }
             left.push(waiter);
             if record.kind != RecordType::Accepted {
                 again.push_raw(record);
@@ -388,7 +403,7 @@ impl ShardCore {
         );
         let error = ApiError::new(Code::TooLarge, detail);
         let mut own = Section::new(0);
-        for waiter in waiters.into_iter().flatten().filter(|waiter| *waiter != Waiter::Own) {
+        for waiter in waiters.into_iter().flatten().filter(Waiter::is_client) {
             self.refuse(&waiter, &error, out);
         }
         let is_own = |record: &&RecordView<'_>| {
@@ -422,6 +437,10 @@ impl ShardCore {
                 match waiter.expect("a refused batch has no outcome yet") {
                     Waiter::Own => {
                         own.push_raw(&record);
+                    }
+                    Waiter::Order(order) => {
+                        self.passing.dropped(order);
+                        self.passing.hold_back(now);
                     }
                     waiter => self.refuse(&waiter, &not_taken(why), out),
                 }

@@ -3,14 +3,14 @@
 use super::limits::GROUP_BYTES_MAX;
 use super::queries::{Named, Told};
 use super::session::Waiter;
-use super::submit::NAMESPACE;
 use super::{RequestId, ShardCore, ShardEffect};
-use crate::globals::differ_in_enabled_alone;
-use crate::record::{CatalogueChanged, Change};
+use crate::globals::{Globals, differ_in_enabled_alone};
+use crate::record::{CatalogueChanged, Change, NAMESPACE};
 use api::{ApiError, Code, Request, Route};
 use base::{Outbox, hash64};
 use document::{FAULTS_MAX, Fault, Faults, Fields, Source};
-use rules::{Catalogue, Matcher, Matches, Rule};
+use rules::{Catalogue, Find, Matcher, Matches, Rule};
+use std::collections::BTreeMap;
 
 /// What a change may take in its record. Unit: bytes. Names and headers take the rest of a group.
 const CHANGE_BYTES_MAX: usize = GROUP_BYTES_MAX - 4_096;
@@ -30,8 +30,8 @@ impl ShardCore {
         let one =
             |name: &String, told, change| (Named { ids: vec![name.clone()], told }, vec![change]);
         let (named, changes) = match route {
-            Route::PostRules => put_rules(None, request)?,
-            Route::PutRule(rule) => put_rules(Some(rule), request)?,
+            Route::PostRules => self.put_rules(None, request)?,
+            Route::PutRule(rule) => self.put_rules(Some(rule), request)?,
             Route::ReplaceRules => self.replace_rules(request)?,
             Route::PostDefinitions => put_definitions(None, request)?,
             Route::PutDefinition(workflow) => put_definitions(Some(workflow), request)?,
@@ -85,9 +85,23 @@ impl ShardCore {
         self.session.seal(catalogue, out);
     }
 
+    fn put_rules(
+        &self,
+        named: Option<&str>,
+        request: &Request<'_>,
+    ) -> Result<(Named, Vec<Change>), ApiError> {
+        let found = parse_rules(request, Some(&self.globals))?;
+        if let Some(named) = named {
+            one_named("rule", named, found.iter().map(|rule| rule.id.as_str()))?;
+        }
+        let (ids, changes) =
+            found.into_iter().map(|rule| (rule.id, Change::PutRule(rule.source))).unzip();
+        Ok((Named { ids, told: Told::Stored }, changes))
+    }
+
     /// What makes the rules of the body all rules. What stays as it is goes into the log by name.
     fn replace_rules(&self, request: &Request<'_>) -> Result<(Named, Vec<Change>), ApiError> {
-        let found = parse_rules(request)?;
+        let found = parse_rules(request, None)?;
         let (mut keep, mut put, mut ids) = (Vec::new(), Vec::new(), Vec::new());
         for rule in found {
             let there = self.globals.rules.get(&rule.id).map(|stored| &stored.rule);
@@ -106,16 +120,6 @@ impl ShardCore {
     }
 }
 
-fn put_rules(named: Option<&str>, request: &Request<'_>) -> Result<(Named, Vec<Change>), ApiError> {
-    let found = parse_rules(request)?;
-    if let Some(named) = named {
-        one_named("rule", named, found.iter().map(|rule| rule.id.as_str()))?;
-    }
-    let (ids, changes) =
-        found.into_iter().map(|rule| (rule.id, Change::PutRule(rule.source))).unzip();
-    Ok((Named { ids, told: Told::Stored }, changes))
-}
-
 fn put_definitions(
     named: Option<&str>,
     request: &Request<'_>,
@@ -131,26 +135,34 @@ fn put_definitions(
     Ok((Named { ids, told: Told::Stored }, changes))
 }
 
-/// The rules of the body; their own tests pass.
-fn parse_rules(request: &Request<'_>) -> Result<Vec<Rule>, ApiError> {
+/// The rules of the body; their own tests pass. `others` has those that are there besides.
+fn parse_rules(request: &Request<'_>, others: Option<&Globals>) -> Result<Vec<Rule>, ApiError> {
     let source = Source { name: "body", text: document(request)? };
-    let found = rules::parse(source).and_then(|rules| match failed_tests(source, &rules) {
-        failed if failed.is_empty() => Ok(rules),
-        failed => Err(Faults(failed)),
+    let found = rules::parse(source).and_then(|rules| {
+        let failed = failed_tests(source, &rules, others);
+        if failed.is_empty() { Ok(rules) } else { Err(Faults(failed)) }
     });
     found.map_err(|faults| invalid(Code::InvalidRule, &faults))
 }
 
 /// The tests of rules that do not say what the rules do, up to as many as are shown.
-fn failed_tests(source: Source<'_>, rules: &[Rule]) -> Vec<Fault> {
-    let (mut matcher, mut fired) = (Matcher::new(), Matches::new());
+fn failed_tests(source: Source<'_>, rules: &[Rule], others: Option<&Globals>) -> Vec<Fault> {
+    let (mut matcher, mut found) = (Matcher::new(), Matches::new());
+    let of_body: BTreeMap<&str, &Rule> = rules.iter().map(|rule| (&*rule.id, rule)).collect();
+    let find = |id: &str| {
+        let other = || Some(&others?.rules.get(id)?.rule);
+        of_body.get(id).copied().or_else(other)
+    };
     let mut failed = Vec::new();
     for rule in rules.iter().filter(|rule| !rule.tests.is_empty()) {
-        // Its verdict alone counts, so it is matched alone, and also while it is disabled.
-        let alone = Catalogue::compile(vec![Rule { enabled: true, ..rule.clone() }]);
+        // Without what it needs it says nothing; the change will be refused for that.
+        let Some(alone) = with_needs(rule, &find) else { continue };
+        let alone = Catalogue::compile(alone);
         for test in &rule.tests {
-            let what = match matcher.matches(&alone, test.message.as_bytes(), &mut fired) {
-                Ok(()) if fired.is_empty() != test.fires => continue,
+            let verdict = matcher.matches(&alone, test.message.as_bytes(), &mut found);
+            let fires = found.iter().any(|index| alone.rule(*index).id == rule.id);
+            let what = match verdict {
+                Ok(()) if fires == test.fires => continue,
                 Ok(()) if test.fires => {
                     format!("a test fails: `{}` should fire and does not", rule.id)
                 }
@@ -167,6 +179,24 @@ fn failed_tests(source: Source<'_>, rules: &[Rule]) -> Vec<Fault> {
         }
     }
     failed
+}
+
+/// A rule with those that it needs, over however many others; nothing if one of them is nowhere. Its
+/// verdict alone counts: so none of them ends the search, and all are looked at, also while they
+/// are disabled.
+fn with_needs<'r>(rule: &'r Rule, find: Find<'_, 'r>) -> Option<Vec<Rule>> {
+    let mut found: BTreeMap<&str, &Rule> = BTreeMap::from([(&*rule.id, rule)]);
+    let mut left = vec![rule];
+    while let Some(rule) = left.pop() {
+        for id in rule.needs() {
+            let needed = find(id)?;
+            if found.insert(&needed.id, needed).is_none() {
+                left.push(needed);
+            }
+        }
+    }
+    let alone = |rule: &&Rule| Rule { enabled: true, stop: false, ..(*rule).clone() };
+    Some(found.values().map(alone).collect())
 }
 
 /// `{"version":N}`
