@@ -82,9 +82,7 @@ fn once<T: Item>(server: &Server, asked: &Asked<'_>, out: &mut dyn Write) -> Res
 /// The files, if nothing is wrong with any.
 fn read<T: Item>(paths: &[PathBuf]) -> Result<Vec<Checked<T>>, Trouble> {
     let mut files = check::read::<T>(paths, true)?;
-    for file in files.iter_mut().filter(|file| file.faults.is_empty()) {
-        T::lint(file);
-    }
+    T::lint(&mut files);
     check::refuse_faults(&files, "nothing was changed: the files are wrong")?;
     Ok(files)
 }

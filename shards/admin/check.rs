@@ -44,8 +44,9 @@ pub(crate) trait Item: Sized {
     }
     /// A fault at its place.
     fn fault(&self, text: &Text, what: String) -> Fault;
-    /// Looks at a file that could be read: what may not be meant as it is written, what is in it.
-    fn lint(file: &mut Checked<Self>);
+    /// Looks at the files that could be read, as one set: what may not be meant as it is written,
+    /// what is in them.
+    fn lint(files: &mut [Checked<Self>]);
 }
 
 /// How two texts under one id differ.
@@ -97,19 +98,31 @@ impl Item for Rule {
     }
 
     /// Runs the tests, too.
-    fn lint(file: &mut Checked<Self>) {
-        let rules = &file.items;
-        // A test that fails is a fault: its author said what should be. Everything else is a doubt.
-        let places: BTreeSet<Span> =
-            rules.iter().flat_map(|rule| &rule.tests).map(|test| test.span).collect();
-        let said = rules::lint(file.text.source(), rules);
-        let (failed, doubts): (Vec<_>, Vec<_>) =
-            said.into_iter().partition(|fault| places.contains(&fault.span));
-        let tests = tests_told(count_tests(file), failed.len());
-        file.summary = format!("{}, {tests}", counted(rules.len(), "rule"));
-        file.faults.extend(failed);
-        file.warnings.extend(doubts);
+    fn lint(files: &mut [Checked<Self>]) {
+        let readable = files.iter().filter(|file| file.faults.is_empty());
+        let readable: Vec<(Source<'_>, &[Rule])> =
+            readable.map(|file| (file.text.source(), &*file.items)).collect();
+        let found = rules::lint(&readable);
+        let (mut faults, mut doubts) = (by_file(found.faults), by_file(found.doubts));
+        for file in files.iter_mut().filter(|file| file.faults.is_empty()) {
+            let name = &file.text.name;
+            file.faults.extend(faults.remove(name).unwrap_or_default());
+            file.warnings.extend(doubts.remove(name).unwrap_or_default());
+            let places: BTreeSet<Span> =
+                file.items.iter().flat_map(|rule| &rule.tests).map(|test| test.span).collect();
+            let failed = file.faults.iter().filter(|fault| places.contains(&fault.span)).count();
+            let tests = tests_told(count_tests(file), failed);
+            file.summary = format!("{}, {tests}", counted(file.items.len(), "rule"));
+        }
     }
+}
+
+fn by_file(faults: Vec<Fault>) -> BTreeMap<String, Vec<Fault>> {
+    let mut by_file: BTreeMap<String, Vec<Fault>> = BTreeMap::new();
+    for fault in faults {
+        by_file.entry(fault.file.clone()).or_default().push(fault);
+    }
+    by_file
 }
 
 /// A rule's text as it was, and without saying whether it is enabled.
@@ -147,13 +160,15 @@ impl Item for flow::Definition {
         Fault::nowhere(text.source(), what)
     }
 
-    fn lint(file: &mut Checked<Self>) {
-        let told = file.items.iter().map(|definition| {
-            let tasks = counted(definition.tasks.len(), "task");
-            format!("{} version {} with {tasks}", definition.id, definition.version)
-        });
-        let told: Vec<_> = told.collect();
-        file.summary = format!("{}: {}", counted(told.len(), "workflow"), told.join(", "));
+    fn lint(files: &mut [Checked<Self>]) {
+        for file in files.iter_mut().filter(|file| file.faults.is_empty()) {
+            let told = file.items.iter().map(|definition| {
+                let tasks = counted(definition.tasks.len(), "task");
+                format!("{} version {} with {tasks}", definition.id, definition.version)
+            });
+            let told: Vec<_> = told.collect();
+            file.summary = format!("{}: {}", counted(told.len(), "workflow"), told.join(", "));
+        }
     }
 }
 
@@ -230,9 +245,7 @@ pub(crate) struct Asked<'a> {
 /// `rules check`, `definitions check`
 pub(crate) fn check<T: Item>(asked: &Asked<'_>, out: &mut dyn Write) -> Result<(), Trouble> {
     let mut files = read::<T>(asked.paths, false)?;
-    for file in files.iter_mut().filter(|file| file.faults.is_empty()) {
-        T::lint(file);
-    }
+    T::lint(&mut files);
     tell(&files, asked, out)
 }
 

@@ -6,7 +6,7 @@ use crate::files::{self, input};
 use crate::matching::read_message;
 use crate::table::plain;
 use anyhow::anyhow;
-use rules::{Catalogue, Explained, Explanation, Matcher, Matches, Rule};
+use rules::{Catalogue, Explained, Explanation, Matcher, Matches, Need, Rule, Seen};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -123,7 +123,12 @@ fn choose<'f>(named: &Named, files: &'f [Checked<Rule>]) -> Result<Chosen<'f>, T
 impl Told<'_> {
     /// `matches`, or why it does not act.
     fn verdict(&self) -> String {
+        let lacks = self.explanation.needs.iter().find(|need| !need.holds);
         match (self.explanation.matches, self.is_enabled, self.stopped_by) {
+            (false, ..) if self.explanation.conditions_hold => {
+                let need = lacks.expect("something keeps it from matching");
+                format!("would match, but needs `{}`, which {}", need.id, held(need))
+            }
             (false, ..) => "does not match".to_owned(),
             (true, false, _) => "would match, but is disabled".to_owned(),
             (true, true, Some(first)) => {
@@ -140,6 +145,15 @@ impl Told<'_> {
             writeln!(out, "  found by: nothing; it is looked at for every message")?;
         } else {
             writeln!(out, "  found by: {}", plain(&found_by.join(", ")))?;
+        }
+        for need in &self.explanation.needs {
+            let how = if need.continues { "continues from" } else { "requires" };
+            writeln!(out, "  {how} {}, which {}", need.id, held(need))?;
+        }
+        for (word, fields) in [("sees", &self.explanation.sees), ("adds", &self.explanation.adds)] {
+            for field in fields {
+                writeln!(out, "  {}", plain(&self.field(word, field)))?;
+            }
         }
         let texts = self.explanation.conditions.iter().map(|c| indented(c).chars().count());
         let width = texts.max().unwrap_or_default().min(60);
@@ -164,6 +178,18 @@ impl Told<'_> {
         Ok(())
     }
 
+    /// `sees risk.level = 5, from base`
+    fn field(&self, word: &str, field: &Seen) -> String {
+        let mut line = match &field.value {
+            Ok(value) => format!("{word} {} = {value}", field.field),
+            Err(why) => format!("{word} no {}: {why}", field.field),
+        };
+        if field.rule != self.rule.id {
+            line += &format!(", from {}", field.rule);
+        }
+        line
+    }
+
     /// Whether the members of a group hold one by one, but for different elements of an array.
     fn is_split(&self, at: usize) -> bool {
         let group = &self.explanation.conditions[at];
@@ -180,13 +206,41 @@ impl Told<'_> {
             "rule": self.rule.id,
             "file": self.file,
             "enabled": self.is_enabled,
-            "conditions_hold": self.explanation.matches,
+            "conditions_hold": self.explanation.conditions_hold,
+            "needs": self.explanation.needs.iter().map(need_json).collect::<Vec<_>>(),
+            "sees": self.explanation.sees.iter().map(seen_json).collect::<Vec<_>>(),
+            "adds": self.explanation.adds.iter().map(seen_json).collect::<Vec<_>>(),
             "matches": self.explanation.matches && self.is_enabled && self.stopped_by.is_none(),
             "stopped_by": self.stopped_by,
             "found_by": self.explanation.found_by,
             "conditions": conditions,
         })
     }
+}
+
+fn held(need: &Need) -> &'static str {
+    match (need.is_there, need.holds) {
+        (false, _) => "is not there, or is disabled",
+        (true, false) => "does not hold",
+        (true, true) => "holds",
+    }
+}
+
+fn need_json(need: &Need) -> Value {
+    json!({
+        "rule": need.id,
+        "continues": need.continues,
+        "is_there": need.is_there,
+        "holds": need.holds,
+    })
+}
+
+fn seen_json(field: &Seen) -> Value {
+    let (value, missing) = match &field.value {
+        Ok(value) => (Some(value), None),
+        Err(why) => (None, Some(why)),
+    };
+    json!({ "rule": field.rule, "field": field.field, "value": value, "missing": missing })
 }
 
 fn indented(condition: &Explained) -> String {

@@ -31,11 +31,9 @@ pub(crate) fn test(
     let message = message.map(read).transpose()?;
     let mut files = check::rules_of(std::slice::from_ref(rules))?;
     let tests: usize = files.iter().map(check::count_tests).sum();
-    let mut failed = Vec::new();
-    for file in files.iter_mut().filter(|file| check::count_tests(file) > 0) {
-        Rule::lint(file);
-        failed.append(&mut file.faults);
-    }
+    Rule::lint(&mut files);
+    let failed: Vec<Fault> =
+        files.iter_mut().flat_map(|file| std::mem::take(&mut file.faults)).collect();
     if let Some((path, bytes)) = message {
         let rules = files.into_iter().flat_map(|file| file.items).collect();
         let (catalogue, mut matches) = (Catalogue::compile(rules), Matches::new());
@@ -45,7 +43,7 @@ pub(crate) fn test(
         let fired: Vec<_> = matches.iter().map(|index| catalogue.rule(*index)).collect();
         print(&fired, &catalogue, json, out)?;
     } else if json {
-        let passed = tests - failed.len();
+        let passed = tests.saturating_sub(failed.len());
         let failed = check::faults_json(&failed);
         writeln!(out, "{}", json!({ "passed": passed, "failed": failed }))?;
     } else {
@@ -60,7 +58,7 @@ fn refuse(failed: Vec<Fault>) -> Result<(), Trouble> {
     if failed.is_empty() {
         return Ok(());
     }
-    let what = format!("{} in the rules' own files", counted(failed.len(), "failed test"));
+    let what = format!("{} in the rules' own files", counted(failed.len(), "fault"));
     Err(input(anyhow!("{what}\n{}", Faults(failed))))
 }
 

@@ -54,6 +54,42 @@ pub(crate) fn line_of(text: &str, line: u32) -> Option<&str> {
     rest.split(['\n', '\r']).next()
 }
 
+/// A text and where its lines begin: many faults of one text then cost its length once.
+#[derive(Clone, Debug)]
+pub struct Lines<'a> {
+    source: Source<'a>,
+    /// Where each line begins. Unit: bytes.
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    /// Looks for the lines of a text.
+    pub fn of(source: Source<'a>) -> Self {
+        let bytes = source.text.as_bytes();
+        let mut starts = vec![if source.text.starts_with('\u{feff}') { 3 } else { 0 }];
+        for (at, byte) in bytes.iter().enumerate() {
+            let is_half = *byte == b'\r' && bytes.get(at + 1) == Some(&b'\n');
+            if matches!(byte, b'\n' | b'\r') && !is_half {
+                starts.push(at + 1);
+            }
+        }
+        Self { source, starts }
+    }
+
+    /// The text.
+    pub fn source(&self) -> Source<'a> {
+        self.source
+    }
+
+    /// The same as [`Fault::at`].
+    pub fn fault(&self, span: Span, what: impl Into<String>) -> Fault {
+        let start = usize::try_from(span.line).ok().and_then(|line| self.starts.get(line - 1));
+        let rest = start.map(|start| &self.source.text[*start..]);
+        let line = rest.and_then(|rest| rest.split(['\n', '\r']).next()).map(str::to_owned);
+        Fault { line, span, ..Fault::nowhere(self.source, what) }
+    }
+}
+
 /// One thing that is wrong. Shown as
 /// ```text
 /// payments.yaml:7:9: unknown operator `equal`
@@ -76,7 +112,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault at a place of a source.
+    /// A fault at a place of a source. Takes time in the length of the text: see [`Lines`].
     pub fn at(source: Source<'_>, span: Span, what: impl Into<String>) -> Self {
         let line = line_of(source.text, span.line).map(str::to_owned);
         Self { file: source.name.to_owned(), span, what: what.into(), hint: None, line }

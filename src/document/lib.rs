@@ -21,14 +21,13 @@ mod fields;
 mod json;
 mod node;
 mod number;
-mod suggest;
 mod yaml;
 
+pub use base::did_you_mean;
 pub use duration::{DURATION_MAX, DurationError, duration, parse_duration};
-pub use fault::{FAULTS_MAX, Fault, Faults, Source};
+pub use fault::{FAULTS_MAX, Fault, Faults, Lines, Source};
 pub use fields::Fields;
 pub use node::{Entry, Kind, Node, Span};
-pub use suggest::did_you_mean;
 
 /// The longest text that is read. Unit: bytes. A catalogue of 100,000 rules is about 30 MB.
 pub const TEXT_BYTES_MAX: usize = 32 * 1024 * 1024;

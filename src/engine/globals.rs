@@ -328,7 +328,7 @@ impl Globals {
             ..Self::default()
         };
         for image in image.rules {
-            let stored = StoredRule::new(parse_rule(&image.text)?, image.came())?;
+            let stored = StoredRule::new(parse_rule(&image.text)?, image.came());
             globals.link(&stored.rule);
             globals.rules.insert(stored.rule.id.clone(), stored);
         }
@@ -365,21 +365,14 @@ impl Globals {
 }
 
 impl StoredRule {
-    fn new(rule: rules::Rule, came: Came) -> Result<Self, String> {
-        // What the matcher does not know yet must not be taken and then ignored.
-        if rule.needs().next().is_some() {
-            let id = &rule.id;
-            return Err(format!(
-                "rule `{id}`: `requires` and `continue_from` are not supported yet"
-            ));
-        }
+    fn new(rule: rules::Rule, came: Came) -> Self {
         let sees_the_message = rule.continue_from.is_none() && rule.enrich.is_empty();
         let constant = |action: &rules::Action| {
             let is_plain = sees_the_message && action.is_plain();
             is_plain.then(|| action.params.constant().cloned()).flatten()
         };
         let params = rule.actions.iter().map(constant).collect();
-        Ok(Self { rule, params, came })
+        Self { rule, params, came }
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! Invariants
 //! - Whole numbers never wrap and never round: a result out of range is an error.
-//! - Two ints give an int. With a uint in it (a whole number above `i64::MAX`, which only data
-//!   has) the result is whatever whole number fits 64 bits.
+//! - Two ints give an int, two uints a uint as long as it is not negative. An int and a uint, which
+//!   data has above `i64::MAX` and an expression writes as `5u`, give whatever whole number fits.
 //! - With a double in it the result is a double, and finite.
 
 use crate::ast::Operator;
 use crate::error::EvalError;
+use crate::transient::Kept;
 use crate::value::Value;
 
 /// Applies an arithmetic operator to two numbers.
@@ -21,6 +22,11 @@ pub(crate) fn calculate(
         (Value::Int(left), Value::Int(right)) => on_ints(operator, *left, *right).map(Value::Int),
         (Value::Int(_) | Value::Uint(_), Value::Int(_) | Value::Uint(_)) => {
             let result = on_wholes(operator, wide(left), wide(right))?;
+            if let (Value::Uint(_), Value::Uint(_)) = (left, right)
+                && let Ok(result) = u64::try_from(result)
+            {
+                return Ok(Value::Uint(result));
+            }
             narrow(result).ok_or(EvalError::Overflow { operation })
         }
         (
@@ -30,12 +36,39 @@ pub(crate) fn calculate(
             let result = on_doubles(operator, double(left), double(right));
             Value::double(result).ok_or(EvalError::NotFinite { operation })
         }
-        (left, right) => Err(EvalError::WrongKinds {
-            operation,
-            left: left.kind_name(),
-            right: right.kind_name(),
-        }),
+        (Value::Transient(moved), Value::Transient(by)) => on_times(operator, &moved.0, &by.0)
+            .ok_or_else(|| wrong_kinds(operation, left, right))?,
+        (left, right) => Err(wrong_kinds(operation, left, right)),
     }
+}
+
+fn wrong_kinds(operation: &'static str, left: &Value, right: &Value) -> EvalError {
+    EvalError::WrongKinds { operation, left: left.kind_name(), right: right.kind_name() }
+}
+
+/// Sums and differences of times; None when the two do not go together.
+fn on_times(operator: Operator, left: &Kept, right: &Kept) -> Option<Result<Value, EvalError>> {
+    let result = match (operator, left, right) {
+        (Operator::Add, Kept::Timestamp(at), Kept::Duration(span))
+        | (Operator::Add, Kept::Duration(span), Kept::Timestamp(at)) => {
+            at.plus(*span).map(Kept::Timestamp)
+        }
+        (Operator::Add, Kept::Duration(left), Kept::Duration(right)) => {
+            left.plus(*right).map(Kept::Duration)
+        }
+        (Operator::Subtract, Kept::Timestamp(at), Kept::Duration(span)) => {
+            at.minus(*span).map(Kept::Timestamp)
+        }
+        (Operator::Subtract, Kept::Timestamp(later), Kept::Timestamp(earlier)) => {
+            later.since(*earlier).map(Kept::Duration)
+        }
+        (Operator::Subtract, Kept::Duration(left), Kept::Duration(right)) => {
+            left.minus(*right).map(Kept::Duration)
+        }
+        _ => return None,
+    };
+    let operation = operator.symbol();
+    Some(result.map(Value::from).ok_or(EvalError::TimeRange { operation }))
 }
 
 /// The number with the other sign.

@@ -5,6 +5,7 @@
 
 use crate::error::EvalError;
 use crate::evaluate::Meter;
+use crate::transient::Kept;
 use crate::value::Value;
 use std::cmp::Ordering;
 
@@ -15,12 +16,13 @@ impl Value {
         equals(self, other, &mut Meter::unlimited()).expect("an unlimited meter never runs out")
     }
 
-    /// The language's order: of numbers, of texts (by code points), of truth values (false first).
-    /// None for all else and for different kinds.
+    /// The language's order: of numbers, of texts (by code points), of truth values (false first),
+    /// of points in time, of spans of time, of bytes. None for all else and for different kinds.
     pub fn compare(&self, other: &Value) -> Option<Ordering> {
         match (self, other) {
             (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
             (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
+            (Value::Transient(left), Value::Transient(right)) => compare_kept(&left.0, &right.0),
             (left, right) => compare_numbers(left, right),
         }
     }
@@ -64,7 +66,23 @@ pub(crate) fn equals(left: &Value, right: &Value, meter: &mut Meter) -> Result<b
             }
             Ok(true)
         }
+        (Value::Transient(left), Value::Transient(right)) => {
+            if let (Kept::Bytes(left), Kept::Bytes(right)) = (&left.0, &right.0) {
+                meter.spend_bytes(left.len().min(right.len()))?;
+            }
+            Ok(left == right)
+        }
         (left, right) => Ok(compare_numbers(left, right) == Some(Ordering::Equal)),
+    }
+}
+
+/// The order of points in time, of spans of it, of bytes. Types have none.
+fn compare_kept(left: &Kept, right: &Kept) -> Option<Ordering> {
+    match (left, right) {
+        (Kept::Bytes(left), Kept::Bytes(right)) => Some(left.cmp(right)),
+        (Kept::Timestamp(left), Kept::Timestamp(right)) => Some(left.cmp(right)),
+        (Kept::Duration(left), Kept::Duration(right)) => Some(left.cmp(right)),
+        _ => None,
     }
 }
 

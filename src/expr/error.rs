@@ -40,23 +40,48 @@ pub enum Problem {
         what: String,
     },
     /// No such function or method.
-    #[error("there is no function `{name}`; there are {known}")]
+    #[error("there is no function `{name}`; {hint}")]
     UnknownFunction {
         /// The name.
         name: String,
-        /// Those that exist.
-        known: &'static str,
+        /// What may have been meant, or what there is.
+        hint: String,
     },
     /// A function with too many or too few arguments.
-    #[error("`{name}` takes {expected} argument(s), not {count}")]
+    #[error("`{name}` takes {} argument(s), not {count}", counts(*least, *most))]
     ArgumentCount {
         /// The name.
         name: &'static str,
-        /// How many it takes.
-        expected: usize,
+        /// How many it takes at least.
+        least: usize,
+        /// How many it takes at most.
+        most: usize,
         /// How many were given.
         count: usize,
     },
+    /// A macro whose first argument is no name.
+    #[error("`{name}` begins with the name of a variable, as in `{example}`")]
+    NotAVariable {
+        /// The macro.
+        name: &'static str,
+        /// How it is used.
+        example: &'static str,
+    },
+    /// A message of protocol buffers.
+    #[error(
+        "there are no message types (`Name{{field: value}}`); a map is written \
+         {{\"field\": value}}"
+    )]
+    Message,
+    /// A pattern that is no regular expression.
+    #[error("no regular expression: {what}")]
+    Regex {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A time zone that is no offset.
+    #[error("time zones are \"UTC\" or an offset like \"+02:00\"; their names are not known here")]
+    TimeZone,
     /// `has()` of something that is no field.
     #[error("has() takes a path with a field, like `has(input.user)`")]
     NotAField,
@@ -96,6 +121,16 @@ pub enum Problem {
     /// The expression nests too deep.
     #[error("the expression nests deeper than {} levels", limits::EXPRESSION_DEPTH_MAX)]
     TooDeep,
+}
+
+/// "1", "1 or 2", "1 to 3", "at least 1".
+fn counts(least: usize, most: usize) -> String {
+    match most.checked_sub(least) {
+        Some(0) => least.to_string(),
+        Some(1) => format!("{least} or {most}"),
+        Some(_) if most <= 8 => format!("{least} to {most}"),
+        _ => format!("at least {least}"),
+    }
 }
 
 /// An evaluation without a result. The texts name what is written in the expression, kinds and
@@ -166,6 +201,41 @@ pub enum EvalError {
         /// The function.
         function: &'static str,
     },
+    /// A text that is not what a function reads.
+    #[error("{function}() was given a string that is not {expected}")]
+    BadText {
+        /// The function.
+        function: &'static str,
+        /// What it reads.
+        expected: &'static str,
+    },
+    /// A time or a duration that is too far off.
+    #[error("the result of `{operation}` is out of the range of times")]
+    TimeRange {
+        /// The operator or function.
+        operation: &'static str,
+    },
+    /// A time zone that is no offset.
+    #[error("a time zone that is neither \"UTC\" nor an offset like \"+02:00\"")]
+    TimeZone,
+    /// A position outside of a text.
+    #[error("`{operation}` was given a position outside of the string")]
+    Position {
+        /// The function.
+        operation: &'static str,
+    },
+    /// The least or greatest of nothing.
+    #[error("`{operation}` was given an empty list")]
+    EmptyList {
+        /// The function.
+        operation: &'static str,
+    },
+    /// Bytes that are no text.
+    #[error("string() was given bytes that are not UTF-8")]
+    NotUtf8,
+    /// A pattern that is no regular expression.
+    #[error("matches() was given a string that is no regular expression")]
+    BadRegex,
     /// A key of a map literal that came out the same as another.
     #[error("a key stands twice in a map")]
     RepeatedKey,

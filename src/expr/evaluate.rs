@@ -4,15 +4,17 @@
 //! paths with constants allocates nothing and counts no reference.
 
 use crate::arithmetic;
-use crate::ast::{Access, Function, Node, Operator, Path, Unary};
+use crate::ast::{Access, Node, Operator, Path, Unary};
 use crate::compare;
 use crate::error::EvalError;
-use crate::functions;
-use crate::limits::{LIST_ELEMENTS_MAX, STEP_BYTES, STEPS_MAX, TEXT_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::functions::{self, Function};
+use crate::limits::{
+    FOLD_STEPS_MAX, LIST_ELEMENTS_MAX, STEP_BYTES, STEPS_MAX, TEXT_BYTES_MAX, VALUE_BYTES_MAX,
+};
 use crate::scope::{Empty, Scope};
+use crate::transient::{Kept, Transient};
 use crate::value::{Map, Value};
 use base::limits::NESTING_MAX;
-use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
@@ -25,6 +27,11 @@ pub(crate) struct Meter {
 impl Meter {
     pub(crate) fn new() -> Meter {
         Meter { left: Some(STEPS_MAX) }
+    }
+
+    /// For what is constant in one expression.
+    pub(crate) fn for_folding() -> Meter {
+        Meter { left: Some(FOLD_STEPS_MAX) }
     }
 
     /// For a comparison outside of any evaluation.
@@ -47,42 +54,60 @@ impl Meter {
 }
 
 /// The value of a node that has only constants in it; None when there is an error instead.
-pub(crate) fn constant(node: &Node) -> Option<Value> {
-    let mut meter = Meter::new();
-    let mut evaluation = Evaluation { source: "", scope: &Empty, meter: &mut meter };
-    evaluation.node(node).ok().map(Cow::into_owned)
+pub(crate) fn constant(node: &Node, meter: &mut Meter) -> Option<Value> {
+    Evaluation::new("", &Empty, meter).node(node).ok().map(Cow::into_owned)
 }
 
-/// Refuses a value that an evaluation built if it could not be written and read back.
-pub(crate) fn check_built(value: &Value) -> Result<(), EvalError> {
+/// Refuses a value that an evaluation built if it could not be written and read back. Whether there
+/// is something in it that has to be settled first.
+pub(crate) fn check_built(value: &Value) -> Result<bool, EvalError> {
     let mut bytes_left = VALUE_BYTES_MAX;
     measure(value, NESTING_MAX, &mut bytes_left)
 }
 
-fn measure(value: &Value, levels: usize, bytes_left: &mut usize) -> Result<(), EvalError> {
+fn measure(value: &Value, levels: usize, bytes_left: &mut usize) -> Result<bool, EvalError> {
     let mut take = |bytes: usize| {
         *bytes_left = bytes_left.checked_sub(bytes).ok_or(EvalError::TooLarge)?;
         Ok(())
     };
     match value {
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::Double(_) => take(1),
-        Value::Text(text) => take(text.len() + 2),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Double(_) => {
+            take(1)?;
+            Ok(false)
+        }
+        Value::Uint(number) => {
+            take(1)?;
+            Ok(i64::try_from(*number).is_ok())
+        }
+        Value::Text(text) => {
+            take(text.len() + 2)?;
+            Ok(false)
+        }
+        Value::Transient(Transient(kept)) => {
+            take(kept.text_bytes_max() + 2)?;
+            Ok(true)
+        }
         Value::List(elements) => {
             take(2 + elements.len())?;
             let levels = levels.checked_sub(1).ok_or(EvalError::TooDeep)?;
-            elements.iter().try_for_each(|element| measure(element, levels, bytes_left))
+            elements.iter().try_fold(false, |unsettled, element| {
+                Ok(measure(element, levels, bytes_left)? || unsettled)
+            })
         }
         Value::Map(map) => {
             take(2)?;
             let levels = levels.checked_sub(1).ok_or(EvalError::TooDeep)?;
-            map.iter().try_for_each(|(key, value)| {
+            map.iter().try_fold(false, |unsettled, (key, value)| {
                 let entry = key.len() + 4;
                 *bytes_left = bytes_left.checked_sub(entry).ok_or(EvalError::TooLarge)?;
-                measure(value, levels, bytes_left)
+                Ok(measure(value, levels, bytes_left)? || unsettled)
             })
         }
     }
 }
+
+/// So many names of a path are handed to a scope without an allocation.
+const PATH_NAMES_USUAL: usize = 8;
 
 /// Something that a path names and that is not there. Small: `has()` makes and drops many.
 struct Missing {
@@ -112,12 +137,18 @@ impl Missing {
 /// One evaluation of one expression. `'e` is the life of the expression and of the scope.
 pub(crate) struct Evaluation<'e, 'm> {
     /// The text of the expression, from which errors quote.
-    pub(crate) source: &'e str,
-    pub(crate) scope: &'e dyn Scope,
+    source: &'e str,
+    scope: &'e dyn Scope,
     pub(crate) meter: &'m mut Meter,
+    /// The variables of the macros that are at work, outermost first.
+    pub(crate) locals: Vec<Cow<'e, Value>>,
 }
 
-impl<'e> Evaluation<'e, '_> {
+impl<'e, 'm> Evaluation<'e, 'm> {
+    pub(crate) fn new(source: &'e str, scope: &'e dyn Scope, meter: &'m mut Meter) -> Self {
+        Evaluation { source, scope, meter, locals: Vec::new() }
+    }
+
     /// The value of `node`. Recurses as deep as the expression nests.
     pub(crate) fn node(&mut self, node: &'e Node) -> Result<Cow<'e, Value>, EvalError> {
         self.meter.spend(1)?;
@@ -127,6 +158,10 @@ impl<'e> Evaluation<'e, '_> {
                 return self.path(path).map_err(|missing| missing.into_error(self.source));
             }
             Node::Member { base, start, accesses } => return self.member(base, *start, accesses),
+            Node::Local(index) => return Ok(self.locals[*index].clone()),
+            Node::Type(path, of) => {
+                return Ok(self.path(path).unwrap_or(Cow::Owned(Kept::Type(*of).into())));
+            }
             Node::Conditional { cases, otherwise } => {
                 for (condition, then) in cases {
                     if self.truth(condition, "?:")? {
@@ -151,10 +186,7 @@ impl<'e> Evaluation<'e, '_> {
                 Value::List(elements.iter().map(own).collect::<Result<_, _>>()?)
             }
             Node::Map(entries) => self.map(entries)?,
-            Node::Call { function, arguments } => {
-                let argument = self.node(&arguments[0])?;
-                functions::call(*function, &argument, self.meter)?
-            }
+            Node::Call { function, arguments } => self.call(*function, None, arguments)?,
         };
         Ok(Cow::Owned(value))
     }
@@ -191,9 +223,19 @@ impl<'e> Evaluation<'e, '_> {
     }
 
     fn path(&self, path: &'e Path) -> Result<Cow<'e, Value>, Missing> {
-        let names: SmallVec<[&str; 8]> = path.names.iter().map(|(name, _)| &**name).collect();
+        let mut few = [""; PATH_NAMES_USUAL];
+        let many: Vec<&str>;
+        let names: &[&str] = if let Some(few) = few.get_mut(..path.names.len()) {
+            for (place, (name, _)) in few.iter_mut().zip(&path.names) {
+                *place = name;
+            }
+            few
+        } else {
+            many = path.names.iter().map(|(name, _)| &**name).collect();
+            &many
+        };
         let missing = |end, what| Missing { start: path.start, end, what };
-        let Some(found) = self.scope.resolve(&names) else {
+        let Some(found) = self.scope.resolve(names) else {
             return Err(missing(path.names[path.names.len() - 1].1, What::Key));
         };
         assert!(
@@ -226,9 +268,9 @@ impl<'e> Evaluation<'e, '_> {
                     (Value::Map(_), Value::Text(key)) => {
                         field(value, key).map_err(|what| missing(*end, what))?
                     }
-                    (Value::List(elements), Value::Int(index)) => {
+                    (Value::List(elements), index @ (Value::Int(_) | Value::Uint(_))) => {
                         let count = elements.len();
-                        let index = usize::try_from(*index).ok().filter(|index| *index < count);
+                        let index = position(index).filter(|index| *index < count);
                         element(value, index)
                             .ok_or_else(|| missing(*end, What::Element { count }))?
                     }
@@ -240,17 +282,53 @@ impl<'e> Evaluation<'e, '_> {
                         });
                     }
                 },
-                Access::Method(Function::Size, _) => {
-                    Cow::Owned(functions::call(Function::Size, &value, self.meter)?)
-                }
                 Access::Method(function, arguments) => {
-                    let argument = self.node(&arguments[0])?;
-                    let truth = functions::call_method(*function, &value, &argument, self.meter)?;
-                    Cow::Owned(truth)
+                    Cow::Owned(self.call(*function, Some(value), arguments)?)
                 }
+                Access::Matches(pattern) => match &*value {
+                    Value::Text(text) => {
+                        Cow::Owned(Value::Bool(pattern.is_match(text, self.meter)?))
+                    }
+                    other => {
+                        let (operation, left) = (Function::Matches.name(), other.kind_name());
+                        return Err(EvalError::WrongKinds { operation, left, right: "string" });
+                    }
+                },
+                Access::Each(each) => Cow::Owned(self.each(value, each)?),
             };
         }
         Ok(value)
+    }
+
+    /// Calls a function; of a method, `receiver` is the first argument. Kept out of `node`, whose
+    /// frame every comparison pays for.
+    #[inline(never)]
+    fn call(
+        &mut self,
+        function: Function,
+        receiver: Option<Cow<'e, Value>>,
+        arguments: &'e [Node],
+    ) -> Result<Value, EvalError> {
+        // Nearly all calls are one of the first three.
+        match (receiver, arguments) {
+            (Some(receiver), []) => functions::call(function, &[&receiver], self.meter),
+            (Some(receiver), [argument]) => {
+                let argument = self.node(argument)?;
+                functions::call(function, &[&receiver, &argument], self.meter)
+            }
+            (None, [argument]) => {
+                let argument = self.node(argument)?;
+                functions::call(function, &[&argument], self.meter)
+            }
+            (receiver, arguments) => {
+                let mut values: Vec<Cow<'e, Value>> = receiver.into_iter().collect();
+                for argument in arguments {
+                    values.push(self.node(argument)?);
+                }
+                let values: Vec<&Value> = values.iter().map(Cow::as_ref).collect();
+                functions::call(function, &values, self.meter)
+            }
+        }
     }
 
     fn has(&mut self, node: &'e Node) -> Result<Value, EvalError> {
@@ -322,6 +400,13 @@ impl<'e> Evaluation<'e, '_> {
                     self.meter.spend(elements.len())?;
                     Joined::List(elements.to_vec())
                 }
+                (
+                    Value::Transient(Transient(Kept::Bytes(left))),
+                    Value::Transient(Transient(Kept::Bytes(right))),
+                ) => {
+                    let bytes = self.join_bytes(left, right)?;
+                    return Ok(Joined::Value(Cow::Owned(bytes)));
+                }
                 (value, right) => {
                     let sum = arithmetic::calculate(Operator::Add, value, right)?;
                     return Ok(Joined::Value(Cow::Owned(sum)));
@@ -348,6 +433,14 @@ impl<'e> Evaluation<'e, '_> {
                 right: right.kind_name(),
             }),
         }
+    }
+
+    fn join_bytes(&mut self, left: &[u8], right: &[u8]) -> Result<Value, EvalError> {
+        self.meter.spend_bytes(left.len() + right.len())?;
+        if left.len() + right.len() > TEXT_BYTES_MAX {
+            return Err(EvalError::TextTooLong);
+        }
+        Ok(Value::bytes([left, right].concat()))
     }
 
     /// Every operator but `+`.
@@ -380,8 +473,15 @@ impl<'e> Evaluation<'e, '_> {
         left: &Value,
         right: &Value,
     ) -> Result<Ordering, EvalError> {
-        if let (Value::Text(left), Value::Text(right)) = (left, right) {
-            self.meter.spend_bytes(left.len().min(right.len()))?;
+        match (left, right) {
+            (Value::Int(left), Value::Int(right)) => return Ok(left.cmp(right)),
+            (Value::Text(left), Value::Text(right)) => {
+                self.meter.spend_bytes(left.len().min(right.len()))?;
+            }
+            (Value::Transient(Transient(Kept::Bytes(bytes))), _) => {
+                self.meter.spend_bytes(bytes.len())?;
+            }
+            _ => {}
         }
         left.compare(right).ok_or_else(|| EvalError::WrongKinds {
             operation: operator.symbol(),
@@ -449,6 +549,15 @@ fn field<'e>(value: Cow<'e, Value>, name: &str) -> Result<Cow<'e, Value>, What> 
             map.get(name).map(|value| Cow::Owned(value.clone())).ok_or(What::Key)
         }
         other => Err(What::NotAMap { kind: other.kind_name() }),
+    }
+}
+
+/// A whole number as a place in a list.
+fn position(index: &Value) -> Option<usize> {
+    match index {
+        Value::Int(index) => usize::try_from(*index).ok(),
+        Value::Uint(index) => usize::try_from(*index).ok(),
+        _ => None,
     }
 }
 

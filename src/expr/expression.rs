@@ -3,8 +3,9 @@
 use crate::ast::Node;
 use crate::error::{EvalError, ParseError};
 use crate::evaluate::{self, Evaluation, Meter};
-use crate::parser::{self, Ending};
+use crate::parser::{self, Ending, Parsed};
 use crate::scope::Scope;
+use crate::transient;
 use crate::value::Value;
 use std::borrow::Cow;
 use std::fmt;
@@ -20,6 +21,8 @@ struct Parts {
     source: Box<str>,
     node: Node,
     references: Box<[Reference]>,
+    /// Whether a constant in it has something that only an evaluation knows.
+    has_transients: bool,
 }
 
 /// A path that an expression uses.
@@ -52,12 +55,20 @@ impl fmt::Display for Reference {
 /// Parses an expression: the text between `${` and `}`.
 pub fn parse(text: &str) -> Result<Expression, ParseError> {
     let parsed = parser::parse(text, 0, Ending::Text)?;
-    Ok(Expression::new(text, 0, parsed.end, parsed.node))
+    Ok(Expression::new(text, 0, parsed))
 }
 
 impl Expression {
-    /// The expression that stands in `text` from `start` to `end`.
-    pub(crate) fn new(text: &str, start: usize, end: usize, node: Node) -> Expression {
+    /// The expression that was parsed in `text` from `start` on.
+    pub(crate) fn new(text: &str, start: usize, parsed: Parsed) -> Expression {
+        let Parsed { mut node, end, mut has_transients } = parsed;
+        if let Node::Constant(value) = &node
+            && has_transients
+        {
+            let settled = transient::settle(Cow::Borrowed(value));
+            node = Node::Constant(settled.expect("what is folded is small").into_owned());
+            has_transients = false;
+        }
         let mut references = Vec::new();
         node.each_path(false, &mut |path, open, tested| {
             references.push(Reference {
@@ -68,7 +79,8 @@ impl Expression {
             });
         });
         let source = text[start..end].into();
-        Expression { parts: Arc::new(Parts { source, node, references: references.into() }) }
+        let references = references.into();
+        Expression { parts: Arc::new(Parts { source, node, references, has_transients }) }
     }
 
     /// The text it was parsed from.
@@ -109,13 +121,18 @@ impl Expression {
         scope: &'e dyn Scope,
         meter: &mut Meter,
     ) -> Result<Cow<'e, Value>, EvalError> {
-        let mut evaluation = Evaluation { source: &self.parts.source, scope, meter };
+        let mut evaluation = Evaluation::new(&self.parts.source, scope, meter);
         let value = evaluation.node(&self.parts.node)?;
-        // What is borrowed was there before; what is owned may have been built.
-        if let Cow::Owned(built @ (Value::List(_) | Value::Map(_))) = &value {
-            evaluate::check_built(built)?;
+        match &value {
+            // What is borrowed was there before; what is owned may have been built.
+            Cow::Owned(built @ (Value::List(_) | Value::Map(_))) => {
+                // Measured first: what shares its parts may be far larger than it looks.
+                if evaluate::check_built(built)? { transient::settle(value) } else { Ok(value) }
+            }
+            Cow::Owned(Value::Uint(_) | Value::Transient(_)) => transient::settle(value),
+            Cow::Borrowed(_) if self.parts.has_transients => transient::settle(value),
+            _ => Ok(value),
         }
-        Ok(value)
     }
 }
 

@@ -79,6 +79,7 @@ impl Value {
                 }
                 out.push(b']');
             }
+            Value::Transient(_) => unreachable!("an evaluation hands out JSON alone"),
             Value::Map(map) => {
                 out.push(b'{');
                 for (index, (key, value)) in map.iter().enumerate() {

@@ -1,5 +1,7 @@
 //! The text of an expression as tokens.
 
+mod strings;
+
 use crate::error::{ParseError, Problem};
 use crate::limits::EXPRESSION_BYTES_MAX;
 
@@ -10,10 +12,16 @@ pub(crate) enum Token<'t> {
     Name(&'t str),
     /// A whole number without its sign.
     Whole(u64),
+    /// A whole number with a `u` behind it.
+    Uint(u64),
     /// A number with a fraction or an exponent, without its sign.
     Double(f64),
     /// A string, its escapes replaced.
     Text(String),
+    /// Bytes, their escapes replaced.
+    Bytes(Vec<u8>),
+    /// The name of a field in backticks.
+    Quoted(&'t str),
     /// An operator or a bracket.
     Symbol(&'static str),
     /// The end of the text.
@@ -90,18 +98,16 @@ impl<'t> Lexer<'t> {
     fn token(&mut self) -> Result<Token<'t>, ParseError> {
         let Some(first) = self.byte(0) else { return Ok(Token::End) };
         match first {
-            b'"' | b'\'' => self.string(self.at, false),
+            b'"' | b'\'' => self.string(self.at, false).map(Token::Text),
             b'r' | b'R' if matches!(self.byte(1), Some(b'"' | b'\'')) => {
                 self.at += 1;
-                self.string(self.at - 1, true)
+                self.string(self.at - 1, true).map(Token::Text)
             }
-            b'b' | b'B' if self.bytes_literal_begins() => {
-                Err(self.not_yet("a bytes literal (b\"…\")"))
-            }
+            b'b' | b'B' if self.bytes_literal_begins() => self.bytes(),
             b'_' | b'a'..=b'z' | b'A'..=b'Z' => Ok(Token::Name(self.name())),
             b'0'..=b'9' => self.number(),
             b'.' if matches!(self.byte(1), Some(b'0'..=b'9')) => self.number(),
-            b'`' => Err(self.not_yet("a name in backticks; a[\"key\"] reaches any key. It")),
+            b'`' => self.quoted(),
             _ => self.symbol(),
         }
     }
@@ -114,8 +120,20 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    fn not_yet(&self, what: &str) -> ParseError {
-        self.error(self.at, Problem::NotSupportedYet { what: what.to_owned() })
+    /// A name in backticks, whose first is here.
+    fn quoted(&mut self) -> Result<Token<'t>, ParseError> {
+        let start = self.at;
+        let rest = &self.rest()[1..];
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-/ ".contains(c);
+        let end = rest.find(|c| !allowed(c)).unwrap_or(rest.len());
+        if end == 0 || !rest[end..].starts_with('`') {
+            let expected = "letters, digits, `_.-/` or blanks, and then a backtick";
+            let found =
+                rest[end..].chars().next().map_or("the end".to_owned(), |c| format!("`{c}`"));
+            return Err(self.error(start + 1 + end, Problem::Expected { expected, found }));
+        }
+        self.at += end + 2;
+        Ok(Token::Quoted(&rest[..end]))
     }
 
     fn symbol(&mut self) -> Result<Token<'t>, ParseError> {
@@ -174,9 +192,9 @@ impl<'t> Lexer<'t> {
             }
         }
         let digits = &self.text[start..self.at];
-        if matches!(self.byte(0), Some(b'u' | b'U')) && whole {
-            let what = "an unsigned literal (5u); write it without the `u`. It".to_owned();
-            return Err(self.error(start, Problem::NotSupportedYet { what }));
+        let unsigned = matches!(self.byte(0), Some(b'u' | b'U')) && whole;
+        if unsigned {
+            self.at += 1;
         }
         let goes_on = |c: &char| *c == '_' || c.is_alphanumeric();
         let behind: String = self.rest().chars().next().filter(goes_on).into_iter().collect();
@@ -184,98 +202,14 @@ impl<'t> Lexer<'t> {
             let found = format!("`{digits}{behind}`");
             return Err(self.error(start, Problem::Expected { expected: "a number", found }));
         }
+        let of_kind = |number| if unsigned { Token::Uint(number) } else { Token::Whole(number) };
         let token = if hex {
-            u64::from_str_radix(&digits[2..], 16).ok().map(Token::Whole)
+            u64::from_str_radix(&digits[2..], 16).ok().map(of_kind)
         } else if whole {
-            digits.parse().ok().map(Token::Whole)
+            digits.parse().ok().map(of_kind)
         } else {
             digits.parse().ok().filter(|number: &f64| number.is_finite()).map(Token::Double)
         };
         token.ok_or_else(|| self.error(start, Problem::NumberRange))
-    }
-
-    /// A string whose first quote is here; `start` is where the literal begins.
-    fn string(&mut self, start: usize, raw: bool) -> Result<Token<'t>, ParseError> {
-        let rest = self.rest();
-        let triple = rest.starts_with("\"\"\"") || rest.starts_with("'''");
-        let quote = &rest[..if triple { 3 } else { 1 }];
-        self.at += quote.len();
-        let mut text = String::new();
-        loop {
-            let rest = self.rest();
-            if self.at > self.bytes_end {
-                return Err(self.error(start, Problem::TooLong));
-            }
-            if rest.starts_with(quote) {
-                self.at += quote.len();
-                return Ok(Token::Text(text));
-            }
-            match rest.chars().next() {
-                None => return Err(self.error(start, Problem::OpenString)),
-                Some('\n' | '\r') if !triple => {
-                    return Err(self.error(start, Problem::OpenString));
-                }
-                Some('\\') if !raw => text.push(self.escape()?),
-                Some(c) => {
-                    text.push(c);
-                    self.at += c.len_utf8();
-                }
-            }
-        }
-    }
-
-    /// An escape sequence, whose backslash is here.
-    fn escape(&mut self) -> Result<char, ParseError> {
-        let start = self.at;
-        let Some(kind) = self.rest()[1..].chars().next() else {
-            return Err(self.error(start, Problem::Escape { escape: String::new() }));
-        };
-        self.at += 1 + kind.len_utf8();
-        let character = match kind {
-            '\\' | '?' | '"' | '\'' | '`' => Some(kind),
-            'a' => Some('\x07'),
-            'b' => Some('\x08'),
-            'f' => Some('\x0c'),
-            'n' => Some('\n'),
-            'r' => Some('\r'),
-            't' => Some('\t'),
-            'v' => Some('\x0b'),
-            'x' | 'X' => self.code(2, 16).and_then(char::from_u32),
-            'u' => self.code(4, 16).and_then(|code| self.low_surrogate(code)),
-            'U' => self.code(8, 16).and_then(char::from_u32),
-            '0'..='3' => {
-                self.at -= 1;
-                self.code(3, 8).and_then(char::from_u32)
-            }
-            _ => None,
-        };
-        character.ok_or_else(|| {
-            let escape = self.text[start + 1..].chars().take(1).collect();
-            self.error(start, Problem::Escape { escape })
-        })
-    }
-
-    /// A number of exactly `count` digits.
-    fn code(&mut self, count: usize, radix: u32) -> Option<u32> {
-        let digits = self.rest().get(..count)?;
-        if !digits.chars().all(|digit| digit.is_digit(radix)) {
-            return None;
-        }
-        self.at += count;
-        u32::from_str_radix(digits, radix).ok()
-    }
-
-    /// The character of a `\u` code, which for the first half of a surrogate pair takes the
-    /// second half with it.
-    fn low_surrogate(&mut self, code: u32) -> Option<char> {
-        if !(0xd800..0xdc00).contains(&code) {
-            return char::from_u32(code);
-        }
-        if !self.rest().starts_with("\\u") {
-            return None;
-        }
-        self.at += 2;
-        let low = self.code(4, 16).filter(|low| (0xdc00..0xe000).contains(low))?;
-        char::from_u32(0x1_0000 + ((code - 0xd800) << 10) + (low - 0xdc00))
     }
 }

@@ -3,9 +3,12 @@
 //! Recursive descent by the levels of `langdef.md`. Depth is counted where brackets of some kind
 //! are entered, before the recursion; everything else loops.
 
-use crate::ast::{Access, Function, Node, Operator, Path, Unary};
+mod calls;
+mod fold;
+
+use crate::ast::{Node, Operator, Path, Unary};
 use crate::error::{ParseError, Problem};
-use crate::evaluate;
+use crate::evaluate::Meter;
 use crate::lexer::{Lexer, Spanned, Token};
 use crate::limits::EXPRESSION_DEPTH_MAX;
 use crate::value::Value;
@@ -15,6 +18,8 @@ pub(crate) struct Parsed {
     pub(crate) node: Node,
     /// Where the token begins that ended the expression: the `}`, or the end of the text.
     pub(crate) end: usize,
+    /// Whether a constant in it has something that only an evaluation knows.
+    pub(crate) has_transients: bool,
 }
 
 /// Where an expression has to end.
@@ -30,12 +35,22 @@ pub(crate) enum Ending {
 pub(crate) fn parse(text: &str, start: usize, ending: Ending) -> Result<Parsed, ParseError> {
     let mut lexer = Lexer::new(text, start);
     let current = lexer.next()?;
-    let mut parser = Parser { lexer, current, previous_end: start, origin: start, depth: 0 };
+    let mut parser = Parser {
+        lexer,
+        current,
+        previous_end: start,
+        origin: start,
+        depth: 0,
+        locals: Vec::new(),
+        field: (start, start),
+        fold_meter: Meter::for_folding(),
+        has_transients: false,
+    };
     let node = parser.expression()?;
     let end = parser.current.start;
     match (ending, &parser.current.token) {
         (Ending::Text, Token::End) | (Ending::Brace, Token::Symbol("}")) => {
-            Ok(Parsed { node, end })
+            Ok(Parsed { node, end, has_transients: parser.has_transients })
         }
         (Ending::Text, _) => Err(parser.expected("an operator or the end")),
         (Ending::Brace, _) => Err(parser.expected("an operator or `}`")),
@@ -65,46 +80,10 @@ const RESERVED: [&str; 17] = [
     "while",
 ];
 
-const FUNCTIONS_NOT_YET: [&str; 9] =
-    ["bool", "bytes", "dyn", "duration", "timestamp", "type", "uint", "matches", "optional"];
-
-/// Macros and methods of CEL and of its extension for strings.
-const METHODS_NOT_YET: [&str; 34] = [
-    "all",
-    "exists",
-    "exists_one",
-    "existsOne",
-    "map",
-    "filter",
-    "transformList",
-    "transformMap",
-    "matches",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfWeek",
-    "getDayOfYear",
-    "getFullYear",
-    "getHours",
-    "getMilliseconds",
-    "getMinutes",
-    "getMonth",
-    "getSeconds",
-    "charAt",
-    "indexOf",
-    "lastIndexOf",
-    "join",
-    "lowerAscii",
-    "upperAscii",
-    "replace",
-    "split",
-    "substring",
-    "trim",
-    "format",
-    "reverse",
-    "orValue",
-    "hasValue",
-    "value",
-];
+/// Whether a word means something, so that nothing can be called by it.
+fn is_reserved(word: &str) -> bool {
+    matches!(word, "true" | "false" | "null" | "in") || RESERVED.contains(&word)
+}
 
 /// The precedence of a chain of operators, weakest first.
 #[derive(Clone, Copy)]
@@ -122,6 +101,14 @@ struct Parser<'t> {
     /// Where the expression begins in the text; the tree's offsets count from here.
     origin: usize,
     depth: usize,
+    /// The variables of the macros around this place, outermost first.
+    locals: Vec<&'t str>,
+    /// From where to where the last member lies that ends with a field. Unit: bytes.
+    field: (usize, usize),
+    /// What folding may still cost.
+    fold_meter: Meter,
+    /// Whether a constant has something that only an evaluation knows.
+    has_transients: bool,
 }
 
 impl<'t> Parser<'t> {
@@ -191,7 +178,7 @@ impl<'t> Parser<'t> {
                 if cases.is_empty() {
                     return Ok(node);
                 }
-                return Ok(fold(Node::Conditional { cases, otherwise: Box::new(node) }));
+                return Ok(self.fold(Node::Conditional { cases, otherwise: Box::new(node) }));
             }
             let then = self.or()?;
             self.expect(":", "`:`")?;
@@ -208,7 +195,7 @@ impl<'t> Parser<'t> {
         while self.takes("||")? {
             operands.push(self.and()?);
         }
-        Ok(fold(Node::Or(operands)))
+        Ok(self.fold(Node::Or(operands)))
     }
 
     fn and(&mut self) -> Result<Node, ParseError> {
@@ -220,7 +207,7 @@ impl<'t> Parser<'t> {
         while self.takes("&&")? {
             operands.push(self.chain(Level::Relation)?);
         }
-        Ok(fold(Node::And(operands)))
+        Ok(self.fold(Node::And(operands)))
     }
 
     /// A chain of operators of one level; the operands are of the next.
@@ -239,7 +226,7 @@ impl<'t> Parser<'t> {
         if rest.is_empty() {
             return Ok(first);
         }
-        Ok(fold(Node::Chain { first: Box::new(first), rest }))
+        Ok(self.fold(Node::Chain { first: Box::new(first), rest }))
     }
 
     /// The operator of this level that stands here, if one does.
@@ -293,7 +280,7 @@ impl<'t> Parser<'t> {
         if count == 0 {
             return Ok(operand);
         }
-        Ok(fold(Node::Unary { operator, count, operand: Box::new(operand) }))
+        Ok(self.fold(Node::Unary { operator, count, operand: Box::new(operand) }))
     }
 
     fn negative_number(&mut self) -> Result<Node, ParseError> {
@@ -307,122 +294,6 @@ impl<'t> Parser<'t> {
         Ok(Node::Constant(value))
     }
 
-    fn member(&mut self) -> Result<Node, ParseError> {
-        let start = self.current.start;
-        let bracketed = self.is_symbol("(");
-        let base = self.primary()?;
-        self.accesses(base, start, bracketed)
-    }
-
-    /// Everything with a dot or in brackets that follows `base`. A path in parentheses is not made
-    /// longer: its source is what errors quote.
-    fn accesses(&mut self, base: Node, start: usize, bracketed: bool) -> Result<Node, ParseError> {
-        let mut node = base;
-        loop {
-            let access = if self.takes(".")? {
-                self.field()?
-            } else if self.takes("[")? {
-                self.index()?
-            } else if self.is_symbol("{") && matches!(node, Node::Path(_)) {
-                return Err(self.not_yet("the construction of a message (name{field: value})"));
-            } else {
-                break;
-            };
-            node = match (node, access) {
-                (Node::Path(mut path), Access::Field(name, end)) if !bracketed => {
-                    path.names.push((name, end));
-                    Node::Path(path)
-                }
-                (Node::Member { base, start, mut accesses }, access) => {
-                    accesses.push(access);
-                    Node::Member { base, start, accesses }
-                }
-                (base, access) => Node::Member {
-                    base: Box::new(base),
-                    start: self.offset(start),
-                    accesses: vec![access],
-                },
-            };
-        }
-        Ok(fold(node))
-    }
-
-    /// A field or a method; the dot is taken.
-    fn field(&mut self) -> Result<Access, ParseError> {
-        if self.is_symbol("?") {
-            return Err(
-                self.not_yet("an optional field (a.?b); has(a.b) tells whether it is there. It")
-            );
-        }
-        let Token::Name(name) = self.current.token else {
-            return Err(self.expected("the name of a field"));
-        };
-        // As in CEL, other reserved words are good names of fields.
-        if matches!(name, "true" | "false" | "null" | "in") {
-            return Err(self.fail(Problem::Reserved { word: name.to_owned() }));
-        }
-        let at = self.current.start;
-        self.advance()?;
-        if !self.is_symbol("(") {
-            return Ok(Access::Field(name.into(), self.offset(self.previous_end)));
-        }
-        let (function, count) = match name {
-            "size" => (Function::Size, 0),
-            "startsWith" => (Function::StartsWith, 1),
-            "endsWith" => (Function::EndsWith, 1),
-            "contains" => (Function::Contains, 1),
-            _ => {
-                let known = "the methods size, startsWith, endsWith and contains";
-                return Err(self.unknown(at, name, METHODS_NOT_YET.contains(&name), known));
-            }
-        };
-        Ok(Access::Method(function, self.arguments(function, count)?))
-    }
-
-    /// An index; the bracket is taken.
-    fn index(&mut self) -> Result<Access, ParseError> {
-        if self.is_symbol("?") {
-            return Err(self.not_yet("an optional index (a[?b])"));
-        }
-        let index = self.expression()?;
-        self.expect("]", "`]`")?;
-        let end = self.offset(self.previous_end);
-        Ok(match index {
-            Node::Constant(Value::Text(key)) => Access::Field(key, end),
-            index => Access::Index(index, end),
-        })
-    }
-
-    fn unknown(&self, at: usize, name: &str, cel_has_it: bool, known: &'static str) -> ParseError {
-        let name = name.to_owned();
-        let problem = if cel_has_it {
-            Problem::NotSupportedYet { what: format!("`{name}()`") }
-        } else {
-            Problem::UnknownFunction { name, known }
-        };
-        self.lexer.error(at, problem)
-    }
-
-    /// The arguments of a call, their opening parenthesis being here.
-    fn arguments(&mut self, function: Function, count: usize) -> Result<Vec<Node>, ParseError> {
-        let at = self.current.start;
-        self.advance()?;
-        let mut arguments = Vec::new();
-        while !self.is_symbol(")") {
-            arguments.push(self.expression()?);
-            if !self.takes(",")? {
-                break;
-            }
-        }
-        self.expect(")", "`,` or `)`")?;
-        if arguments.len() != count {
-            let name = function.name();
-            let problem = Problem::ArgumentCount { name, expected: count, count: arguments.len() };
-            return Err(self.lexer.error(at, problem));
-        }
-        Ok(arguments)
-    }
-
     fn primary(&mut self) -> Result<Node, ParseError> {
         match self.current.token {
             Token::Name(name) => self.named(name),
@@ -434,8 +305,8 @@ impl<'t> Parser<'t> {
             }
             Token::Symbol("[") => self.list(),
             Token::Symbol("{") => self.map(),
-            Token::Symbol(".") => Err(self.not_yet("a name that begins with a dot")),
-            Token::Symbol(_) | Token::End => Err(self.expected("a value")),
+            Token::Symbol(".") => self.rooted(),
+            Token::Quoted(_) | Token::Symbol(_) | Token::End => Err(self.expected("a value")),
             Token::Whole(number) => {
                 let number = i64::try_from(number).map_err(|_| self.fail(Problem::NumberRange))?;
                 self.advance()?;
@@ -445,9 +316,18 @@ impl<'t> Parser<'t> {
                 self.advance()?;
                 Ok(Node::Constant(Value::Double(number)))
             }
-            Token::Text(_) => match self.advance()? {
+            Token::Uint(number) => {
+                self.advance()?;
+                self.has_transients = true;
+                Ok(Node::Constant(Value::Uint(number)))
+            }
+            Token::Text(_) | Token::Bytes(_) => match self.advance()? {
                 Token::Text(text) => Ok(Node::Constant(Value::text(text))),
-                _ => unreachable!("the token was a text"),
+                Token::Bytes(bytes) => {
+                    self.has_transients = true;
+                    Ok(Node::Constant(Value::bytes(bytes)))
+                }
+                _ => unreachable!("the token was a text or bytes"),
             },
         }
     }
@@ -472,39 +352,33 @@ impl<'t> Parser<'t> {
         if self.is_symbol("(") {
             return self.call(name, at);
         }
-        let end = self.offset(self.previous_end);
-        Ok(Node::Path(Path { start: self.offset(at), names: vec![(name.into(), end)] }))
-    }
-
-    fn call(&mut self, name: &str, at: usize) -> Result<Node, ParseError> {
-        let function = match name {
-            "size" => Function::Size,
-            "string" => Function::Text,
-            "int" => Function::Int,
-            "double" => Function::Double,
-            "has" => return self.has(at),
-            _ => {
-                let known = "has, size, string, int and double";
-                return Err(self.unknown(at, name, FUNCTIONS_NOT_YET.contains(&name), known));
-            }
-        };
-        let arguments = self.arguments(function, 1)?;
-        Ok(fold(Node::Call { function, arguments }))
-    }
-
-    fn has(&mut self, at: usize) -> Result<Node, ParseError> {
-        self.advance()?;
-        let argument = self.expression()?;
-        self.expect(")", "`)`")?;
-        let field = match &argument {
-            Node::Path(path) => path.names.len() > 1,
-            Node::Member { accesses, .. } => matches!(accesses.last(), Some(Access::Field(..))),
-            _ => false,
-        };
-        if !field {
-            return Err(self.lexer.error(at, Problem::NotAField));
+        if let Some(local) = self.locals.iter().rposition(|local| *local == name) {
+            return Ok(Node::Local(local));
         }
-        Ok(Node::Has(Box::new(argument)))
+        Ok(self.path(name, at))
+    }
+
+    /// `.a`: a name of the scope, even where a macro has a variable of that name.
+    fn rooted(&mut self) -> Result<Node, ParseError> {
+        self.advance()?;
+        let Token::Name(name) = self.current.token else {
+            return Err(self.expected("a name"));
+        };
+        if is_reserved(name) {
+            return Err(self.fail(Problem::Reserved { word: name.to_owned() }));
+        }
+        let at = self.current.start;
+        self.advance()?;
+        if self.is_symbol("(") {
+            return self.call(name, at);
+        }
+        Ok(self.path(name, at))
+    }
+
+    /// The path of one name, which has just been taken.
+    fn path(&self, name: &str, at: usize) -> Node {
+        let end = self.offset(self.previous_end);
+        Node::Path(Path { start: self.offset(at), names: vec![(name.into(), end)] })
     }
 
     fn list(&mut self) -> Result<Node, ParseError> {
@@ -520,7 +394,7 @@ impl<'t> Parser<'t> {
             }
         }
         self.expect("]", "`,` or `]`")?;
-        Ok(fold(Node::List(elements)))
+        Ok(self.fold(Node::List(elements)))
     }
 
     fn map(&mut self) -> Result<Node, ParseError> {
@@ -540,7 +414,7 @@ impl<'t> Parser<'t> {
             }
         }
         self.expect("}", "`,` or `}`")?;
-        Ok(fold(Node::Map(entries)))
+        Ok(self.fold(Node::Map(entries)))
     }
 
     /// A key that is known now must be a text, and no repetition.
@@ -561,36 +435,4 @@ impl<'t> Parser<'t> {
             _ => Ok(()),
         }
     }
-}
-
-/// Makes a constant of a node whose parts are constants, unless evaluating it fails: whether that
-/// error counts is known only when the whole expression is evaluated.
-fn fold(node: Node) -> Node {
-    let constant = |node: &Node| matches!(node, Node::Constant(_));
-    let foldable = match &node {
-        Node::Constant(_) | Node::Path(_) | Node::Has(_) => false,
-        Node::Member { base, accesses, .. } => {
-            constant(base)
-                && accesses.iter().all(|access| match access {
-                    Access::Field(..) => true,
-                    Access::Index(index, _) => constant(index),
-                    Access::Method(_, arguments) => arguments.iter().all(constant),
-                })
-        }
-        Node::Unary { operand, .. } => constant(operand),
-        Node::And(nodes)
-        | Node::Or(nodes)
-        | Node::List(nodes)
-        | Node::Call { arguments: nodes, .. } => nodes.iter().all(constant),
-        Node::Chain { first, rest } => {
-            constant(first) && rest.iter().all(|(_, node)| constant(node))
-        }
-        Node::Conditional { cases, otherwise } => {
-            constant(otherwise)
-                && cases.iter().all(|(condition, then)| constant(condition) && constant(then))
-        }
-        Node::Map(entries) => entries.iter().all(|(key, value)| constant(key) && constant(value)),
-    };
-    let value = if foldable { evaluate::constant(&node) } else { None };
-    value.map_or(node, Node::Constant)
 }

@@ -53,8 +53,8 @@ impl Template {
                 if !plain.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut plain).into()));
                 }
-                parts.push(Part::Expression(Expression::new(text, start, parsed.end, parsed.node)));
                 at = parsed.end + "}".len();
+                parts.push(Part::Expression(Expression::new(text, start, parsed)));
             } else {
                 plain.push('$');
                 at += "$".len();

@@ -1,6 +1,9 @@
 //! Tests of the language as a whole: expressions in, values and errors out.
 
+mod allocation;
+mod functions;
 mod language;
+mod macros;
 mod properties;
 mod scopes;
 mod templates;

@@ -3,9 +3,10 @@
 //! Invariants
 //! - A value is immutable and cheap to clone: texts, lists and maps are shared.
 //! - A map is ordered by its keys' bytes and holds each key once.
-//! - A double is finite; a uint is above `i64::MAX` (the constructors keep this, and reading JSON
-//!   does).
+//! - A double is finite; outside of an evaluation a uint is above `i64::MAX` (the constructors keep
+//!   this, and reading JSON does).
 
+use crate::transient::Transient;
 use std::sync::Arc;
 
 /// A JSON-like value.
@@ -30,6 +31,9 @@ pub enum Value {
     List(Arc<[Value]>),
     /// A map from texts.
     Map(Arc<Map>),
+    /// What only an evaluation knows (bytes, times, types). No value that this crate hands out is
+    /// one or has one in it: whoever matches on a value may call this unreachable.
+    Transient(Transient),
 }
 
 impl Value {
@@ -72,6 +76,7 @@ impl Value {
             Value::Text(_) => "string",
             Value::List(_) => "list",
             Value::Map(_) => "map",
+            Value::Transient(Transient(kept)) => kept.kind_name(),
         }
     }
 
@@ -121,7 +126,12 @@ impl Value {
         /// The two counters in front of everything shared.
         const SHARED_BYTES: usize = 2 * size_of::<usize>();
         let outside = match self {
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::Double(_) => 0,
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Uint(_)
+            | Value::Double(_)
+            | Value::Transient(_) => 0,
             Value::Text(text) => SHARED_BYTES + text.len(),
             Value::List(elements) => {
                 SHARED_BYTES + elements.iter().map(Value::bytes_estimate).sum::<usize>()
@@ -225,6 +235,11 @@ impl Map {
     /// The entries in the order of their keys.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Value)> {
         self.entries.iter().map(|(key, value)| (key, value))
+    }
+
+    /// The key at this place in their order.
+    pub(crate) fn key_at(&self, index: usize) -> Option<&Arc<str>> {
+        self.entries.get(index).map(|(key, _)| key)
     }
 
     /// The keys in their order.

@@ -114,6 +114,7 @@ pub(crate) fn key_text(value: &Value) -> Result<String, ActionError> {
         Value::Null | Value::List(_) | Value::Map(_) => {
             return Err(ActionError::KeyKind { kind: value.kind_name() });
         }
+        Value::Transient(_) => unreachable!("an evaluation hands out JSON alone"),
     };
     let bytes = text.len();
     if (1..=KEY_BYTES_MAX).contains(&bytes) {

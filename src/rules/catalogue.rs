@@ -13,12 +13,13 @@
 use crate::access::{Clauses, Estimates};
 use crate::index::Index;
 use crate::index::build::best;
+use crate::links::{Links, Slot};
 use crate::paths::Paths;
 use crate::program::Program;
 use crate::rule::Rule;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
 
 /// A rule of one catalogue.
@@ -49,12 +50,24 @@ pub struct Catalogue {
 /// What is compiled at once.
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    /// In the order of rank.
+    /// Those that continue from no other first; then those that do, the ones that continue from the
+    /// same rule together. Each of these parts is in the order of rank.
     rules: Vec<Arc<Rule>>,
-    pub(crate) program: Program,
-    pub(crate) index: Index,
+    /// The rules that see the message as it came.
+    pub(crate) root: View,
+    pub(crate) links: Links,
     /// The rules by the hashes of their ids.
     by_id: HashTable<u32>,
+}
+
+/// Rules that see the same of a message, compiled.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// Where they begin in [`Compiled::rules`].
+    first: u32,
+    count: u32,
+    pub(crate) program: Program,
+    pub(crate) index: Index,
 }
 
 type Rank<'r> = (Reverse<i32>, &'r str);
@@ -67,22 +80,58 @@ fn id_hash(id: &str) -> u64 {
     crate::hash::text(id.as_bytes())
 }
 
-impl Compiled {
-    fn of(mut rules: Vec<Arc<Rule>>, paths: Paths) -> Self {
-        rules.retain(|rule| rule.enabled);
-        rules.sort_by(|left, right| rank(left).cmp(&rank(right)));
+impl View {
+    pub(crate) fn of(first: usize, rules: &[Arc<Rule>], paths: Paths) -> Self {
         let mut program = Program::new(paths);
-        for rule in &rules {
+        for rule in rules {
             program.add(&rule.when);
         }
         program.finish();
         let index = Index::of(&mut program);
+        Self { first: narrow(first), count: narrow(rules.len()), program, index }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// The place among all rules of one of these.
+    pub(crate) fn place(&self, at: u32) -> u32 {
+        self.first + at
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.program.bytes() + self.index.bytes()
+    }
+}
+
+fn narrow(n: usize) -> u32 {
+    u32::try_from(n).expect("catalogues are bounded")
+}
+
+impl Compiled {
+    /// What is compiled on top of a `base` knows what that knows, and more.
+    fn of(mut rules: Vec<Arc<Rule>>, base: Option<&Self>) -> Self {
+        rules.retain(|rule| rule.enabled);
+        rules.sort_by(|left, right| {
+            left.continue_from.cmp(&right.continue_from).then_with(|| rank(left).cmp(&rank(right)))
+        });
+        let roots = rules.partition_point(|rule| rule.continue_from.is_none());
+        let mut paths = base.map(|base| base.root.program.paths.clone()).unwrap_or_default();
+        // A key that any rule asks for must not stand twice in a message, whoever asks.
+        for rule in &rules[roots..] {
+            rule.when.visit(&mut |predicate| {
+                paths.intern(&predicate.field);
+            });
+        }
+        let root = View::of(0, &rules[..roots], paths);
         let mut by_id = HashTable::with_capacity(rules.len());
         let hash = |at: &u32| id_hash(&rules[*at as usize].id);
-        for at in 0..u32::try_from(rules.len()).expect("catalogues are bounded") {
+        for at in 0..narrow(rules.len()) {
             by_id.insert_unique(hash(&at), at, hash);
         }
-        Self { rules, program, index, by_id }
+        let links = Links::of(&rules, roots, base);
+        Self { rules, root, links, by_id }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -93,7 +142,7 @@ impl Compiled {
         &self.rules[at as usize]
     }
 
-    fn find(&self, id: &str) -> Option<u32> {
+    pub(crate) fn find(&self, id: &str) -> Option<u32> {
         self.by_id.find(id_hash(id), |at| self.rules[*at as usize].id == id).copied()
     }
 }
@@ -105,7 +154,7 @@ impl Catalogue {
     }
 
     fn of(rules: Vec<Arc<Rule>>) -> Self {
-        let base = Arc::new(Compiled::of(rules, Paths::new()));
+        let base = Arc::new(Compiled::of(rules, None));
         Self { base, dead: Vec::new(), dead_count: 0, delta: None }
     }
 
@@ -132,7 +181,7 @@ impl Catalogue {
                 rules.push(Arc::new(rule.clone()));
             }
         }
-        let delta = Compiled::of(rules, self.base.program.paths.clone());
+        let delta = Compiled::of(rules, Some(&self.base));
         let delta = (delta.len() > 0).then(|| Arc::new(delta));
         Self { base: Arc::clone(&self.base), dead, dead_count, delta }
     }
@@ -151,11 +200,8 @@ impl Catalogue {
     }
 
     fn shared(&self, index: RuleIndex) -> &Arc<Rule> {
-        match (&self.delta, index.0 & IN_DELTA) {
-            (_, 0) => &self.base.rules[index.0 as usize],
-            (Some(delta), _) => &delta.rules[(index.0 & !IN_DELTA) as usize],
-            (None, _) => unreachable!("an index is of its own catalogue"),
-        }
+        let (part, at) = self.part(index);
+        &part.rules[at as usize]
     }
 
     /// A rule of this catalogue.
@@ -190,9 +236,13 @@ impl Catalogue {
         rank(self.rule(left)) < rank(self.rule(right))
     }
 
+    /// The order of rank.
+    pub(crate) fn compare(&self, left: RuleIndex, right: RuleIndex) -> Ordering {
+        rank(self.rule(left)).cmp(&rank(self.rule(right)))
+    }
+
     /// The rules that can match: those of the base, then those of the delta.
     fn alive(&self) -> impl Iterator<Item = RuleIndex> {
-        let narrow = |n: usize| u32::try_from(n).expect("catalogues are bounded");
         let base = (0..narrow(self.base.len())).filter(|at| !self.is_dead(*at));
         let delta = 0..narrow(self.delta.as_ref().map_or(0, |delta| delta.len()));
         base.map(Self::index_in_base).chain(delta.map(Self::index_in_delta))
@@ -215,24 +265,65 @@ impl Catalogue {
         self.len() == 0
     }
 
+    /// Whether some rule needs another one.
+    #[inline]
+    pub(crate) fn is_chained(&self) -> bool {
+        // What the delta knows of is what the base knows of, and more.
+        self.delta.as_ref().unwrap_or(&self.base).links.len() > 0
+    }
+
+    /// How many ids are needed by rules.
+    pub(crate) fn slots(&self) -> usize {
+        self.delta.as_ref().unwrap_or(&self.base).links.len()
+    }
+
+    fn part(&self, index: RuleIndex) -> (&Compiled, u32) {
+        match (&self.delta, index.0 & IN_DELTA) {
+            (_, 0) => (&self.base, index.0),
+            (Some(delta), _) => (delta, index.0 & !IN_DELTA),
+            (None, _) => unreachable!("an index is of its own catalogue"),
+        }
+    }
+
+    /// What a rule requires, but for what it continues from.
+    pub(crate) fn needed_by(&self, index: RuleIndex) -> &[Slot] {
+        let (part, at) = self.part(index);
+        part.links.needed_by(at)
+    }
+
+    /// The slot that a rule fills when it holds.
+    pub(crate) fn filled_by(&self, index: RuleIndex) -> Option<Slot> {
+        let (part, at) = self.part(index);
+        part.links.filled_by(at).or_else(|| match &self.delta {
+            Some(delta) if index.0 & IN_DELTA == 0 => delta.links.filled_by_base(at),
+            _ => None,
+        })
+    }
+
     /// The rules that are looked at for every message, because nothing that they need can be
-    /// looked up: they ask for absence alone, for instance.
+    /// looked up: they ask for absence alone, for instance. Not those that continue from another.
     pub fn always_checked(&self) -> impl Iterator<Item = RuleIndex> {
-        let base = self.base.index.always().iter().filter(|at| !self.is_dead(**at));
-        let delta = self.delta.iter().flat_map(|delta| delta.index.always());
+        let base = self.base.root.index.always().iter().filter(|at| !self.is_dead(**at));
+        let delta = self.delta.iter().flat_map(|delta| delta.root.index.always());
         base.map(|at| Self::index_in_base(*at)).chain(delta.map(|at| Self::index_in_delta(*at)))
     }
 
     /// How a rule is found: the fields, and what is looked up of them; empty if it is looked at for
-    /// every message. Takes time in the number of all rules: for people.
+    /// every message that it sees. Takes time in the number of all rules: for people.
     pub fn found_by(&self, index: RuleIndex) -> Vec<String> {
-        let compiled = match &self.delta {
-            Some(delta) if index.0 & IN_DELTA != 0 => delta,
-            _ => &self.base,
+        let (part, at) = self.part(index);
+        let view = match &part.rule(at).continue_from {
+            None => &part.root,
+            Some(id) => {
+                let base = (index.0 & IN_DELTA != 0).then_some(&*self.base);
+                part.links
+                    .view_of(id, base)
+                    .expect("a rule that continues from another is in a view")
+            }
         };
-        let program = &compiled.program;
+        let program = &view.program;
         let estimates = Estimates::of(program);
-        let start = program.starts[(index.0 & !IN_DELTA) as usize] as usize;
+        let start = program.starts[(at - view.first) as usize] as usize;
         let clauses = Clauses::new(program, &estimates).of(start);
         let best = best(&clauses, &[]);
         let mut told = Vec::new();
@@ -248,7 +339,7 @@ impl Catalogue {
     /// What the compiled tables take, without the rules themselves. Unit: bytes, about.
     pub fn table_bytes(&self) -> usize {
         let compiled = |compiled: &Compiled| {
-            compiled.program.bytes() + compiled.index.bytes() + compiled.by_id.allocation_size()
+            compiled.root.bytes() + compiled.links.bytes() + compiled.by_id.allocation_size()
         };
         compiled(&self.base) + self.delta.as_ref().map_or(0, |delta| compiled(delta))
     }

@@ -5,8 +5,8 @@
 //! - Recursion is as deep as a chain may be long, whatever the rules say.
 
 use crate::rule::Rule;
-use document::{Fault, Source, Span};
 use expr::Value;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most rules one behind the other, each needing the next. What one message can set off stays
@@ -52,13 +52,12 @@ impl ChainError {
         }
     }
 
-    /// As a fault at the place of the rule.
-    pub(crate) fn fault(&self, source: Source<'_>, span: Span) -> Fault {
-        let fault = Fault::at(source, span, self.to_string());
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
         match self {
-            Self::Unknown { .. } => fault.hint("it may be elsewhere; a node takes both at once"),
-            Self::Circle { .. } => fault.hint("none of them could ever hold: break the circle"),
-            Self::TooLong { .. } => fault.hint("let one rule ask for more, or require several"),
+            Self::Unknown { .. } => "send both at once, or correct the id",
+            Self::Circle { .. } => "none of them could ever hold: break the circle",
+            Self::TooLong { .. } => "let one rule ask for more, or require several of them",
         }
     }
 }
@@ -201,11 +200,14 @@ impl Dependents {
     }
 }
 
+/// The rules that a message has gone through; no allocation.
+pub(crate) type Way<'r> = SmallVec<[&'r Rule; CHAIN_RULES_MAX + 1]>;
+
 /// The rules that a rule continues from, the first one first. Where ids are nowhere, or form a
 /// circle, they end.
-pub(crate) fn continued<'r>(rule: &'r Rule, find: Find<'_, 'r>) -> Vec<&'r Rule> {
+pub(crate) fn continued<'r>(rule: &'r Rule, find: Find<'_, 'r>) -> Way<'r> {
     let before = |rule: &&'r Rule| rule.continue_from.as_deref().and_then(find);
-    let mut chain: Vec<&Rule> =
+    let mut chain: Way<'r> =
         std::iter::successors(Some(rule), before).skip(1).take(CHAIN_RULES_MAX).collect();
     chain.reverse();
     chain

@@ -13,7 +13,6 @@ use base::limits::{MESSAGE_BYTES_MAX, NESTING_MAX};
 use expr::{EvalError, Map, Names, Tree, Value};
 use std::sync::Arc;
 
-#[allow(dead_code, reason = "the matcher is to use it next")]
 pub(crate) mod text;
 
 /// The most fields of one enrichment.
@@ -98,7 +97,6 @@ impl Enrichment {
 
     /// What each field becomes for a message: for people. Nothing stands for a message that no
     /// expression can read: a number of it fits neither a double nor 64 bits.
-    #[allow(dead_code, reason = "explanations are to use it next")]
     pub(crate) fn explain(&self, message: Option<&Value>) -> Vec<(&FieldPath, Enriched)> {
         let mut left = ENRICH_BYTES_MAX;
         let mut one = |field| {
@@ -115,6 +113,10 @@ impl Enrichment {
     }
 }
 
+/// What a number, a bool or null is taken for; or the quotes, the colon and the comma around an
+/// entry. Unit: bytes.
+const SMALL_BYTES: usize = 8;
+
 /// The field's value, paid from the bytes that are left.
 fn evaluate(field: &Field, message: Option<&Value>, left: &mut usize) -> Result<Value, String> {
     let value = match (field.value.constant(), message) {
@@ -127,7 +129,7 @@ fn evaluate(field: &Field, message: Option<&Value>, left: &mut usize) -> Result<
             return Err("the message holds a number that fits neither a double nor 64 bits".into());
         }
     };
-    let keys: usize = field.keys.iter().map(|key| key.len()).sum();
+    let keys: usize = field.keys.iter().map(|key| SMALL_BYTES + key.len()).sum();
     let bytes = keys + bytes_at_least(&value, *left);
     if bytes > *left {
         return Err(format!("the fields take more than {ENRICH_BYTES_MAX} bytes together"));
@@ -142,8 +144,6 @@ fn evaluate(field: &Field, message: Option<&Value>, left: &mut usize) -> Result<
 /// The value's length as JSON, escapes not counted; counting ends behind `enough`. Recursion: what
 /// an evaluation builds, and what JSON was read from, nests at most `NESTING_MAX` deep.
 fn bytes_at_least(value: &Value, enough: usize) -> usize {
-    /// A number, a bool, or null; or the quotes, the colon and the comma around an entry.
-    const SMALL_BYTES: usize = 8;
     match value {
         Value::Text(text) => SMALL_BYTES + text.len(),
         Value::List(elements) => {
@@ -170,6 +170,7 @@ fn bytes_at_least(value: &Value, enough: usize) -> usize {
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::Double(_) => {
             SMALL_BYTES
         }
+        Value::Transient(_) => unreachable!("an evaluation hands out JSON alone"),
     }
 }
 
@@ -200,7 +201,7 @@ pub(crate) fn is_whole(group: &[Edit<'_>], at: usize) -> bool {
 }
 
 /// A map with edits made in it. Recursion: as deep as a field path is long.
-fn edited(map: Option<&Map>, at: usize, edits: &[Edit<'_>]) -> Map {
+pub(crate) fn edited(map: Option<&Map>, at: usize, edits: &[Edit<'_>]) -> Map {
     let mut entries: Vec<(Arc<str>, Value)> = match map {
         Some(map) => map.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         None => Vec::new(),

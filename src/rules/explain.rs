@@ -5,6 +5,9 @@
 
 use crate::bad_message::BadMessage;
 use crate::catalogue::{Catalogue, Matches, RuleIndex};
+use crate::chains;
+use crate::enrichment::Enriched;
+use crate::enrichment::text::splice;
 use crate::matcher::Matcher;
 use crate::operator::{End, Operator};
 use crate::paths::Paths;
@@ -24,13 +27,46 @@ const SEEN_CHARACTERS_MAX: usize = 60;
 /// Why a rule matches a message, or does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// Whether it does.
+    /// Whether its conditions hold, and all that it needs. A rule in front that says `stop` is not
+    /// looked at here.
     pub matches: bool,
+    /// Whether its own conditions hold.
+    pub conditions_hold: bool,
     /// How the rule is found: the fields, and what is looked up of them. Empty if it is looked at
-    /// for every message.
+    /// for every message that it sees.
     pub found_by: Vec<String>,
+    /// The rules that it needs, what it continues from first.
+    pub needs: Vec<Need>,
+    /// What the rules that it continues from have added to the message, the first one first.
+    pub sees: Vec<Seen>,
+    /// What it adds itself, for its actions and for rules that continue from it.
+    pub adds: Vec<Seen>,
     /// The conditions in the order of the text.
     pub conditions: Vec<Explained>,
+}
+
+/// A rule that another one needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Which.
+    pub id: String,
+    /// Whether the message is seen as that rule has enriched it.
+    pub continues: bool,
+    /// Whether it is in the catalogue: there, and enabled.
+    pub is_there: bool,
+    /// Whether it holds.
+    pub holds: bool,
+}
+
+/// A field that an enrichment has set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Which.
+    pub field: String,
+    /// By which rule.
+    pub rule: String,
+    /// What it is, as JSON, shortened; or why it is missing.
+    pub value: Result<String, String>,
 }
 
 /// One condition, or a group of them.
@@ -48,18 +84,76 @@ pub struct Explained {
     pub span: Option<Span>,
 }
 
-/// Holds a rule of a catalogue against a message, condition by condition.
+/// Holds a rule of a catalogue against a message, condition by condition. The conditions are told
+/// as the rule would see the message, also where what it continues from does not hold.
 pub fn explain(
     catalogue: &Catalogue,
     index: RuleIndex,
     message: &[u8],
 ) -> Result<Explanation, BadMessage> {
     let rule = catalogue.rule(index);
-    let mut alone = Alone { rule, message, matcher: Matcher::new() };
-    let matches = alone.holds(&rule.when)?;
+    let (mut matcher, mut holding) = (Matcher::new(), Matches::new());
+    matcher.holding(catalogue, message, &mut holding)?;
+    let need = |(id, continues): (&String, bool)| {
+        let found = catalogue.find(id);
+        let holds = found.is_some_and(|index| holding.contains(&index));
+        Need { id: id.clone(), continues, is_there: found.is_some(), holds }
+    };
+    let continues = rule.continue_from.iter().map(|id| (id, true));
+    let requires = rule.requires.iter().map(|id| (id, false));
+    let needs: Vec<Need> = continues.chain(requires).map(need).collect();
+
+    let find = |id: &str| Some(catalogue.rule(catalogue.find(id)?));
+    let mut enriching = Enriching::of(message);
+    for before in chains::continued(rule, &find) {
+        enriching.go_on(before);
+    }
+    let sees = std::mem::take(&mut enriching.told);
+    let seen = enriching.text.clone();
+    enriching.go_on(rule);
+
+    let mut alone = Alone { rule, message: &seen, matcher };
+    let conditions_hold = alone.holds(&rule.when)?;
     let mut conditions = Vec::new();
     alone.condition(&rule.when, 0, &mut conditions)?;
-    Ok(Explanation { matches, found_by: catalogue.found_by(index), conditions })
+    Ok(Explanation {
+        matches: conditions_hold && needs.iter().all(|need| need.holds),
+        conditions_hold,
+        found_by: catalogue.found_by(index),
+        needs,
+        sees,
+        adds: enriching.told,
+        conditions,
+    })
+}
+
+/// A message on its way through enrichments.
+struct Enriching {
+    text: Vec<u8>,
+    value: Option<expr::Value>,
+    told: Vec<Seen>,
+}
+
+impl Enriching {
+    fn of(message: &[u8]) -> Self {
+        let value = expr::Value::parse_json(message).ok();
+        Self { text: message.to_vec(), value, told: Vec::new() }
+    }
+
+    fn go_on(&mut self, rule: &Rule) {
+        let told = rule.enrich.explain(self.value.as_ref()).into_iter().map(|(field, enriched)| {
+            let value = match enriched {
+                Enriched::Value(value) => Ok(shorten(&value.to_json())),
+                Enriched::Missing(why) => Err(why),
+            };
+            Seen { field: field.to_string(), rule: rule.id.clone(), value }
+        });
+        self.told.extend(told);
+        let mut text = Vec::new();
+        splice(&self.text, &rule.enrich.edits(self.value.as_ref()), &mut text);
+        self.text = text;
+        self.value = self.value.take().map(|value| rule.enrich.apply(&value));
+    }
 }
 
 /// A rule whose parts are looked at alone.
@@ -71,7 +165,13 @@ struct Alone<'m> {
 
 impl Alone<'_> {
     fn compile(&self, condition: &Condition) -> Catalogue {
-        let rule = Rule { enabled: true, when: condition.clone(), ..self.rule.clone() };
+        let rule = Rule {
+            enabled: true,
+            when: condition.clone(),
+            requires: Vec::new(),
+            continue_from: None,
+            ..self.rule.clone()
+        };
         Catalogue::compile(vec![rule])
     }
 
@@ -96,7 +196,7 @@ impl Alone<'_> {
             Condition::Predicate(predicate) => {
                 let catalogue = self.compile(condition);
                 self.matcher.matches(&catalogue, self.message, &mut Matches::new())?;
-                let paths = &catalogue.base.program.paths;
+                let paths = &catalogue.base.root.program.paths;
                 let seen = seen(self.matcher.tape(), paths, self.message, predicate);
                 let (text, span) = (describe(predicate), Some(predicate.span));
                 out.push(Explained { depth, text, seen, holds, span });

@@ -30,6 +30,7 @@ mod enrichment;
 mod explain;
 mod hash;
 mod index;
+mod links;
 mod lint;
 mod matcher;
 mod network;
@@ -43,6 +44,7 @@ mod program;
 mod required;
 mod rule;
 mod scan;
+mod trial;
 mod value;
 
 pub use action::{Action, ActionError, Started};
@@ -50,13 +52,14 @@ pub use bad_message::{BadMessage, Found};
 pub use catalogue::{Catalogue, Matches, RuleIndex};
 pub use chains::{CHAIN_RULES_MAX, ChainCheck, ChainError, Dependents, Find, seen_by};
 pub use enrichment::{ENRICH_BYTES_MAX, ENRICH_FIELDS_MAX, Enriched, Enrichment};
-pub use explain::{Explained, Explanation, explain};
-pub use lint::lint;
+pub use explain::{Explained, Explanation, Need, Seen, explain};
+pub use lint::{Findings, lint};
 pub use matcher::Matcher;
 pub use operator::OPERATORS;
 pub use parse::{ACTIONS_MAX, REQUIRES_MAX, parse};
 pub use path::{FieldPath, FieldPathError, PathStep};
 pub use rule::{Condition, Predicate, Rule, RuleTest};
+pub use trial::{FailedTest, failed_tests};
 
 #[cfg(test)]
 mod guide {
@@ -65,6 +68,7 @@ mod guide {
 
 #[cfg(test)]
 mod oracle {
+    mod chains;
     pub(crate) mod json;
     pub(crate) mod naive;
     mod random;
@@ -75,4 +79,9 @@ mod oracle {
 
     use crate::{BadMessage, Catalogue, Matcher, Matches, Rule, parse};
     use base::Prng;
+}
+
+#[cfg(test)]
+mod semantics {
+    mod tests;
 }

@@ -7,14 +7,17 @@
 //!   carries the number of its message.
 
 use crate::bad_message::BadMessage;
-use crate::catalogue::{Catalogue, Compiled, Matches};
+use crate::catalogue::{Catalogue, Compiled, Matches, View};
 use crate::index::candidates::Candidates;
 use crate::operator::Operator;
 use crate::program::{Atom, AtomIndex, Group, Program, Shared, Step};
 use crate::rule::Quantifier;
 use crate::scan::{Cell, CellKind, Tape};
 use crate::value::Seen;
+use chained::{Chained, Cut};
 use std::ops::ControlFlow;
+
+mod chained;
 
 /// The buffers of one core; works for any catalogue.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Matcher {
     delta: Buffers,
     /// What the delta matched, until it is sorted in.
     from_delta: Matches,
+    /// Rarely used, and large.
+    chained: Box<Chained>,
     /// Counts messages.
     number: u64,
     looked_at: usize,
@@ -51,6 +56,7 @@ impl Matcher {
             base: Buffers::default(),
             delta: Buffers::default(),
             from_delta: Matches::new(),
+            chained: Box::default(),
             number: 0,
             looked_at: 0,
         }
@@ -64,12 +70,12 @@ impl Matcher {
         message: &[u8],
         out: &mut Matches,
     ) -> Result<(), BadMessage> {
-        out.clear();
-        self.looked_at = 0;
+        self.read(catalogue, message, out)?;
+        if catalogue.is_chained() {
+            self.match_chains(catalogue, message, Cut::AtStop, out);
+            return Ok(());
+        }
         let (base, delta) = (&*catalogue.base, catalogue.delta.as_deref());
-        // The delta's paths are those of the base and more.
-        self.tape.scan(&delta.unwrap_or(base).program.paths, message)?;
-        self.number += 1;
         let read = Read { tape: &self.tape, message, number: self.number };
         let has_dead = !catalogue.dead.is_empty();
         self.looked_at += read.matches(base, &mut self.base, |at| {
@@ -87,6 +93,23 @@ impl Matcher {
             true
         });
         sort_in(catalogue, from_delta, out);
+        Ok(())
+    }
+
+    /// Begins with a message: brings what rules ask for onto the tape.
+    #[inline]
+    fn read(
+        &mut self,
+        catalogue: &Catalogue,
+        message: &[u8],
+        out: &mut Matches,
+    ) -> Result<(), BadMessage> {
+        out.clear();
+        self.looked_at = 0;
+        // The delta's paths are those of the base and more.
+        let compiled = catalogue.delta.as_ref().unwrap_or(&catalogue.base);
+        self.tape.scan(&compiled.root.program.paths, message)?;
+        self.number += 1;
         Ok(())
     }
 
@@ -130,26 +153,15 @@ impl Read<'_> {
         buffers: &mut Buffers,
         mut matched: impl FnMut(u32) -> bool,
     ) -> usize {
-        if compiled.len() == 0 {
+        let view = &compiled.root;
+        if view.len() == 0 {
             return 0;
         }
-        let (program, index) = (&compiled.program, &compiled.index);
-        if buffers.verdicts.len() < program.atoms.len() {
-            buffers.verdicts.resize(program.atoms.len(), 0);
-        }
-        buffers.candidates.fit(compiled.len(), index.layers());
-        index.candidates(self.tape, self.message, &mut buffers.candidates);
-        let mut evaluation = Evaluation {
-            program,
-            tape: self.tape,
-            message: self.message,
-            verdicts: &mut buffers.verdicts,
-            number: self.number,
-        };
+        let (mut evaluation, candidates) = self.candidates(view, buffers);
         let mut looked_at = 0;
-        buffers.candidates.drain(|rule| {
+        candidates.drain(|rule| {
             looked_at += 1;
-            let start = program.starts[rule as usize] as usize;
+            let start = evaluation.program.starts[rule as usize] as usize;
             if evaluation.step(start) && matched(rule) && compiled.rule(rule).stop {
                 ControlFlow::Break(())
             } else {
@@ -157,6 +169,50 @@ impl Read<'_> {
             }
         });
         looked_at
+    }
+
+    /// Calls `visit` with each rule of a view that may match, in the order of rank, and with what
+    /// evaluates its conditions. `visit` says whether it did look at the rule; how many it did.
+    fn each(
+        &self,
+        view: &View,
+        buffers: &mut Buffers,
+        mut visit: impl FnMut(u32, &mut dyn FnMut() -> bool) -> bool,
+    ) -> usize {
+        if view.len() == 0 {
+            return 0;
+        }
+        let (mut evaluation, candidates) = self.candidates(view, buffers);
+        let mut looked_at = 0;
+        candidates.drain(|rule| {
+            let start = evaluation.program.starts[rule as usize] as usize;
+            looked_at += usize::from(visit(rule, &mut || evaluation.step(start)));
+            ControlFlow::Continue(())
+        });
+        looked_at
+    }
+
+    /// Asks the index.
+    #[inline]
+    fn candidates<'b>(
+        &'b self,
+        view: &'b View,
+        buffers: &'b mut Buffers,
+    ) -> (Evaluation<'b>, &'b mut Candidates) {
+        let View { program, index, .. } = view;
+        if buffers.verdicts.len() < program.atoms.len() {
+            buffers.verdicts.resize(program.atoms.len(), 0);
+        }
+        buffers.candidates.fit(view.len(), index.layers());
+        index.candidates(self.tape, self.message, &mut buffers.candidates);
+        let evaluation = Evaluation {
+            program,
+            tape: self.tape,
+            message: self.message,
+            verdicts: &mut buffers.verdicts,
+            number: self.number,
+        };
+        (evaluation, &mut buffers.candidates)
     }
 }
 

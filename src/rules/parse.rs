@@ -79,10 +79,10 @@ fn circles(source: Source<'_>, rules: &[Rule]) -> Vec<Fault> {
     let by_id: BTreeMap<&str, &Rule> = rules.iter().map(|rule| (&*rule.id, rule)).collect();
     let find = |id: &str| by_id.get(id).copied();
     let mut check = ChainCheck::among(&find);
-    let wrong = rules.iter().filter_map(|rule| check.check(rule).err());
+    let wrong = rules.iter().filter_map(|rule| check.check(rule).err()).take(FAULTS_MAX);
     let fault = |wrong: ChainError| {
         let span = by_id.get(wrong.rule()).map_or(Span::START, |rule| rule.span);
-        wrong.fault(source, span)
+        Fault::at(source, span, wrong.to_string()).hint(wrong.hint())
     };
     wrong.map(fault).collect()
 }

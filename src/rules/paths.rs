@@ -89,6 +89,12 @@ fn narrow(n: usize) -> u32 {
     u32::try_from(n).expect("the texts of rules are bounded")
 }
 
+impl Default for Paths {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Paths {
     pub(crate) fn new() -> Self {
         let root = Node { parent: PathIndex::ROOT, start: 0, end: 0, hash: 0 };

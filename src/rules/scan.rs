@@ -20,6 +20,8 @@
 )]
 
 use crate::bad_message::{BadMessage, Found};
+use crate::chains::CHAIN_RULES_MAX;
+use crate::enrichment::ENRICH_BYTES_MAX;
 use crate::number::Double;
 use crate::path::INDEXES_MAX;
 use crate::paths::{PathIndex, Paths};
@@ -29,6 +31,10 @@ use std::ops::Range;
 mod number;
 mod skip;
 mod string;
+
+/// The longest text that is scanned. Unit: bytes. A message with all that a chain of enrichments
+/// can add, which is counted without escapes: each byte can take six.
+const SCANNED_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 8 * (CHAIN_RULES_MAX + 1) * ENRICH_BYTES_MAX;
 
 /// What a tracked value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +195,16 @@ impl Tape {
         if message.len() > MESSAGE_BYTES_MAX {
             return Err(BadMessage::TooLarge { bytes: message.len() });
         }
+        self.scan_enriched(paths, message)
+    }
+
+    /// Reads a message that was checked and then enriched: it may be longer than one from outside.
+    pub(crate) fn scan_enriched(
+        &mut self,
+        paths: &Paths,
+        message: &[u8],
+    ) -> Result<(), BadMessage> {
+        assert!(message.len() < SCANNED_BYTES_MAX, "enrichments are bounded");
         self.cells.clear();
         self.unescaped.clear();
         self.has_array = false;
@@ -242,7 +258,7 @@ struct Scanner<'s> {
 }
 
 /// The most cells of a message: at most one for each of its bytes, for each way to it.
-const CELLS_MAX: usize = MESSAGE_BYTES_MAX << INDEXES_MAX;
+const CELLS_MAX: usize = SCANNED_BYTES_MAX << INDEXES_MAX;
 
 /// A bit for each byte that is white space.
 const WHITE_SPACE: u64 = 1 << b' ' | 1 << b'\n' | 1 << b'\t' | 1 << b'\r';
@@ -255,7 +271,7 @@ struct Refused;
 /// An offset or an index of a cell: neither is above `CELLS_MAX`.
 #[inline]
 fn narrow(n: usize) -> u32 {
-    const { assert!(MESSAGE_BYTES_MAX <= CELLS_MAX && CELLS_MAX < u32::MAX as usize) }
+    const { assert!(SCANNED_BYTES_MAX <= CELLS_MAX && CELLS_MAX < u32::MAX as usize) }
     #[allow(clippy::cast_possible_truncation, reason = "was asserted")]
     {
         n as u32

@@ -16,6 +16,8 @@ use std::cell::RefCell;
 use tree::Tree;
 use world::World;
 
+#[path = "../../src/rules/oracle/chains.rs"]
+mod chains;
 #[path = "chance.rs"]
 pub(crate) mod chance;
 #[path = "../../src/rules/oracle/json.rs"]

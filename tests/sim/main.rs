@@ -58,6 +58,12 @@ rules:
     actions:
       - { workflow: pure, transform: { nonce: "${ msg.nonce + 1 }", level: "${ msg.user.level }" } }
       - { workflow: pure, key: "${ 100 / (msg.nonce % 5) }" }
+  - id: b-after-made
+    version: 1
+    continue_from: b-made
+    requires: [b-is-pure]
+    conditions: [{ field: user.level, op: less_than, value: 900 }]
+    actions: [{ workflow: by-key, key: "l${ msg.user.level }" }]
   - id: c-by-key
     version: 1
     conditions: [{ field: kind, op: equals, value: c }]

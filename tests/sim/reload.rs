@@ -26,6 +26,8 @@ struct Rule {
     kind: String,
     /// Only below this amount.
     bound: Option<i64>,
+    /// The same, of a rule that continues from others, which are as constant as it is.
+    below: Option<i64>,
     enabled: bool,
 }
 
@@ -36,8 +38,10 @@ impl Rule {
             id: json["id"].as_str().unwrap().to_owned(),
             version: json["version"].as_u64().unwrap(),
             priority: json["priority"].as_i64().unwrap_or(0),
-            kind: json["conditions"][0]["value"].as_str().unwrap().to_owned(),
+            kind: json["conditions"][0]["value"].as_str().unwrap_or("b").to_owned(),
             bound: json["conditions"][1]["value"].as_i64(),
+            // Of the one chain there is the level is one and a half times the amount.
+            below: json["conditions"][0]["value"].as_i64().map(|level| level * 2 / 3),
             enabled: json["enabled"].as_bool().unwrap_or(true),
         };
         assert!(rule.bound.is_none() || rule.text() == text, "{text}");
@@ -174,6 +178,7 @@ impl Catalogue {
             rule.enabled
                 && message["kind"] == *rule.kind
                 && rule.bound.is_none_or(|bound| message["amount"].as_i64().unwrap() < bound)
+                && rule.below.is_none_or(|below| message["amount"].as_i64().unwrap() < below)
         };
         let mut woken: Vec<&Rule> = self.rules.values().filter(holds).collect();
         woken.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.id.cmp(&b.id)));

@@ -116,3 +116,50 @@ fn a_file_whose_name_has_a_number_sign_is_a_file() {
     let with_id = format!("{}#x", path.display());
     assert_eq!(Named::of(&with_id), Named { path, id: Some("x".to_owned()) });
 }
+
+#[test]
+fn a_chain_stands_above_the_conditions() {
+    let rules = "
+- id: score
+  conditions: [{ field: a, op: exists }]
+  enrich: { risk.score: '${ 1 / msg.n }', risk.by: score }
+- id: risky
+  continue_from: score
+  requires: [other]
+  enrich: { more: true }
+  conditions: [{ field: risk.by, op: equals, value: score }]
+  actions: [{ workflow: w }]
+- { id: other, enabled: false, conditions: [{ field: a, op: exists }], actions: [{ workflow: w }] }
+";
+    let directory = directory(&[("r.yaml", rules), ("m.json", r#"{"a":1,"n":0}"#)]);
+    let (rule, message) = (directory.path().join("r.yaml"), directory.path().join("m.json"));
+    let rule = format!("{}#risky", rule.display());
+    let (outcome, out) = text(|out| explain(&rule, &message, false, out));
+    assert_eq!(outcome, Ok(()));
+    let out = out.replace(&format!("{}/", directory.path().display()), "");
+    let expected = r#"
+rule risky: would match, but needs `other`, which is not there, or is disabled
+  found by: risk.by: a value
+  continues from score, which holds
+  requires other, which is not there, or is disabled
+  sees risk.by = "score", from score
+  sees no risk.score: `/` by zero, from score
+  adds more = true
+  yes  all of
+  yes    risk.by equals "score"  it is "score"  (r.yaml:9:53)
+"#;
+    assert_eq!(out, expected.trim_start());
+    let (_, out) = text(|out| explain(&rule, &message, true, out));
+    let value: Value = serde_json::from_str(&out).unwrap();
+    let told = &value["rules"][0];
+    assert_eq!((&told["conditions_hold"], &told["matches"]), (&json!(true), &json!(false)));
+    let needs = json!([
+        { "rule": "score", "continues": true, "is_there": true, "holds": true },
+        { "rule": "other", "continues": false, "is_there": false, "holds": false },
+    ]);
+    assert_eq!(told["needs"], needs);
+    let missing = json!({
+        "rule": "score", "field": "risk.score", "value": null, "missing": "`/` by zero",
+    });
+    assert_eq!(told["sees"][1], missing);
+}

@@ -90,7 +90,7 @@ fn the_files_own_tests_run_with_a_message_and_without() {
     let (outcome, out) = text(|out| test(&path("bad.yaml"), Some(&message), true, out));
     assert_eq!(out, "{\"matched\":[]}\n", "what was asked is answered");
     let error = outcome.unwrap_err();
-    assert!(error.starts_with("1 failed test in the rules' own files\n"), "{error}");
+    assert!(error.starts_with("1 fault in the rules' own files\n"), "{error}");
     assert!(error.contains("bad.yaml:9:9: a test fails: `large` should not fire"), "{error}");
 }
 

@@ -190,14 +190,14 @@ impl Editor<'_> {
         } else {
             room("rules", self.rules.len, RULES_MAX)?;
         }
-        self.stage_rule(rule, how)
+        self.stage_rule(rule, how);
+        Ok(())
     }
 
-    fn stage_rule(&mut self, rule: rules::Rule, how: How) -> Result<(), Refused> {
-        let stored = StoredRule::new(rule, self.came(how)).map_err(invalid)?;
+    fn stage_rule(&mut self, rule: rules::Rule, how: How) {
+        let stored = StoredRule::new(rule, self.came(how));
         let id = stored.rule.id.clone();
         self.rules.put(&id, stored);
-        Ok(())
     }
 
     fn put_definition(&mut self, text: &str) -> Result<(), Refused> {
@@ -229,7 +229,8 @@ impl Editor<'_> {
         // Enabled is what a rule is that says nothing of it.
         let text = with_field(&old.source, "enabled", (!enabled).then_some(Kind::Bool(false)));
         let how = if enabled { How::Enabled } else { How::Disabled };
-        self.stage_rule(parse_rule(&text).map_err(invalid)?, how)
+        self.stage_rule(parse_rule(&text).map_err(invalid)?, how);
+        Ok(())
     }
 
     fn roll_back_rule(&mut self, id: &str, version: u32) -> Result<(), Refused> {
@@ -238,7 +239,8 @@ impl Editor<'_> {
         if current.is_none() {
             room("rules", self.rules.len, RULES_MAX)?;
         }
-        self.stage_rule(parse_rule(&text).map_err(invalid)?, How::RolledBack(version))
+        self.stage_rule(parse_rule(&text).map_err(invalid)?, How::RolledBack(version));
+        Ok(())
     }
 
     fn roll_back_definition(&mut self, id: &str, version: u32) -> Result<(), Refused> {
@@ -332,16 +334,17 @@ impl Editor<'_> {
     }
 
     fn broken(&self, error: &ChainError) -> Refused {
-        let hint = match error {
-            ChainError::Unknown { needed, .. } if self.rules.old.contains_key(needed) => {
-                let detail = error.to_string().replace(", which is not there", "");
-                return (Refusal::InUse, detail, "change or delete that rule first".into());
-            }
-            ChainError::Unknown { .. } => "put that rule first, or both at once",
-            ChainError::Circle { .. } => "none of them could ever hold: break the circle",
-            ChainError::TooLong { .. } => "let one rule ask for more, or require several",
-        };
-        (Refusal::Conflict, error.to_string(), hint.into())
+        if let ChainError::Unknown { rule, needed } = error
+            && self.rules.old.contains_key(needed)
+        {
+            let detail = format!("rule `{rule}` needs rule `{needed}`");
+            return (
+                Refusal::InUse,
+                detail,
+                "change or delete the rule that needs it first".into(),
+            );
+        }
+        (Refusal::Conflict, error.to_string(), error.hint().into())
     }
 
     fn check_workflows(&self) -> Result<(), Refused> {

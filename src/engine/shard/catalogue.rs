@@ -9,7 +9,7 @@ use crate::record::{CatalogueChanged, Change, NAMESPACE};
 use api::{ApiError, Code, Request, Route};
 use base::{Outbox, hash64};
 use document::{FAULTS_MAX, Fault, Faults, Fields, Source};
-use rules::{Catalogue, Find, Matcher, Matches, Rule};
+use rules::Rule;
 use std::collections::BTreeMap;
 
 /// What a change may take in its record. Unit: bytes. Names and headers take the rest of a group.
@@ -147,56 +147,24 @@ fn parse_rules(request: &Request<'_>, others: Option<&Globals>) -> Result<Vec<Ru
 
 /// The tests of rules that do not say what the rules do, up to as many as are shown.
 fn failed_tests(source: Source<'_>, rules: &[Rule], others: Option<&Globals>) -> Vec<Fault> {
-    let (mut matcher, mut found) = (Matcher::new(), Matches::new());
     let of_body: BTreeMap<&str, &Rule> = rules.iter().map(|rule| (&*rule.id, rule)).collect();
     let find = |id: &str| {
         let other = || Some(&others?.rules.get(id)?.rule);
         of_body.get(id).copied().or_else(other)
     };
     let mut failed = Vec::new();
-    for rule in rules.iter().filter(|rule| !rule.tests.is_empty()) {
+    for rule in rules {
         // Without what it needs it says nothing; the change will be refused for that.
-        let Some(alone) = with_needs(rule, &find) else { continue };
-        let alone = Catalogue::compile(alone);
-        for test in &rule.tests {
-            let verdict = matcher.matches(&alone, test.message.as_bytes(), &mut found);
-            let fires = found.iter().any(|index| alone.rule(*index).id == rule.id);
-            let what = match verdict {
-                Ok(()) if fires == test.fires => continue,
-                Ok(()) if test.fires => {
-                    format!("a test fails: `{}` should fire and does not", rule.id)
-                }
-                Ok(()) => format!("a test fails: `{}` should not fire and does", rule.id),
-                Err(error) => {
-                    format!("a test of `{}` has a message that is refused: {error}", rule.id)
-                }
-            };
+        let found = rules::failed_tests(rule, &find, FAULTS_MAX - failed.len());
+        failed.extend(found.unwrap_or_default().into_iter().map(|test| {
             let hint = "`distric-admin rules explain` shows why; correct the rule or its test";
-            failed.push(Fault::at(source, test.span, what).hint(hint));
-            if failed.len() >= FAULTS_MAX {
-                return failed;
-            }
+            Fault::at(source, test.span, test.what).hint(hint)
+        }));
+        if failed.len() >= FAULTS_MAX {
+            break;
         }
     }
     failed
-}
-
-/// A rule with those that it needs, over however many others; nothing if one of them is nowhere. Its
-/// verdict alone counts: so none of them ends the search, and all are looked at, also while they
-/// are disabled.
-fn with_needs<'r>(rule: &'r Rule, find: Find<'_, 'r>) -> Option<Vec<Rule>> {
-    let mut found: BTreeMap<&str, &Rule> = BTreeMap::from([(&*rule.id, rule)]);
-    let mut left = vec![rule];
-    while let Some(rule) = left.pop() {
-        for id in rule.needs() {
-            let needed = find(id)?;
-            if found.insert(&needed.id, needed).is_none() {
-                left.push(needed);
-            }
-        }
-    }
-    let alone = |rule: &&Rule| Rule { enabled: true, stop: false, ..(*rule).clone() };
-    Some(found.values().map(alone).collect())
 }
 
 /// `{"version":N}`

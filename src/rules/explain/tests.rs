@@ -53,6 +53,39 @@ fn every_condition_is_told_with_what_was_seen_and_its_verdict() {
 }
 
 #[test]
+fn a_chain_is_told_with_what_holds_and_what_was_added() {
+    let rules = "
+- { id: base, enrich: { x: '${ msg.n + 1 }', y: '${ msg.gone }' }, conditions: [{ field: a, op: equals, value: 1 }] }
+- { id: other, stop: true, priority: 9, conditions: [{ field: b, op: exists }] }
+- id: next
+  continue_from: base
+  requires: [other, gone]
+  enrich: { z: '${ msg.x * 2 }' }
+  conditions: [{ field: x, op: equals, value: 5 }]
+";
+    let catalogue = Catalogue::compile(parse(Source { name: "rules", text: rules }).unwrap());
+    let told = |message: &str| {
+        explain(&catalogue, catalogue.find("next").unwrap(), message.as_bytes()).unwrap()
+    };
+    let all = told(r#"{"a":1,"n":4,"b":1}"#);
+    assert!(all.conditions_hold && !all.matches);
+    let needs: Vec<_> =
+        all.needs.iter().map(|n| (&*n.id, n.continues, n.is_there, n.holds)).collect();
+    let expected =
+        [("base", true, true, true), ("other", false, true, true), ("gone", false, false, false)];
+    assert_eq!(needs, expected);
+    let field = |seen: &super::Seen| format!("{} {} {:?}", seen.rule, seen.field, seen.value);
+    let sees: Vec<String> = all.sees.iter().map(field).collect();
+    assert_eq!(sees, ["base x Ok(\"5\")", "base y Err(\"there is no `msg.gone`\")"]);
+    assert_eq!(all.adds.iter().map(field).collect::<Vec<_>>(), ["next z Ok(\"10\")"]);
+    assert_eq!(all.found_by, ["x: a value"]);
+    assert_eq!(all.conditions[1].seen, ["5"]);
+    // Told as if it held.
+    let without = told(r#"{"a":2,"n":4}"#);
+    assert!(without.conditions_hold && !without.matches && !without.needs[0].holds);
+}
+
+#[test]
 fn a_rule_that_nothing_finds_says_so() {
     let (matches, found_by, conditions) = told(RULES, "gone", "{\"y\":1}");
     assert!(matches && found_by.is_empty());

@@ -1,7 +1,10 @@
 //! docs/RULES.md is held to the code: its rules are read, their tests run, its tables compared.
 
-use crate::{ACTIONS_MAX, OPERATORS, lint, parse};
-use base::limits::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX, NESTING_MAX};
+use crate::{
+    ACTIONS_MAX, CHAIN_RULES_MAX, ENRICH_BYTES_MAX, ENRICH_FIELDS_MAX, Findings, OPERATORS,
+    REQUIRES_MAX, lint, parse,
+};
+use base::limits::{KEY_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, NESTING_MAX};
 use document::Source;
 
 const GUIDE: &str = include_str!("../../../docs/RULES.md");
@@ -17,7 +20,8 @@ fn every_rule_of_the_guide_is_read_without_a_doubt_and_its_tests_pass() {
     for text in blocks() {
         let source = Source { name: "docs/RULES.md", text };
         let rules = parse(source).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
-        let warnings: Vec<String> = lint(source, &rules).iter().map(ToString::to_string).collect();
+        let Findings { faults, doubts } = lint(&[(source, &rules)]);
+        let warnings: Vec<String> = faults.iter().chain(&doubts).map(ToString::to_string).collect();
         assert!(warnings.is_empty(), "{}", warnings.join("\n"));
     }
 }
@@ -50,10 +54,15 @@ fn the_fault_that_the_guide_shows_is_the_one_that_is_said() {
 fn the_bounds_that_the_guide_names_are_those_of_the_code() {
     let shared = crate::program::SHARED_MAX;
     let pattern = crate::pattern::PATTERN_BYTES_MAX / 1024;
+    let enrich = ENRICH_BYTES_MAX / 1024;
     let bounds = [
         format!("| `id` | 1 to {NAME_BYTES_MAX} of"),
         format!("at most {} KiB, nested at most {NESTING_MAX} deep", MESSAGE_BYTES_MAX / 1024),
         format!("| actions of a rule | {ACTIONS_MAX} |"),
+        format!("| rules that one `requires` | {REQUIRES_MAX} |"),
+        format!("| rules in a row, each needing the next | {CHAIN_RULES_MAX} |"),
+        format!("| fields of one `enrich` | {ENRICH_FIELDS_MAX}, and {enrich} KiB |"),
+        format!("text, a number, or true or false, 1 to {KEY_BYTES_MAX} bytes"),
         format!("| conditions of one group that ask about the same first key | {shared} |"),
         format!("| keys and indexes of a field path | {} |", crate::path::KEYS_MAX),
         format!(

@@ -1,53 +1,143 @@
 //! Rules beside each other: which never match, which are hidden, which say the same.
 
+use super::{Placed, Set};
 use crate::access::{Clauses, Estimates};
 use crate::operator::Operator;
 use crate::paths::Paths;
 use crate::program::{AtomIndex, Group, Program, Step};
 use crate::rule::{Doubt, Rule};
-use document::{Fault, Source};
+use document::Fault;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
-pub(super) fn lint(source: Source<'_>, rules: &[Rule]) -> Vec<Fault> {
-    let mut enabled: Vec<&Rule> = rules.iter().filter(|rule| rule.enabled).collect();
-    enabled.sort_by_key(|rule| (Reverse(rule.priority), &rule.id));
+pub(super) fn lint(set: &Set<'_>) -> Vec<Fault> {
+    let mut enabled: Vec<Placed<'_>> =
+        set.rules.iter().filter(|placed| placed.rule.enabled).copied().collect();
+    enabled.sort_by_key(|placed| (Reverse(placed.rule.priority), &placed.rule.id));
     let mut program = Program::new(Paths::new());
-    for rule in &enabled {
-        program.add(&rule.when);
+    for placed in &enabled {
+        program.add(&placed.rule.when);
     }
     program.finish();
-    let mut warnings = Vec::new();
-    warnings.extend(never(source, &enabled, &program));
-    warnings.extend(same(source, &enabled, &program));
-    warnings.extend(hidden(source, &enabled, &program));
-    warnings.extend(ties(source, &enabled));
-    warnings
+    let beside = Beside { set, rules: &enabled, program: &program };
+    let mut doubts = beside.never();
+    doubts.extend(beside.same());
+    doubts.extend(beside.hidden());
+    doubts.extend(beside.ties());
+    doubts
 }
 
-/// Rules of which some necessary condition never holds.
-fn never(source: Source<'_>, rules: &[&Rule], program: &Program) -> Vec<Fault> {
-    let estimates = Estimates::of(program);
-    let clauses = Clauses::new(program, &estimates);
-    let never = rules.iter().zip(&program.starts).filter(|(_, start)| {
-        clauses.of(**start as usize).iter().any(|clause| clause.keys.is_empty())
-    });
-    // An empty list was told of already.
-    let never = never.filter(|(rule, _)| {
-        let mut is_told = false;
-        rule.when.visit(&mut |predicate| is_told |= predicate.doubt == Some(Doubt::NeverHolds));
-        !is_told
-    });
-    never
-        .map(|(rule, _)| {
-            let what = format!("the rule `{}` never matches", rule.id);
-            Fault::at(source, rule.span, what).hint("some of its conditions exclude each other")
-        })
-        .collect()
+/// The enabled rules of a set, in the order of rank.
+struct Beside<'s> {
+    set: &'s Set<'s>,
+    rules: &'s [Placed<'s>],
+    program: &'s Program,
 }
 
-/// The conditions of a rule, the same text for the same conditions.
-fn shape(program: &Program, start: usize) -> String {
+impl Beside<'_> {
+    fn fault(&self, placed: &Placed<'_>, what: String) -> Fault {
+        self.set.fault(*placed, placed.rule.span, what)
+    }
+
+    /// Rules of which some necessary condition never holds.
+    fn never(&self) -> Vec<Fault> {
+        let estimates = Estimates::of(self.program);
+        let clauses = Clauses::new(self.program, &estimates);
+        let never = self.rules.iter().zip(&self.program.starts).filter(|(_, start)| {
+            clauses.of(**start as usize).iter().any(|clause| clause.keys.is_empty())
+        });
+        // An empty list was told of already.
+        let never = never.filter(|(placed, _)| {
+            let mut is_told = false;
+            placed
+                .rule
+                .when
+                .visit(&mut |predicate| is_told |= predicate.doubt == Some(Doubt::NeverHolds));
+            !is_told
+        });
+        never
+            .map(|(placed, _)| {
+                let what = format!("the rule `{}` never matches", placed.rule.id);
+                self.fault(placed, what).hint("some of its conditions exclude each other")
+            })
+            .collect()
+    }
+
+    fn same(&self) -> Vec<Fault> {
+        let mut first: BTreeMap<String, &Placed<'_>> = BTreeMap::new();
+        let mut doubts = Vec::new();
+        for (placed, start) in self.rules.iter().zip(&self.program.starts) {
+            let shape = shape(self.program, *start as usize, placed.rule);
+            let Some(other) = first.get(&shape) else {
+                first.insert(shape, placed);
+                continue;
+            };
+            let (id, other_id) = (&placed.rule.id, &other.rule.id);
+            if id == other_id {
+                continue;
+            }
+            let what = format!("the rule `{id}` has the same conditions as `{other_id}`");
+            let place = self.set.place(**other, *placed);
+            let hint = format!("one rule can have several actions; `{other_id}` is at {place}");
+            doubts.push(self.fault(placed, what).hint(hint));
+        }
+        doubts
+    }
+
+    /// Rules behind a rule that stops and that matches whenever they do. One that is there for
+    /// others has its use all the same.
+    fn hidden(&self) -> Vec<Fault> {
+        let mut doubts = Vec::new();
+        let atoms: Vec<Option<Vec<AtomIndex>>> =
+            self.program.starts.iter().map(|start| plain(self.program, *start as usize)).collect();
+        for (at, stopping) in self.rules.iter().enumerate().filter(|(_, p)| p.rule.stop) {
+            let Some(needed) = &atoms[at] else { continue };
+            let stopping = stopping.rule;
+            for (placed, has) in self.rules[at + 1..].iter().zip(&atoms[at + 1..]) {
+                let rule = placed.rule;
+                let Some(has) = has else { continue };
+                if needed.iter().all(|atom| has.contains(atom))
+                    && stopping.continue_from == rule.continue_from
+                    && stopping.requires.iter().all(|id| rule.requires.contains(id))
+                    && !rule.actions.is_empty()
+                    && stopping.id != rule.id
+                {
+                    let what = format!("the rule `{}` is never reached", rule.id);
+                    let hint = format!(
+                        "`{}` matches whenever it would, has the higher rank and says `stop`",
+                        stopping.id
+                    );
+                    doubts.push(self.fault(placed, what).hint(hint));
+                }
+            }
+        }
+        doubts
+    }
+
+    /// Rules that stop, where their ids decide what they stop.
+    fn ties(&self) -> Vec<Fault> {
+        let mut by_priority: BTreeMap<i32, Vec<&Placed<'_>>> = BTreeMap::new();
+        for placed in self.rules {
+            by_priority.entry(placed.rule.priority).or_default().push(placed);
+        }
+        let stopping = self.rules.iter().filter(|placed| placed.rule.stop);
+        let tied = stopping.filter_map(|placed| {
+            let rule = placed.rule;
+            let beside = &by_priority[&rule.priority];
+            let other = beside.iter().find(|other| other.rule.id != rule.id)?;
+            let what = format!(
+                "the rule `{}` says `stop` and has the priority of `{}`: their ids decide the order",
+                rule.id, other.rule.id
+            );
+            Some(self.fault(placed, what).hint("give it a priority of its own"))
+        });
+        tied.collect()
+    }
+}
+
+/// The conditions of a rule with what it needs, the same text for the same.
+fn shape(program: &Program, start: usize, rule: &Rule) -> String {
     let end = program.after(start);
     let steps = program.steps[start..end].iter().map(|step| match step {
         Step::Atom(atom) => format!("{} ", atom.index()),
@@ -58,29 +148,10 @@ fn shape(program: &Program, start: usize) -> String {
         }
         Step::Group { group, end } => format!("{group:?} to {} ", *end as usize - start),
     });
-    steps.collect()
-}
-
-fn same(source: Source<'_>, rules: &[&Rule], program: &Program) -> Vec<Fault> {
-    let mut first: BTreeMap<String, &Rule> = BTreeMap::new();
-    let mut warnings = Vec::new();
-    for (rule, start) in rules.iter().zip(&program.starts) {
-        let shape = shape(program, *start as usize);
-        let Some(other) = first.get(&shape) else {
-            first.insert(shape, rule);
-            continue;
-        };
-        if other.id == rule.id {
-            continue;
-        }
-        let what = format!("the rule `{}` has the same conditions as `{}`", rule.id, other.id);
-        let hint = format!(
-            "one rule can have several actions; `{}` is at {}:{}",
-            other.id, other.span.line, other.span.column
-        );
-        warnings.push(Fault::at(source, rule.span, what).hint(hint));
-    }
-    warnings
+    let mut shape: String = steps.collect();
+    let requires: BTreeSet<&String> = rule.requires.iter().collect();
+    write!(shape, "{:?} {requires:?}", rule.continue_from).expect("a String takes all");
+    shape
 }
 
 /// The predicates of a rule that asks for all of them and nothing else; `None` for another one. One
@@ -102,40 +173,4 @@ fn plain(program: &Program, start: usize) -> Option<Vec<AtomIndex>> {
         .iter()
         .any(|step| matches!(step, Step::Group { .. }));
     (!has_inner && !atoms.iter().any(is_absence)).then_some(atoms)
-}
-
-/// Rules behind a rule that stops and that matches whenever they do.
-fn hidden(source: Source<'_>, rules: &[&Rule], program: &Program) -> Vec<Fault> {
-    let mut warnings = Vec::new();
-    let atoms: Vec<Option<Vec<AtomIndex>>> =
-        program.starts.iter().map(|start| plain(program, *start as usize)).collect();
-    for (at, stopping) in rules.iter().enumerate().filter(|(_, rule)| rule.stop) {
-        let Some(needed) = &atoms[at] else { continue };
-        for (rule, has) in rules[at + 1..].iter().zip(&atoms[at + 1..]) {
-            let Some(has) = has else { continue };
-            if needed.iter().all(|atom| has.contains(atom)) {
-                let what = format!("the rule `{}` is never reached", rule.id);
-                let hint = format!(
-                    "`{}` matches whenever it would, has the higher rank and says `stop`",
-                    stopping.id
-                );
-                warnings.push(Fault::at(source, rule.span, what).hint(hint));
-            }
-        }
-    }
-    warnings
-}
-
-/// Rules that stop, where their ids decide what they stop.
-fn ties(source: Source<'_>, rules: &[&Rule]) -> Vec<Fault> {
-    let stopping = rules.iter().filter(|rule| rule.stop);
-    let tied = stopping.filter_map(|rule| {
-        let other = rules.iter().find(|r| r.priority == rule.priority && r.id != rule.id)?;
-        let what = format!(
-            "the rule `{}` says `stop` and has the priority of `{}`: their ids decide the order",
-            rule.id, other.id
-        );
-        Some(Fault::at(source, rule.span, what).hint("give it a priority of its own"))
-    });
-    tied.collect()
 }

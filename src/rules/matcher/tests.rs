@@ -493,3 +493,121 @@ fn rules_that_share_a_key_are_found_where_another_field_has_many_values() {
     assert_eq!(matched(&catalogue, &mut matcher, &message), ["r13", "r26", "r39"]);
     assert_eq!(matcher.looked_at(), 30, "many values: the rules of the key are taken whole");
 }
+
+/// Rules whose conditions ask one field for one value: `id: field=value, more`.
+fn chain(lines: &[&str]) -> Vec<Rule> {
+    let rule = |line: &&str| {
+        let (id, rest) = line.split_once(": ").unwrap();
+        let (asked, more) = rest.split_once(", ").unwrap_or((rest, ""));
+        let (field, value) = asked.split_once('=').unwrap();
+        format!(
+            "- {{id: {id}, conditions: [{{field: {field}, op: equals, value: {value}}}], {more}}}\n"
+        )
+    };
+    rules(&lines.iter().map(rule).collect::<String>())
+}
+
+#[test]
+fn a_rule_holds_when_all_it_needs_holds_and_sees_what_was_added() {
+    let all = chain(&[
+        "base: a=1, priority: -1, enrich: { risk.level: '${ msg.n * 2 }', a: '${ msg.gone }' }",
+        "high: risk.level=8, continue_from: base, enrich: { top: '${ msg.risk.level + 1 }' }",
+        "plain: risk.level=8, actions: [{workflow: w}]",
+        "gone: a=1, continue_from: base",
+        "top: top=9, continue_from: high, requires: [other], priority: 5",
+        "top2: top=9, continue_from: high, requires: [other, never]",
+        "other: b=true",
+        "never: c=1",
+        "twice: b=true, requires: [base, top]",
+    ]);
+    let rows: [(&str, &[&str]); 5] = [
+        (r#"{"a":1,"n":4,"b":true}"#, &["top", "high", "other", "twice", "base"]),
+        (r#"{"a":1,"n":4}"#, &["high", "base"]),
+        (r#"{"a":1,"n":3,"b":true}"#, &["other", "base"]),
+        (r#"{"n":4,"b":true,"risk":{"level":8}}"#, &["other", "plain"]),
+        // No expression reads such a message; what it says itself is still compared.
+        (r#"{"a":1,"n":1e999,"risk":{"level":8}}"#, &["plain", "base"]),
+    ];
+    let catalogue = Catalogue::compile(all.clone());
+    let mut matcher = Matcher::new();
+    for (message, expected) in rows {
+        assert_eq!(matched(&catalogue, &mut matcher, message), expected, "{message}");
+    }
+    // However the same rules came together, and a catalogue without what others need.
+    let (half, rest) = all.split_at(4);
+    let changed = Catalogue::compile(rest.to_vec()).with_change(half, &[]);
+    let other = Catalogue::compile(half.to_vec()).with_change(rest, &[]).merge();
+    for (message, expected) in rows {
+        assert_eq!(matched(&changed, &mut matcher, message), expected, "{message}");
+        assert_eq!(matched(&other, &mut matcher, message), expected, "{message}");
+    }
+    let message = rows[0].0;
+    let without = changed.with_change(&[], &["other"]);
+    assert_eq!(matched(&without, &mut matcher, message), ["high", "base"]);
+    let disabled = Rule { enabled: false, ..all[1].clone() };
+    let without = catalogue.with_change(&[disabled], &[]);
+    assert_eq!(matched(&without, &mut matcher, message), ["other", "base"]);
+    let other_base = chain(&["base: a=1, enrich: { risk: { level: 8 } }"]);
+    let catalogue = catalogue.with_change(&other_base, &[]);
+    assert_eq!(matched(&catalogue, &mut matcher, r#"{"a":1}"#), ["base", "gone", "high"]);
+}
+
+#[test]
+fn stop_cuts_what_matches_and_not_what_holds() {
+    let catalogue = Catalogue::compile(chain(&[
+        "low: a=1, priority: 1, enrich: { z: 1 }",
+        "stop: b=1, priority: 2, stop: true",
+        "high: c=1, priority: 3, requires: [low], stop: true",
+        "view: z=1, priority: 4, continue_from: low",
+        "last: c=1, priority: 0",
+    ]));
+    let rows: [(&str, &[&str]); 5] = [
+        (r#"{"a":1,"b":1,"c":1}"#, &["view", "high"]),
+        (r#"{"a":1,"b":1}"#, &["view", "stop"]),
+        (r#"{"b":1,"c":1}"#, &["stop"]),
+        (r#"{"a":1,"c":1}"#, &["view", "high"]),
+        (r#"{"c":1}"#, &["last"]),
+    ];
+    let mut matcher = Matcher::new();
+    for (message, expected) in rows {
+        assert_eq!(matched(&catalogue, &mut matcher, message), expected, "{message}");
+    }
+    let mut all = Matches::new();
+    matcher.holding(&catalogue, br#"{"a":1,"b":1,"c":1}"#, &mut all).unwrap();
+    let ids: Vec<&str> = all.iter().map(|index| &*catalogue.rule(*index).id).collect();
+    assert_eq!(ids, ["view", "high", "stop", "low", "last"]);
+}
+
+#[test]
+fn numbers_that_nobody_touched_stay_exact_in_an_enriched_message() {
+    let catalogue = Catalogue::compile(chain(&[
+        "base: a=1, enrich: { x: 1 }",
+        "exact: n=123456789012345678901234567890, continue_from: base",
+        "near: n=123456789012345678901234567891, continue_from: base",
+    ]));
+    let message = r#"{"a":1,"n":123456789012345678901234567890}"#;
+    assert_eq!(matched(&catalogue, &mut Matcher::new(), message), ["base", "exact"]);
+}
+
+#[test]
+fn rules_in_a_circle_never_hold_and_harm_nobody() {
+    // What checks refuse: the matcher must not depend on it.
+    let mut all = chain(&["a: x=1", "b: x=1", "c: x=1", "d: x=1", "e: x=1, requires: [c]"]);
+    all[0].requires = vec!["b".into()];
+    all[1].requires = vec!["a".into()];
+    all[3].continue_from = Some("d".into());
+    let catalogue = Catalogue::compile(all);
+    assert_eq!(matched(&catalogue, &mut Matcher::new(), "{\"x\":1}"), ["c", "e"]);
+    assert_eq!(catalogue.found_by(catalogue.find("d").unwrap()), ["x: a value"]);
+}
+
+#[test]
+fn a_key_that_only_an_enriched_view_asks_for_must_not_stand_twice_either() {
+    let catalogue = Catalogue::compile(chain(&[
+        "base: a=1, enrich: { x: 1 }",
+        "next: k=1, continue_from: base",
+    ]));
+    let message = br#"{"a":2,"k":1,"k":2}"#;
+    let outcome = Matcher::new().matches(&catalogue, message, &mut Matches::new());
+    assert!(matches!(outcome, Err(BadMessage::RepeatedKey { .. })), "{outcome:?}");
+}

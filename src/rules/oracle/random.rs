@@ -315,6 +315,82 @@ pub(crate) fn rule(prng: &mut Prng, id: &str, conditions: &str) -> String {
     )
 }
 
+/// Conditions that most messages satisfy, so that chains go on.
+const EASY: &[&str] = &[
+    r#"[{"none":[{"field":"d","op":"equals","value":"a"}]}]"#,
+    r#"[{"any":[{"field":"a","op":"exists"},{"field":"b","op":"exists"},{"field":"d","op":"exists"}]}]"#,
+    r#"[{"field":"a","op":"exists"}]"#,
+    r#"[{"field":"b.c","op":"exists"}]"#,
+    r#"[{"field":"a.b.c","op":"not_exists"}]"#,
+    r#"[{"field":"c","op":"equals","value":1}]"#,
+    r#"[{"field":"a.b","op":"in","value":[1,"a",true]}]"#,
+];
+
+/// Fields of which none lies inside another.
+const APART: [&[&str]; 2] =
+    [&["a", "b.a", "b.c", "c", r"a\\.b"], &["a.b.c", "a.c", "b", "d", "c.a"]];
+
+const SETTINGS: &[&str] = &[
+    "1",
+    "0.5",
+    "1e2",
+    r#""a""#,
+    r#""ab""#,
+    "true",
+    "null",
+    "[]",
+    "{}",
+    "[1,2]",
+    r#"{"b":1,"c":{"a":2}}"#,
+    r#"[{"b":1},{"b":[2,3]}]"#,
+    r#""${ msg.a / 0 }""#,
+    r#""${ msg.a }""#,
+    r#""${ msg.b }""#,
+    r#""${ msg.b.c }""#,
+    r#""${ msg.a.b }""#,
+    r#""${ msg.a.a }""#,
+    r#""${ msg.d }""#,
+];
+
+/// The text of a rule that needs others, with an enrichment now and then. Mostly rules need those
+/// with smaller numbers; else they may form a circle.
+pub(crate) fn in_chains(prng: &mut Prng, id: &str, text: &str, count: u64) -> String {
+    let number: u64 = id[1..].parse().unwrap();
+    let other = |prng: &mut Prng| {
+        let below = if prng.chance(1, 12) { count + 2 } else { number };
+        let other = if below == 0 { count + 1 } else { prng.below(below) };
+        // Itself it must not name; one that is nowhere it may.
+        format!("\"r{}\"", if other == number { count + 1 } else { other })
+    };
+    let mut text = text.strip_suffix('}').unwrap().to_owned();
+    if prng.chance(1, 2) {
+        let (head, rest) = text.split_once("\"conditions\":").unwrap();
+        let (_, tail) = rest.rsplit_once(",\"actions\"").unwrap();
+        text = format!("{head}\"conditions\":{},\"actions\"{tail}", pick(prng, EASY));
+    }
+    if prng.chance(1, 3) {
+        let others: std::collections::BTreeSet<String> =
+            (0..=prng.below(3)).map(|_| other(prng)).collect();
+        let others: Vec<String> = others.into_iter().collect();
+        write!(text, ",\"requires\":[{}]", others.join(",")).unwrap();
+    }
+    if prng.chance(1, 3) {
+        write!(text, ",\"continue_from\":{}", other(prng)).unwrap();
+    }
+    let fields = APART[usize::from(prng.chance(1, 2))].iter();
+    let fields: Vec<String> =
+        fields.filter(|_| prng.chance(1, 4)).map(|field| format!("\"{field}\":")).collect();
+    if !fields.is_empty() {
+        let fields: Vec<String> =
+            fields.into_iter().map(|field| field + pick(prng, SETTINGS)).collect();
+        write!(text, ",\"enrich\":{{{}}}", fields.join(",")).unwrap();
+    }
+    if prng.chance(1, 15) {
+        text.push_str(",\"enabled\":false");
+    }
+    text + "}"
+}
+
 fn space<'a>(prng: &mut Prng) -> &'a str {
     pick(prng, &["", "", "", "", " ", "\n\t", "  \r\n"])
 }

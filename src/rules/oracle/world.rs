@@ -3,7 +3,7 @@
 //! The tests of this crate and the fuzz targets (tests/fuzz) have it in common: what it takes of
 //! the crate comes by way of the module around it, chance too.
 
-use super::naive::Condition;
+use super::chains::{Holding, Judged};
 use super::tree::Tree;
 use super::{Catalogue, Matcher, Matches, Prng, Rule, parse, random};
 use document::Source;
@@ -14,17 +14,12 @@ pub(crate) fn read(text: &str) -> Vec<Rule> {
     parse(Source { name: "random.json", text }).unwrap_or_else(|faults| panic!("{faults}\n{text}"))
 }
 
-struct Judged {
-    priority: i32,
-    stop: bool,
-    condition: Condition,
-    text: String,
-}
-
 /// One catalogue after the other.
 pub(crate) struct World {
     prng: Prng,
     rules: BTreeMap<String, Judged>,
+    /// Whether rules need others.
+    is_chained: bool,
     catalogue: Catalogue,
     matcher: Matcher,
 }
@@ -34,6 +29,7 @@ impl World {
         Self {
             prng,
             rules: BTreeMap::new(),
+            is_chained: false,
             catalogue: Catalogue::default(),
             matcher: Matcher::new(),
         }
@@ -41,16 +37,18 @@ impl World {
 
     fn put(&mut self, id: &str) -> Rule {
         let conditions = random::conditions(&mut self.prng);
-        let text = random::rule(&mut self.prng, id, &conditions);
+        let mut text = random::rule(&mut self.prng, id, &conditions);
+        if self.is_chained {
+            text = random::in_chains(&mut self.prng, id, &text, self.rules.len() as u64);
+        }
         let rule = read(&text).remove(0);
-        let condition = Condition::of(&Tree::parse(&conditions));
-        let judged = Judged { priority: rule.priority, stop: rule.stop, condition, text };
-        self.rules.insert(id.to_owned(), judged);
+        self.rules.insert(id.to_owned(), Judged::of(&text));
         rule
     }
 
     pub(crate) fn compile(&mut self, count: u64) {
         self.rules.clear();
+        self.is_chained = self.prng.chance(1, 3);
         let rules = (0..count).map(|n| self.put(&format!("r{n}"))).collect();
         self.catalogue = Catalogue::compile(rules);
     }
@@ -72,8 +70,9 @@ impl World {
     }
 
     fn expected(&self, message: &Tree) -> Vec<String> {
+        let mut holding = Holding::new(&self.rules, message);
         let mut matching: Vec<(&String, &Judged)> =
-            self.rules.iter().filter(|(_, judged)| judged.condition.holds(message)).collect();
+            self.rules.iter().filter(|(id, _)| holding.holds(id)).collect();
         matching.sort_by_key(|(id, judged)| (Reverse(judged.priority), (*id).clone()));
         let stop = matching.iter().position(|(_, judged)| judged.stop);
         matching.truncate(stop.map_or(matching.len(), |at| at + 1));
@@ -95,8 +94,9 @@ impl World {
         let expected = self.expected(&Tree::parse(message));
         if found != expected {
             let differs = |id: &&String| found.contains(id) != expected.contains(id);
+            let is_told = |id: &&String| self.is_chained || differs(id);
             let rules: Vec<&str> =
-                self.rules.keys().filter(differs).map(|id| &*self.rules[id].text).collect();
+                self.rules.keys().filter(is_told).map(|id| &*self.rules[id].text).collect();
             panic!("found {found:?}\nexpected {expected:?}\n{message}\n{}", rules.join("\n"));
         }
     }

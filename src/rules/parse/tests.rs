@@ -1,7 +1,7 @@
 //! Rule files, good and bad.
 
-use crate::{Action, Catalogue, Condition, Matcher, Matches, Rule, lint, parse, seen_by};
-use document::Source;
+use crate::{Action, Catalogue, Condition, Findings, Matcher, Matches, Rule, lint, parse, seen_by};
+use document::{Fault, Source};
 use expr::Value;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -33,8 +33,8 @@ fn the_example_rules_are_right_and_pass_their_own_tests() {
     for (name, text) in EXAMPLES {
         let source = Source { name, text };
         let read = parse(source).unwrap_or_else(|faults| panic!("{faults}"));
-        let warnings = lint(source, &read);
-        assert!(warnings.is_empty(), "{warnings:#?}");
+        let findings = lint(&[(source, &read)]);
+        assert_eq!(findings, Findings::default());
         assert!(read.iter().all(|rule| rule.tests.len() >= 4 || rule.id == "order-paid"));
         rules.extend(read);
     }
@@ -118,7 +118,8 @@ fn the_canonical_text_of_a_rule_gives_the_rule_again() {
             assert_eq!(again[0].priority, rule.priority);
             assert_eq!(again[0].stop, rule.stop);
             assert_eq!(again[0].tests.len(), rule.tests.len());
-            assert!(lint(Source { name: "canonical", text: &rule.source }, &again).is_empty());
+            let canonical = Source { name: "canonical", text: &rule.source };
+            assert_eq!(lint(&[(canonical, &again)]), Findings::default());
         }
     }
 }
@@ -443,10 +444,10 @@ fn the_linter_tells_what_looks_odd() {
     let source = Source { name: "r.yaml", text };
     let mut rules = parse(source).unwrap();
     rules.push(rules[0].clone());
-    let said: Vec<String> = lint(source, &rules)
-        .iter()
-        .map(|warning| format!("{}:{} {}", warning.span.line, warning.span.column, warning.what))
-        .collect();
+    let said = |said: &[Fault]| -> Vec<String> {
+        said.iter().map(|f| format!("{}:{} {}", f.span.line, f.span.column, f.what)).collect()
+    };
+    let findings = lint(&[(source, &rules)]);
     let odd = [
         "4:48 the bound for `amount` is text that reads as a number: it is taken as one",
         "5:39 `zip` is compared with text that reads as a number: 5 is not \"5\"",
@@ -456,12 +457,13 @@ fn the_linter_tells_what_looks_odd() {
     ];
     let mut expected = vec!["2:3 the rule id `a` is here twice"];
     expected.extend(odd.iter().flat_map(|line| [line, line]));
-    expected.extend([
-        "10:3 the rule `b` is looked at for every message",
+    expected.push("10:3 the rule `b` is looked at for every message");
+    assert_eq!(said(&findings.doubts), expected);
+    let failed = [
         "16:7 a test fails: `b` should not fire and does",
         "17:7 a test fails: `b` should fire and does not",
-    ]);
-    assert_eq!(said, expected);
+    ];
+    assert_eq!(said(&findings.faults), failed);
 }
 
 #[test]

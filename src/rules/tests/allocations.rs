@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use document::Source;
-use rules::{Catalogue, Matcher, Matches, parse};
+use rules::{Catalogue, Matcher, Matches, Rule, parse};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::fmt::Write;
@@ -28,7 +28,7 @@ const OPERATIONS: [&str; 14] = [
     "op: exists",
 ];
 
-fn catalogue() -> Catalogue {
+fn catalogue(is_chained: bool) -> Catalogue {
     let mut text = String::new();
     for n in 0..300 {
         let operation = OPERATIONS[n % OPERATIONS.len()];
@@ -39,7 +39,25 @@ fn catalogue() -> Catalogue {
         )
         .unwrap();
     }
+    // Some need others; none adds to the message.
+    for n in 0..60 {
+        let (needed, other, field) = (n * 3, n * 3 + 1, n % 7);
+        writeln!(
+            text,
+            "- {{id: c{n}, requires: [r{needed}, r{other}], conditions: [{{field: f{field}, op: exists}}]}}
+- {{id: d{n}, continue_from: c{n}, conditions: [{{field: f{field}, op: exists}}], actions: [{{workflow: w}}]}}"
+        )
+        .unwrap();
+    }
     let rules = parse(Source { name: "rules", text: &text }).unwrap();
+    if !is_chained {
+        let plain = rules.into_iter().filter(|rule| rule.needs().next().is_none());
+        return changed(plain.collect());
+    }
+    changed(rules)
+}
+
+fn changed(rules: Vec<Rule>) -> Catalogue {
     // Changed once, so that there is a delta, too.
     let again = rules[..20].to_vec();
     Catalogue::compile(rules).with_change(&again, &["r50"])
@@ -65,7 +83,13 @@ fn messages() -> Vec<String> {
 
 #[test]
 fn matching_allocates_nothing_once_warm() {
-    let (catalogue, messages) = (catalogue(), messages());
+    for is_chained in [false, true] {
+        matching_allocates_nothing(is_chained);
+    }
+}
+
+fn matching_allocates_nothing(is_chained: bool) {
+    let (catalogue, messages) = (catalogue(is_chained), messages());
     let (mut matcher, mut found) = (Matcher::new(), Matches::new());
     let mut total = 0;
     for message in &messages {
