@@ -62,7 +62,7 @@ fn shard() -> ShardCore {
 }
 
 fn entry(index: u64, section: Bytes) -> Committed {
-    Committed { index, term: 1, data: join(UnixMicros(index), &[section]) }
+    Committed { index, term: 1, data: join(UnixMicros(index), &[section]), prepared: Vec::new() }
 }
 
 fn records(criterion: &mut Criterion) {

@@ -155,7 +155,7 @@ impl Core {
 
     fn commit(&mut self, data: bytes::Bytes) {
         self.index += 1;
-        let entry = Committed { index: self.index, term: 1, data };
+        let entry = Committed { index: self.index, term: 1, data, prepared: Vec::new() };
         let committed = ToShard::Committed(vec![entry]);
         self.shard.on_packet(NOW, CoreId(0), committed, &mut self.out);
     }
@@ -179,6 +179,7 @@ impl Core {
                         self.answer(request, &results);
                         self.parts.answer += clock().since(began);
                     }
+                    ShardEffect::Work(work) => self.shard.on_worked(work.run(), &mut self.out),
                     ShardEffect::Fatal(reason) => panic!("{reason}"),
                     _ => {}
                 }
@@ -298,7 +299,7 @@ fn compare(core: &Core, messages: &[String], bytes: usize) {
     println!("for comparison:\n  copy     {each:7.0} ns, the messages once, in order");
 
     let (mut matcher, mut woken) = (rules::Matcher::new(), rules::Matches::new());
-    let compiled = &core.shard.globals().compiled;
+    let compiled = &core.shard.globals().catalogue.compiled;
     let began = clock();
     for _ in 0..rounds {
         for message in messages {

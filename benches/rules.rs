@@ -1,7 +1,8 @@
 //! Matching one message, from raw bytes, strict, over the workloads of `benches/workloads/rules.rs`.
 //! Beside it, in the same run, serde_json's reading of the same bytes; and what compiling costs.
 //!
-//! The table against other matchers, and instructions per event, come from `perf/rivals`.
+//! The table against other matchers comes from `perf/rivals`, instructions per event from
+//! `perf/instructions`.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;

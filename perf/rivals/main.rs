@@ -24,6 +24,9 @@ struct Arguments {
     /// Only workloads whose name has this part: `payments`, `10000 rules`, `mixed`.
     #[arg(long, default_value = "")]
     only: String,
+    /// Only the workload of exactly this name.
+    #[arg(long, conflicts_with = "only")]
+    workload: Option<String>,
     /// Our matcher alone.
     #[arg(long)]
     ours: bool,
@@ -34,8 +37,7 @@ struct Arguments {
     /// in a process of its own: one that panics or never ends spoils no other line.
     #[arg(long)]
     engine: Option<String>,
-    /// So many rounds instead, of our matcher alone: to count instructions, run it with two numbers
-    /// under callgrind and divide the difference by a thousand events a round.
+    /// So many rounds instead, of our matcher alone: what `perf/instructions` counts.
     #[arg(long)]
     rounds: Option<u32>,
 }
@@ -105,20 +107,32 @@ fn head() {
     );
 }
 
+/// How the names of some workloads begin, and how they are made: only when it is their turn, as the
+/// largest takes a while.
+type Maker = (&'static str, fn() -> Vec<Workload>);
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    // Made only when it is their turn: the largest takes a while.
-    let makers: [fn() -> Vec<Workload>; 7] = [
-        || vec![workloads::payments(10)],
-        || vec![workloads::payments(1_000)],
-        || vec![workloads::payments(10_000)],
-        || vec![workloads::payments(100_000)],
-        || vec![workloads::exact(10_000)],
-        workloads::parcels,
-        || vec![workloads::mixed(3_000)],
+    let makers: [Maker; 7] = [
+        ("payments, 10 rules", || vec![workloads::payments(10)]),
+        ("payments, 1000 rules", || vec![workloads::payments(1_000)]),
+        ("payments, 10000 rules", || vec![workloads::payments(10_000)]),
+        ("payments, 100000 rules", || vec![workloads::payments(100_000)]),
+        ("equals alone", || vec![workloads::exact(10_000)]),
+        ("five rules", workloads::parcels),
+        ("mixed", || vec![workloads::mixed(3_000)]),
     ];
-    let is_wanted = |workload: &Workload| workload.name.contains(&arguments.only);
-    let all = makers.iter().flat_map(|make| make()).filter(is_wanted);
+    let is_wanted = |workload: &Workload| match &arguments.workload {
+        Some(name) => workload.name == *name,
+        None => workload.name.contains(&arguments.only),
+    };
+    // The names of what a maker makes begin so.
+    let may_be_wanted = |beginning: &str| match &arguments.workload {
+        Some(name) => name.starts_with(beginning),
+        None => true,
+    };
+    let wanted = makers.iter().filter(|(beginning, _)| may_be_wanted(beginning));
+    let all = wanted.flat_map(|(_, make)| make()).filter(is_wanted);
     let time = Duration::from_millis(arguments.millis);
     let has_head = arguments.engine.is_none() && arguments.rounds.is_none();
     if has_head {
@@ -185,7 +199,7 @@ fn alone(engine: &str, workload: &Workload, time: Duration) -> Result<()> {
 
 fn other(engine: &str, workload: &Workload, time: Duration) -> Result<String> {
     let mut process = Command::new(std::env::current_exe()?)
-        .args(["--engine", engine, "--only", &workload.name])
+        .args(["--engine", engine, "--workload", &workload.name])
         .args(["--millis", &time.as_millis().to_string()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

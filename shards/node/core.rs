@@ -120,8 +120,8 @@ pub(crate) async fn run(
     wake.notify();
     stop(&shared, &replica, &log, serving).await;
     pumping.cancel().await;
-    // What apply may have started since: a call holds the replica that holds the call.
-    replica.stop();
+    // What apply may have started since.
+    replica.close().await;
     tracing.stop(runtime::instant() + TRACES_STOP_MAX).await;
     Ok(())
 }

@@ -3,7 +3,8 @@
 //!
 //! Invariants:
 //! - packets leave in the order in which the mind gave them;
-//! - a call's task is held here, and is gone when its order is withdrawn or the core stops.
+//! - a call's task is held here, and is gone when its order is withdrawn or the core stops;
+//! - work that the mind orders is done on a thread beside the core, and what came of it comes back.
 
 mod outgoing;
 mod spans;
@@ -14,15 +15,17 @@ use api::{Request, Response, Route};
 use base::{CoreId, Instant, Outbox};
 use engine::message::{Packet, ToShard};
 use engine::record::Ended;
-use engine::{OrderId, RequestId, ShardCore, ShardEffect, Submission, SubmitResults};
+use engine::{OrderId, RequestId, ShardCore, ShardEffect, Submission, SubmitResults, Work};
 use runtime::{
-    LocalEvent, LocalNotify, LocalOneshot, LocalReceiver, LocalSender, Task, spawn_local, yield_now,
+    LocalEvent, LocalNotify, LocalOneshot, LocalReceiver, LocalSender, OffloadFull, Task, TaskSet,
+    offload, offload_aside, spawn_local, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use telemetry::SpanBuffer;
 
 use spans::{Answer, TaskSpan, Traced};
@@ -69,6 +72,7 @@ struct Inner {
     waiting: RefCell<HashMap<RequestId, Waiting>>,
     next_request: Cell<u64>,
     calls: RefCell<BTreeMap<OrderId, Task<()>>>,
+    work: TaskSet,
     caller: Caller,
     host: Box<dyn Host>,
     serving: LocalEvent,
@@ -100,6 +104,7 @@ impl Replica {
             waiting: RefCell::new(HashMap::new()),
             next_request: Cell::new(1),
             calls: RefCell::new(BTreeMap::new()),
+            work: TaskSet::new(),
             caller,
             host,
             serving: LocalEvent::new(),
@@ -163,7 +168,14 @@ impl Replica {
     /// A packet of another core, or of this one's consensus.
     pub fn on_packet(&self, from: CoreId, message: ToShard) {
         let now = runtime::now();
-        self.inner.with(|mind, out| mind.on_packet(now, from, message, out));
+        self.inner.with(|mind, out| {
+            let before = mind.globals().catalogue.version;
+            mind.on_packet(now, from, message, out);
+            if mind.globals().catalogue.version != before {
+                let took = runtime::instant().since(now.instant);
+                mind.metrics().catalogue_swap.observe_duration(took);
+            }
+        });
         self.carry_out();
     }
 
@@ -192,6 +204,13 @@ impl Replica {
         // Who waits for something to happen need not wait any longer.
         self.on_deadline();
         self.inner.calls.borrow_mut().clear();
+    }
+
+    /// The core ends: calls, and what waits for work, hold the replica that holds them. Work goes on
+    /// to its end, for nobody.
+    pub async fn close(&self) {
+        self.stop();
+        self.inner.work.cancel_all().await;
     }
 
     /// Whether no client waits for anything.
@@ -262,10 +281,32 @@ impl Replica {
                 inner.with(|mind, out| mind.on_call_stopped(id, out));
                 inner.wake.notify();
             }
+            ShardEffect::Work(work) => self.start_work(work),
             ShardEffect::Log(line) => inner.host.log(&line),
             ShardEffect::Serving => inner.serving.set(),
             ShardEffect::Fatal(reason) => inner.host.fatal(&reason),
         }
+    }
+
+    fn start_work(&self, work: Work) {
+        let is_urgent = work.is_urgent();
+        let here = Arc::new(Mutex::new(Some(work)));
+        let there = Arc::clone(&here);
+        let job = move || take(&there).run();
+        let done = if is_urgent { offload(job) } else { offload_aside(job) };
+        let replica = self.clone();
+        self.inner.work.spawn(async move {
+            // A task runs at once when it is spawned: effects that follow must not be overtaken.
+            yield_now().await;
+            let worked = match done {
+                Ok(done) => done.await,
+                // A machine that has no thread for it: the core rests meanwhile.
+                Err(OffloadFull) => take(&here).run(),
+            };
+            replica.inner.with(|mind, out| mind.on_worked(worked, out));
+            replica.carry_out();
+            replica.inner.wake.notify();
+        });
     }
 
     fn start_call(&self, mut order: Box<flow::Order>) {
@@ -298,6 +339,12 @@ impl Replica {
         });
         self.inner.calls.borrow_mut().insert(id, task);
     }
+}
+
+/// Work, by whoever does it: once.
+fn take(slot: &Mutex<Option<Work>>) -> Work {
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    slot.take().expect("it is done once")
 }
 
 impl Inner {

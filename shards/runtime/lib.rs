@@ -15,6 +15,7 @@
 //! | HTTP | [`http_io::HttpIo`], [`http_io::HttpTimer`] for hyper |
 //! | disk | [`DataDirectory`] (lock, small files), [`LogDirectory`] -> [`LogFile`], [`DmaBuffer`] |
 //! | blocking work | [`offload`] |
+//! | work that takes the CPU for long | [`offload_aside`] |
 //! | limits | [`raise_open_files`], [`use_small_pages`] |
 //!
 //! A role's loop waits for its mailbox, its sockets or its deadline, hands what came to a pure core
@@ -60,7 +61,7 @@ pub use local::{
 pub use log_file::{BLOCK_BYTES, DmaBuffer, LogDirectory, LogError, LogFile};
 pub use mesh::{Closed, MESH_CAPACITY_MIN, Mesh, MeshEnd, MeshReceiver, MeshSender, SendError};
 pub use net::{Listener, Port, PortError, Stream, is_out_of_files, probe_port};
-pub use offload::{Offload, OffloadFull, offload};
+pub use offload::{Offload, OffloadFull, offload, offload_aside};
 pub use resolver::{Lookup, ResolveError, Resolver, resolve};
 pub use shutdown::{Shutdown, ShutdownWait};
 pub use signals::{SignalThread, stop_on_signals};

@@ -4,11 +4,15 @@
 //! glommio's own pool has one thread per executor, kept for short file operations of that core: a
 //! resolver that waits thirty seconds for its server must not hold up a rename.
 //!
+//! Work that takes the CPU for long goes to threads of its own, which give way to the cores
+//! ([`offload_aside`]): where every CPU has a core, it would take that core's time otherwise.
+//!
 //! Invariants:
-//! - There are at most [`THREADS_MAX`] threads and [`QUEUE_MAX`] waiting jobs in the process.
+//! - There are at most [`THREADS_MAX`] threads of each kind and [`QUEUE_MAX`] waiting jobs for each.
 //! - A thread runs on every CPU that the process may use, even when a pinned core started it.
 
 use crate::local::keep_waker;
+use rustix::process::setpriority_process;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::any::Any;
 use std::collections::VecDeque;
@@ -21,6 +25,10 @@ use std::time::Duration;
 
 /// Threads that block at the same time.
 pub(crate) const THREADS_MAX: usize = 8;
+
+/// How far the threads of [`offload_aside`] give way: a core that wants the CPU has nine tenths of
+/// it. All of it would let one busy core keep a change of the catalogue from ever coming.
+const ASIDE_NICE: i32 = 10;
 
 /// Jobs that wait for a thread.
 pub(crate) const QUEUE_MAX: usize = 1024;
@@ -35,20 +43,21 @@ pub struct OffloadFull;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-#[derive(Default)]
 struct Pool {
+    name: &'static str,
+    nice: i32,
     state: Mutex<PoolState>,
     filled: Condvar,
 }
 
-#[derive(Default)]
 struct PoolState {
     jobs: VecDeque<Job>,
     threads: usize,
     idle: usize,
 }
 
-static POOL: OnceLock<Pool> = OnceLock::new();
+static POOL: Pool = Pool::new("distric-offload", 0);
+static ASIDE: Pool = Pool::new("distric-aside", ASIDE_NICE);
 
 /// The CPUs of the process, read before the first core was pinned.
 static CPUS: OnceLock<Option<CpuSet>> = OnceLock::new();
@@ -65,20 +74,40 @@ where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,
 {
-    let slot = Arc::new(Mutex::new(Slot { result: None, waker: None }));
-    let answer = Arc::clone(&slot);
-    POOL.get_or_init(Pool::default).push(Box::new(move || {
-        let result = catch_unwind(AssertUnwindSafe(job));
-        let waker = {
-            let mut slot = answer.lock().unwrap_or_else(PoisonError::into_inner);
-            slot.result = Some(result);
-            slot.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }))?;
-    Ok(Offload { slot })
+    POOL.offload(job)
+}
+
+/// The same for work that takes the CPU for long and that nobody waits for: it gives way to the
+/// cores.
+pub fn offload_aside<T, F>(job: F) -> Result<Offload<T>, OffloadFull>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    ASIDE.offload(job)
+}
+
+impl Pool {
+    fn offload<T, F>(&'static self, job: F) -> Result<Offload<T>, OffloadFull>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let slot = Arc::new(Mutex::new(Slot { result: None, waker: None }));
+        let answer = Arc::clone(&slot);
+        self.push(Box::new(move || {
+            let result = catch_unwind(AssertUnwindSafe(job));
+            let waker = {
+                let mut slot = answer.lock().unwrap_or_else(PoisonError::into_inner);
+                slot.result = Some(result);
+                slot.waker.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }))?;
+        Ok(Offload { slot })
+    }
 }
 
 /// The future of [`offload`].
@@ -117,6 +146,11 @@ impl<T> std::fmt::Debug for Offload<T> {
 }
 
 impl Pool {
+    const fn new(name: &'static str, nice: i32) -> Self {
+        let state = PoolState { jobs: VecDeque::new(), threads: 0, idle: 0 };
+        Self { name, nice, state: Mutex::new(state), filled: Condvar::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -127,9 +161,8 @@ impl Pool {
             return Err(OffloadFull);
         }
         if state.idle <= state.jobs.len() && state.threads < THREADS_MAX {
-            let thread = std::thread::Builder::new()
-                .name("distric-offload".to_owned())
-                .spawn(move || self.work());
+            let thread =
+                std::thread::Builder::new().name(self.name.to_owned()).spawn(move || self.work());
             match thread {
                 Ok(_) => state.threads += 1,
                 // Those that run will come to it; without any, nobody would.
@@ -148,6 +181,10 @@ impl Pool {
         if let Some(Some(cpus)) = CPUS.get() {
             // A thread that stays pinned beside its core still does its work.
             let _ = sched_setaffinity(None, cpus);
+        }
+        if self.nice != 0 {
+            // Of this thread alone, as Linux has it. One that cannot give way still does its work.
+            let _ = setpriority_process(None, self.nice);
         }
         let mut state = self.lock();
         loop {

@@ -13,7 +13,7 @@
 //! All integers are little-endian. `bytes` counts what follows the header. The journal's checksum
 //! covers a batch; what does not parse is our own mistake or a newer program's, and stops the node.
 
-use crate::record::{Accepted, CatalogueChanged, RecordType};
+use crate::record::{Accepted, RecordType};
 use base::{BootId, CoreId, NodeId, PartitionId, UnixMicros};
 use bytes::Bytes;
 
@@ -112,11 +112,11 @@ impl Section {
         self.push_version(kind, partition, None, |body| record.write(body))
     }
 
-    /// Adds a change of the catalogue.
-    pub fn push_change(&mut self, record: CatalogueChanged) -> u32 {
+    /// Adds a change of the catalogue, written in the newest layout.
+    pub fn push_change(&mut self, record: &[u8]) -> u32 {
         let kind = RecordType::CatalogueChanged;
         let kind = (kind, kind.newest_version());
-        self.push_version(kind, GLOBAL, None, |body| record.write(body))
+        self.push_version(kind, GLOBAL, None, |body| body.extend_from_slice(record))
     }
 
     fn push_version(

@@ -23,17 +23,19 @@ pub use snapshots::SnapshotEffect;
 
 use crate::batch::join;
 use crate::clock::StampClock;
+use crate::globals::Prepared;
 use crate::message::{
-    Answer, Committed, ConsensusStatus, NotTaken, Question, ToConsensus, ToShard,
+    Answer, Committed, ConsensusStatus, NotTaken, PreparedSections, Question, ToConsensus, ToShard,
 };
 use crate::metrics::ConsensusMetrics;
-use base::{CoreId, Instant, NodeId, Now, Outbox, UnixMicros};
-use batcher::Batcher;
+use base::{CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
+use batcher::{Batcher, Gathered};
 use bytes::Bytes;
 use journal::{Buffers, Journal, Token};
-use quorum::{Entry, EntryKind, Group, HardState, Role};
+use quorum::{Entry, EntryKind, Group, HardState, Member, Membership, Role};
 use snapshots::Snapshots;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One tick of Raft.
@@ -122,6 +124,8 @@ pub struct ConsensusCore<A: Buffers> {
     last_proposed: u64,
     /// When entries were proposed, for the commit's duration.
     proposed_at: VecDeque<(u64, Instant)>,
+    /// What was made ready of the changes in entries on their way, by index and term.
+    prepared: VecDeque<(u64, u64, PreparedSections)>,
     /// Per shard: what it has applied, when its next timer is due, the round it must leave.
     shards: Vec<Shard>,
     /// Handed out and not yet applied everywhere: index, bytes.
@@ -148,13 +152,17 @@ impl<A: Buffers> ConsensusCore<A> {
     /// A node that continues where its journal ends.
     pub fn new(config: ConsensusConfig, start: Start<A>, now: Now) -> Self {
         let last = start.tail.last().map_or(start.delivered.0, |entry| entry.index);
+        // Nobody else is there to compare stores with.
+        let store = StoreId(0);
+        let alone = [(config.node, Member { store, address: None })];
+        let membership = Membership::founded(alone).expect("one voter is a group");
         let group = Group::new(quorum::Config {
-            node: config.node,
-            voters: vec![config.node],
             seed: config.seed,
             hard_state: HardState { term: start.term, vote: start.vote, commit: start.commit },
             applied: start.delivered,
+            terms: vec![start.delivered],
             entries: start.tail,
+            ..quorum::Config::new(config.node, store, membership)
         });
         let shard = Shard { applied: start.delivered.0, ..Shard::default() };
         Self {
@@ -169,6 +177,7 @@ impl<A: Buffers> ConsensusCore<A> {
             stopping: false,
             last_proposed: last,
             proposed_at: VecDeque::new(),
+            prepared: VecDeque::new(),
             shards: vec![shard; usize::from(config.shards)],
             unapplied: VecDeque::new(),
             unapplied_bytes: 0,
@@ -200,8 +209,8 @@ impl<A: Buffers> ConsensusCore<A> {
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
         match message {
-            ToConsensus::Submit { number, round, records, section } => {
-                self.on_submit(now, from, (number, round), records, section, out);
+            ToConsensus::Submit { number, round, records, section, prepared } => {
+                self.on_submit(now, from, (number, round), (records, section, prepared), out);
             }
             ToConsensus::Wake { due } => self.shards[usize::from(from.0)].wake = due,
             ToConsensus::Applied { index } => self.on_applied(from, index),
@@ -330,8 +339,7 @@ impl<A: Buffers> ConsensusCore<A> {
         now: Now,
         from: CoreId,
         (number, round): (u64, u32),
-        records: u32,
-        section: Bytes,
+        (records, section, prepared): (u32, Bytes, Option<Arc<Prepared>>),
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
         let shard = &mut self.shards[usize::from(from.0)];
@@ -349,7 +357,7 @@ impl<A: Buffers> ConsensusCore<A> {
         } else if !fits {
             NotTaken::NoSpace
         } else {
-            self.batcher.push(now.instant, records, section);
+            self.batcher.push(now.instant, records, section, prepared);
             return;
         };
         shard.refused_round = Some(round);
@@ -407,7 +415,7 @@ impl<A: Buffers> ConsensusCore<A> {
                 break;
             }
             self.last_time_entry = Some(now.instant);
-            let (sections, records) = self.batcher.take();
+            let Gathered { sections, records, prepared } = self.batcher.take();
             self.metrics.batch_records.observe(records);
             let data = join(self.clock.stamp(now), &sections);
             // A node that may lose its lead must give the sections back to their sessions
@@ -417,6 +425,9 @@ impl<A: Buffers> ConsensusCore<A> {
                 .expect("a lone voter that leads takes every proposal");
             self.last_proposed += 1;
             self.proposed_at.push_back((self.last_proposed, now.instant));
+            if !prepared.is_empty() {
+                self.prepared.push_back((self.last_proposed, self.group.status().term, prepared));
+            }
             self.pump(now, out);
         }
     }
@@ -482,6 +493,7 @@ impl<A: Buffers> ConsensusCore<A> {
                 }
                 self.tell_all(out, || ToShard::Role { leading, term: status.term });
             }
+            effect => unreachable!("a lone voter orders no {effect:?}"),
         }
     }
 
@@ -507,9 +519,27 @@ impl<A: Buffers> ConsensusCore<A> {
                 self.metrics.commit_duration.observe_duration(now.instant.since(at));
                 self.proposed_at.pop_front();
             }
-            committed.push(Committed { index: entry.index, term: entry.term, data: entry.data });
+            let prepared = self.prepared_of(entry.index, entry.term);
+            let Entry { index, term, data, .. } = entry;
+            committed.push(Committed { index, term, data, prepared });
         }
         self.tell_all(out, || ToShard::Committed(committed.clone()));
+    }
+
+    /// What was made ready of an entry's changes. Index and term name an entry: another leader's
+    /// under the same index is another.
+    fn prepared_of(&mut self, index: u64, term: u64) -> PreparedSections {
+        let mut found = PreparedSections::new();
+        while let Some((at, of_term, _)) = self.prepared.front()
+            && *at <= index
+        {
+            let is_this = (*at, *of_term) == (index, term);
+            let (_, _, prepared) = self.prepared.pop_front().expect("the loop saw one");
+            if is_this {
+                found = prepared;
+            }
+        }
+        found
     }
 
     fn tell_all(

@@ -10,6 +10,7 @@ use crate::globals::Edits;
 use api::{CatalogueEvent, EventView, EventsQuery, EventsView};
 use base::{BootId, InstanceId, NodeId, UnixMicros};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Events that are kept: hours of a quiet node.
 pub(crate) const EVENTS_MAX: usize = 1_024;
@@ -24,14 +25,14 @@ pub enum EventKind {
         /// The catalogue's version with the change.
         version: u64,
         /// Which.
-        edits: Edits,
+        edits: Arc<Edits>,
     },
     /// Definitions were stored or deleted.
     DefinitionsChanged {
         /// The catalogue's version with the change.
         version: u64,
         /// Which.
-        edits: Edits,
+        edits: Arc<Edits>,
     },
     /// A task failed for good.
     TaskFailed {

@@ -20,16 +20,21 @@ mod shard;
 mod shelf;
 pub mod snapshot;
 mod submission;
+mod work;
 
 pub use clock::StampClock;
 pub use consensus::{
     ConsensusConfig, ConsensusCore, ConsensusEffect, Left, Replay, SnapshotEffect, Start,
 };
 pub use events::EventKind;
-pub use globals::{Admission, CatalogueEdits, Changed, Edits, Globals, Refusal};
+pub use globals::{
+    Admission, Came, Catalogue, CatalogueEdits, Changed, Draft, Edits, Globals, How, Merged,
+    Prepared, Refusal, StoredDefinition, StoredRule,
+};
 pub use metrics::{ConsensusMetrics, ShardMetrics};
 pub use partition::{
     CancelOutcome, InstanceRow, ListedInstance, Outcome, Partition, PartitionEffect, Workflows,
 };
 pub use shard::{Birth, OrderId, RequestId, ShardConfig, ShardCore, ShardEffect, limits};
 pub use submission::{LineResult, Origin, Submission, SubmitResults};
+pub use work::{Work, Worked};

@@ -2,10 +2,12 @@
 //! is paid once for many records.
 
 use crate::events::EventKind;
+use crate::globals::{Globals, Merged, Prepared};
 use crate::partition::{ListedInstance, Outcome};
 use api::{EventsQuery, InstancesQuery, Response, Route};
 use base::{CoreId, PartitionId, UnixMicros};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// An element of the mesh between cores.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub enum ToConsensus {
         records: u32,
         /// The section.
         section: Bytes,
+        /// What was made ready of the change of the catalogue that closes it.
+        prepared: Option<Arc<Prepared>>,
     },
     /// The shard's next timer. The log's time must pass it, even when nothing else happens.
     Wake {
@@ -78,6 +82,23 @@ pub struct Committed {
     pub term: u64,
     /// The batch; empty where a leader took office.
     pub data: Bytes,
+    /// What this node made ready of the changes in it, each with its section's place: nothing where
+    /// the entry was read from the journal.
+    pub prepared: PreparedSections,
+}
+
+/// What was made ready of an entry's changes of the catalogue, each with its section's place.
+pub type PreparedSections = Vec<(usize, Arc<Prepared>)>;
+
+/// The place of a record in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The entry.
+    pub index: u64,
+    /// The section's place in it.
+    pub section: usize,
+    /// The record's place in that.
+    pub slot: u32,
 }
 
 /// What a shard is told.
@@ -85,8 +106,8 @@ pub struct Committed {
 pub enum ToShard {
     /// Images to start from, this shard's partitions among them. Comes before any entry.
     Restore {
-        /// The global part.
-        globals: Bytes,
+        /// The global part. Cores share its catalogue.
+        globals: Box<Globals>,
         /// Every partition this shard hosts.
         partitions: Vec<Bytes>,
     },
@@ -111,6 +132,15 @@ pub enum ToShard {
     },
     /// An image is wanted.
     TakeImage(Part),
+    /// The change at this place of the log is ready: of core 0, to cores that halt there, or will.
+    Prepared {
+        /// Where.
+        place: Place,
+        /// What.
+        prepared: Arc<Prepared>,
+    },
+    /// The rules of an earlier version, compiled at once.
+    Merged(Arc<Merged>),
     /// Another shard applied records of this shard's session.
     Outcomes(Vec<(u64, u32, Outcome)>),
     /// A partition of another shard has become full, or is no longer: orders to it wait.

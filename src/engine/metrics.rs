@@ -37,6 +37,8 @@ pub struct ShardMetrics {
     pub task_failed: Histogram,
     /// Time to match and gather one message; observed by whoever holds the clock.
     pub rule_evaluation: Histogram,
+    /// Time to go over to another catalogue; observed by whoever holds the clock.
+    pub catalogue_swap: Histogram,
 }
 
 impl ShardMetrics {
@@ -66,6 +68,7 @@ impl ShardMetrics {
             task_completed: task("completed"),
             task_failed: task("failed"),
             rule_evaluation: registry.histogram(&families::RULE_EVALUATION, &[]),
+            catalogue_swap: registry.histogram(&families::CATALOGUE_SWAP, &[]),
             registry,
         }
     }

@@ -19,10 +19,12 @@ mod passing;
 mod queries;
 mod session;
 mod submit;
+mod swap;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use catalogue::{Asked, ChangeReady};
 pub use orders::OrderId;
 
 use crate::globals::Globals;
@@ -31,13 +33,16 @@ use crate::metrics::ShardMetrics;
 use crate::partition::{Partition, PartitionEffect};
 use crate::record::{Born, Change};
 use crate::submission::SubmitResults;
+use crate::work::Work;
 use api::Response;
 use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, StoreId, UnixMicros};
+use catalogue::Changes;
 use events::Events;
 use orders::Orders;
 use passing::Passing;
 use queries::Queries;
 use session::Session;
+use swap::{Backlog, Merging};
 
 /// Bounds of one shard.
 pub mod limits {
@@ -68,6 +73,8 @@ pub mod limits {
     /// Of them, those that wait for events: a wait takes up to a minute, also when its client has
     /// gone meanwhile, and other reads must find their place.
     pub const EVENT_WAITS_MAX: usize = 256;
+    /// Changes of the catalogue that wait for their turn, on one core. Each comes with its text.
+    pub const CHANGES_MAX: usize = 64;
     /// How long a shard waits after a refused batch before it tries its own records again.
     pub const RETRY_MS: u64 = 100;
 
@@ -79,6 +86,7 @@ pub mod limits {
         QUERIES_MAX == 1_024 && EVENT_WAITS_MAX == 256 && 2 * EVENT_WAITS_MAX < QUERIES_MAX,
         "docs/API.md names the bounds, and most of the places are for reads"
     );
+    const _: () = assert!(CHANGES_MAX == 64, "docs/API.md names the bound");
 }
 
 /// A client's request on this core, named by whoever holds the connection.
@@ -147,6 +155,9 @@ pub enum ShardEffect {
     Call(Box<flow::Order>),
     /// Stop a call; then tell [`ShardCore::on_call_stopped`].
     Abort(OrderId),
+    /// Carry this out beside the core; then tell [`ShardCore::on_worked`]. What is ordered later may
+    /// be done earlier.
+    Work(Work),
     /// A line for the log that a workflow asked for.
     Log(Box<flow::LogLine>),
     /// The catalogue holds and the shard serves: said once.
@@ -169,6 +180,9 @@ pub struct ShardCore {
     matcher: rules::Matcher,
     matches: rules::Matches,
     session: Session,
+    changes: Changes,
+    backlog: Backlog,
+    merging: Merging,
     orders: Orders,
     passing: Passing,
     queries: Queries,
@@ -203,6 +217,9 @@ impl ShardCore {
             turn: 0,
             matcher: rules::Matcher::new(),
             matches: rules::Matches::new(),
+            changes: Changes::default(),
+            backlog: Backlog::default(),
+            merging: Merging::default(),
             orders: Orders::default(),
             passing: Passing::default(),
             queries: Queries::default(),
@@ -227,8 +244,10 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) {
         match message {
-            ToShard::Restore { globals, partitions } => self.restore(&globals, &partitions, out),
-            ToShard::Committed(entries) => self.on_committed(&entries, out),
+            ToShard::Restore { globals, partitions } => self.restore(*globals, &partitions, out),
+            ToShard::Committed(entries) => self.on_committed(entries, out),
+            ToShard::Prepared { place, prepared } => self.on_prepared(place, prepared, out),
+            ToShard::Merged(merged) => self.on_merged(merged, out),
             ToShard::Role { leading, term } => {
                 let before =
                     std::mem::replace(&mut self.role, Role { leading, term, in_office: false });
@@ -255,11 +274,7 @@ impl ShardCore {
     /// The end of a round of inputs: what was gathered goes out.
     pub fn on_flush(&mut self, out: &mut Outbox<ShardEffect>) {
         self.pass_orders(out);
-        self.session.flush(self.globals.catalogue_version, out);
-        // What changes of the catalogue have left to be done is done while nobody waits.
-        if self.session.is_idle() {
-            self.globals.merge();
-        }
+        self.session.flush(self.globals.catalogue.version, out);
     }
 
     /// When to call [`Self::on_deadline`].
@@ -272,7 +287,7 @@ impl ShardCore {
     /// The deadline has come.
     pub fn on_deadline(&mut self, now: Now, out: &mut Outbox<ShardEffect>) {
         if self.session.retry_at().is_some_and(|due| due <= now.instant) {
-            self.session.retry(self.globals.catalogue_version, out);
+            self.session.retry(self.globals.catalogue.version, out);
             self.on_flush(out);
         }
         if self.passing.retry_at().is_some_and(|due| due <= now.instant) {
@@ -295,7 +310,7 @@ impl ShardCore {
 
     /// Client requests whose outcome is not known yet: what a stop that runs out of time reports.
     pub fn unanswered(&self) -> usize {
-        self.session.waiting() + self.queries.len()
+        self.session.waiting() + self.changes.waiting() + self.queries.len()
     }
 
     /// How many client connections this core holds.
@@ -308,9 +323,9 @@ impl ShardCore {
         &self.metrics
     }
 
-    /// The last entry applied.
+    /// The last entry applied whole.
     pub fn applied(&self) -> u64 {
-        self.globals.applied
+        self.globals.applied - u64::from(self.backlog.halted.is_some())
     }
 
     /// The global part of the state.

@@ -33,8 +33,8 @@ pub struct Snapshot {
     pub term: u64,
     /// The log's time there.
     pub stamp: UnixMicros,
-    /// The global part's image.
-    pub globals: Bytes,
+    /// The global part.
+    pub globals: Globals,
     /// Every partition's image.
     pub partitions: Vec<(PartitionId, Bytes)>,
     /// The file's size.
@@ -46,7 +46,7 @@ impl Snapshot {
     pub fn restore(&self, core: u16, shards: u16) -> ToShard {
         let hosted = self.partitions.iter().filter(|(id, _)| id.0 % shards == core);
         ToShard::Restore {
-            globals: self.globals.clone(),
+            globals: Box::new(self.globals.clone()),
             partitions: hosted.map(|(_, image)| image.clone()).collect(),
         }
     }
@@ -108,16 +108,18 @@ pub fn read(file: &Bytes) -> Result<Snapshot, BadSnapshot> {
         let bad = |what: &str| BadSnapshot::Chunk { at, what: what.into() };
         match (code, &globals) {
             (GLOBALS, None) => {
+                let upgraded;
                 let image = if version == VERSION {
-                    image.clone()
+                    &image
                 } else {
-                    globals::upgraded(version, &image).map_err(|what| bad(&what))?.into()
+                    upgraded = globals::upgraded(version, &image).map_err(|what| bad(&what))?;
+                    &upgraded[..]
                 };
                 let state =
-                    Globals::from_image(&image).map_err(|what| BadSnapshot::Chunk { at, what })?;
-                globals = Some((applied, term, state, image));
+                    Globals::from_image(image).map_err(|what| BadSnapshot::Chunk { at, what })?;
+                globals = Some((applied, term, state));
             }
-            (TRAILER, Some((index, term, state, image_of_globals))) => {
+            (TRAILER, Some((index, term, state))) => {
                 let end = at + CHUNK_HEADER_BYTES;
                 let wanted = state.born.as_ref().map_or(0, |born| usize::from(born.partitions));
                 if partitions.len() != wanted {
@@ -130,7 +132,7 @@ pub fn read(file: &Bytes) -> Result<Snapshot, BadSnapshot> {
                     index: *index,
                     term: *term,
                     stamp: state.stamp,
-                    globals: image_of_globals.clone(),
+                    globals: state.clone(),
                     partitions,
                     bytes: file.len() as u64,
                 });

@@ -53,6 +53,8 @@ pub(crate) struct Compiled {
     /// Those that continue from no other first; then those that do, the ones that continue from the
     /// same rule together. Each of these parts is in the order of rank.
     rules: Vec<Arc<Rule>>,
+    /// A bit for each rule: whether it says `stop`. The rules themselves lie all over the memory.
+    stops: Vec<u64>,
     /// The rules that see the message as it came.
     pub(crate) root: View,
     pub(crate) links: Links,
@@ -120,9 +122,7 @@ impl Compiled {
         let mut paths = base.map(|base| base.root.program.paths.clone()).unwrap_or_default();
         // A key that any rule asks for must not stand twice in a message, whoever asks.
         for rule in &rules[roots..] {
-            rule.when.visit(&mut |predicate| {
-                paths.intern(&predicate.field);
-            });
+            paths.intern_all(&rule.when);
         }
         let root = View::of(0, &rules[..roots], paths);
         let mut by_id = HashTable::with_capacity(rules.len());
@@ -130,16 +130,22 @@ impl Compiled {
         for at in 0..narrow(rules.len()) {
             by_id.insert_unique(hash(&at), at, hash);
         }
+        let mut stops = vec![0; rules.len().div_ceil(64)];
+        for (at, _) in rules.iter().enumerate().filter(|(_, rule)| rule.stop) {
+            stops[at / 64] |= 1 << (at % 64);
+        }
         let links = Links::of(&rules, roots, base);
-        Self { rules, root, links, by_id }
+        Self { rules, stops, root, links, by_id }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.rules.len()
     }
 
-    pub(crate) fn rule(&self, at: u32) -> &Rule {
-        &self.rules[at as usize]
+    /// Whether a rule that matches is the last one.
+    #[inline]
+    pub(crate) fn stops(&self, at: u32) -> bool {
+        self.stops[at as usize / 64] >> (at % 64) & 1 == 1
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<u32> {
@@ -150,10 +156,11 @@ impl Compiled {
 impl Catalogue {
     /// Takes rules that [`crate::parse`] has checked; those that are not enabled are left out.
     pub fn compile(rules: Vec<Rule>) -> Self {
-        Self::of(rules.into_iter().map(Arc::new).collect())
+        Self::compile_shared(rules.into_iter().map(Arc::new).collect())
     }
 
-    fn of(rules: Vec<Arc<Rule>>) -> Self {
+    /// The same, of rules that others hold, too.
+    pub fn compile_shared(rules: Vec<Arc<Rule>>) -> Self {
         let base = Arc::new(Compiled::of(rules, None));
         Self { base, dead: Vec::new(), dead_count: 0, delta: None }
     }
@@ -163,6 +170,13 @@ impl Catalogue {
     /// have changed since the last merge, not in that of all.
     #[must_use]
     pub fn with_change(&self, put: &[Rule], removed: &[&str]) -> Self {
+        let put: Vec<Arc<Rule>> = put.iter().cloned().map(Arc::new).collect();
+        self.with_shared_change(&put, removed)
+    }
+
+    /// The same, with rules that others hold, too.
+    #[must_use]
+    pub fn with_shared_change(&self, put: &[Arc<Rule>], removed: &[&str]) -> Self {
         let mut changed: Vec<&str> = put.iter().map(|rule| &*rule.id).collect();
         changed.extend(removed);
         let (mut dead, mut dead_count) = (self.dead.clone(), self.dead_count);
@@ -178,7 +192,7 @@ impl Catalogue {
         // Of two rules with one id in `put` the last counts.
         for (at, rule) in put.iter().enumerate() {
             if put[at + 1..].iter().all(|later| later.id != rule.id) {
-                rules.push(Arc::new(rule.clone()));
+                rules.push(Arc::clone(rule));
             }
         }
         let delta = Compiled::of(rules, Some(&self.base));
@@ -196,7 +210,7 @@ impl Catalogue {
     /// nobody waits, and followed by the changes that came meanwhile.
     #[must_use]
     pub fn merge(&self) -> Self {
-        Self::of(self.alive().map(|index| Arc::clone(self.shared(index))).collect())
+        Self::compile_shared(self.alive().map(|index| Arc::clone(self.shared(index))).collect())
     }
 
     fn shared(&self, index: RuleIndex) -> &Arc<Rule> {
@@ -215,6 +229,12 @@ impl Catalogue {
         in_delta
             .map(Self::index_in_delta)
             .or_else(|| self.base.find(id).filter(|at| !self.is_dead(*at)).map(Self::index_in_base))
+    }
+
+    /// The fields that any rule asks for: those of the delta are those of the base and more.
+    #[inline]
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.delta.as_ref().unwrap_or(&self.base).root.program.paths
     }
 
     pub(crate) fn index_in_base(at: u32) -> RuleIndex {
@@ -312,7 +332,7 @@ impl Catalogue {
     /// every message that it sees. Takes time in the number of all rules: for people.
     pub fn found_by(&self, index: RuleIndex) -> Vec<String> {
         let (part, at) = self.part(index);
-        let view = match &part.rule(at).continue_from {
+        let view = match &part.rules[at as usize].continue_from {
             None => &part.root,
             Some(id) => {
                 let base = (index.0 & IN_DELTA != 0).then_some(&*self.base);

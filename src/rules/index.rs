@@ -39,6 +39,30 @@ struct Span {
     count: u32,
 }
 
+/// A range of numbers and its rule. Where there are few, to go through them costs less than to look
+/// for the right ones: they stand together, and all but the first have been fetched meanwhile.
+#[derive(Clone, Copy, Debug)]
+struct Near {
+    /// The [`near_key`] of the lower end, and how far from it that of the upper one is.
+    low: u32,
+    width: u32,
+    rule: u32,
+}
+
+impl Near {
+    /// One comparison, which seldom holds: two would each hold for half of the keys, at random.
+    #[inline]
+    fn has(&self, key: u32) -> bool {
+        key.wrapping_sub(self.low) <= self.width
+    }
+}
+
+/// The upper half of a number's key: of two keys the larger one has no smaller half.
+#[inline]
+fn near_key(key: u64) -> u32 {
+    u32::try_from(key >> 32).expect("32 bits")
+}
+
 /// What is found under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
@@ -72,6 +96,8 @@ pub(crate) struct Index {
     first: Vec<u32>,
     postings: HashTable<Posting>,
     pool: Vec<u32>,
+    /// The ranges of layers that have few of them.
+    near: Vec<Near>,
 }
 
 /// What is asked of a message at once.
@@ -94,6 +120,8 @@ struct Field {
     /// A bit for each [`class`] of what is looked for as a whole.
     equal: u64,
     present: Option<Target>,
+    /// Ranges of numbers: few, or many.
+    near: Span,
     numbers: Option<Box<Ranges>>,
     texts: Option<Box<Texts>>,
 }
@@ -153,6 +181,10 @@ impl Index {
         self.layers.len()
     }
 
+    fn near(&self, span: Span) -> &[Near] {
+        &self.near[span.start as usize..][..span.count as usize]
+    }
+
     fn rules(&self, span: Span) -> &[u32] {
         &self.pool[span.start as usize..][..span.count as usize]
     }
@@ -206,6 +238,7 @@ impl Index {
             + self.first.capacity() * size_of::<u32>()
             + self.postings.allocation_size()
             + self.pool.capacity() * size_of::<u32>()
+            + self.near.capacity() * size_of::<Near>()
     }
 }
 
@@ -275,6 +308,14 @@ impl Asked<'_> {
             CellKind::Number => {
                 if field.equal != 0 {
                     self.equal(layer, field, number_hash(cell.double()), out);
+                }
+                if field.near.count > 0 {
+                    let key = near_key(cell.double().key());
+                    for near in self.index.near(field.near) {
+                        if near.has(key) {
+                            out.insert(near.rule);
+                        }
+                    }
                 }
                 if let Some(ranges) = &field.numbers {
                     ranges.at(cell.double().key(), |rules| out.insert_all(rules));

@@ -2,7 +2,7 @@
 
 use crate::network::Network;
 use crate::pattern::{Folded, Pattern, Wildcard};
-use crate::value::{Bound, Seen, Value};
+use crate::value::{Bound, Seen, Value, Values};
 use std::cmp::Ordering;
 
 /// The operators' names in rule files.
@@ -40,8 +40,8 @@ pub(crate) enum Operator {
         low: Option<End>,
         high: Option<End>,
     },
-    In(Vec<Value>),
-    NotIn(Vec<Value>),
+    In(Values),
+    NotIn(Values),
     /// Part of a text; or an element of an array.
     Contains(Value),
     StartsWith(Box<str>),
@@ -82,8 +82,8 @@ impl Operator {
                 };
                 is_inside(low, Ordering::Less) && is_inside(high, Ordering::Greater)
             }
-            Self::In(values) => values.iter().any(|value| value.equals(seen)),
-            Self::NotIn(values) => !values.iter().any(|value| value.equals(seen)),
+            Self::In(values) => values.has(seen),
+            Self::NotIn(values) => !values.has(seen),
             Self::Contains(value) => match (value, seen) {
                 (Value::Text(part), Seen::Text(text)) if !is_element => {
                     memchr::memmem::find(text, part.as_bytes()).is_some()

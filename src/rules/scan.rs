@@ -22,6 +22,7 @@
 use crate::bad_message::{BadMessage, Found};
 use crate::chains::CHAIN_RULES_MAX;
 use crate::enrichment::ENRICH_BYTES_MAX;
+use crate::expression::Built;
 use crate::number::Double;
 use crate::path::INDEXES_MAX;
 use crate::paths::{PathIndex, Paths};
@@ -29,8 +30,10 @@ use base::limits::{MESSAGE_BYTES_MAX, NESTING_MAX};
 use std::ops::Range;
 
 mod number;
+mod numbers;
 mod skip;
 mod string;
+mod trusted;
 
 /// The longest text that is scanned. Unit: bytes. A message with all that a chain of enrichments
 /// can add, which is counted without escapes: each byte can take six.
@@ -99,6 +102,8 @@ enum Open {
 /// Something that is open and tracked.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
+    /// The brace or bracket that ends it.
+    close: u8,
     open: Open,
     cell: u32,
     path: PathIndex,
@@ -106,7 +111,15 @@ struct Frame {
     classes: u64,
 }
 
-const NO_FRAME: Frame = Frame { open: Open::Object, cell: 0, path: PathIndex::ROOT, classes: 0 };
+impl Frame {
+    #[inline(always)]
+    fn is_object(&self) -> bool {
+        self.close == b'}'
+    }
+}
+
+const NO_FRAME: Frame =
+    Frame { close: b'}', open: Open::Object, cell: 0, path: PathIndex::ROOT, classes: 0 };
 
 /// Where reading stands in an [`Open::Indexed`] array.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +142,8 @@ pub(crate) struct Tape {
     frames: Box<[Frame; NESTING_MAX]>,
     /// By depth.
     places: Box<[Place; NESTING_MAX]>,
+    /// What expressions have asked for of this message.
+    built: Built,
 }
 
 impl Tape {
@@ -141,7 +156,13 @@ impl Tape {
             has_array: false,
             frames: Box::new([NO_FRAME; NESTING_MAX]),
             places: Box::new([Place { index: 0, wanted: PathIndex::ROOT }; NESTING_MAX]),
+            built: Built::default(),
         }
+    }
+
+    /// What expressions have asked for of this message.
+    pub(crate) fn built(&self) -> &Built {
+        &self.built
     }
 
     #[inline]
@@ -190,23 +211,11 @@ impl Tape {
         if cell.kind == CellKind::Unescaped { &self.unescaped[range] } else { &message[range] }
     }
 
-    /// Reads a message.
-    pub(crate) fn scan(&mut self, paths: &Paths, message: &[u8]) -> Result<(), BadMessage> {
-        if message.len() > MESSAGE_BYTES_MAX {
-            return Err(BadMessage::TooLarge { bytes: message.len() });
-        }
-        self.scan_enriched(paths, message)
-    }
-
-    /// Reads a message that was checked and then enriched: it may be longer than one from outside.
-    pub(crate) fn scan_enriched(
-        &mut self,
-        paths: &Paths,
-        message: &[u8],
-    ) -> Result<(), BadMessage> {
-        assert!(message.len() < SCANNED_BYTES_MAX, "enrichments are bounded");
+    /// Forgets the last message.
+    fn begin(&mut self, paths: &Paths) {
         self.cells.clear();
         self.unescaped.clear();
+        self.built.clear();
         self.has_array = false;
         if self.chains.len() != paths.len() {
             self.chains.resize(paths.len(), Chain::default());
@@ -216,6 +225,33 @@ impl Tape {
             self.chains.fill(Chain::default());
             self.epoch = 1;
         }
+    }
+
+    /// Reads a message that was accepted before, perhaps for other paths, as far as anybody asks for
+    /// it. It may have been enriched since, and be longer than one from outside. Other bytes leave
+    /// anything.
+    pub(crate) fn scan_trusted(&mut self, paths: &Paths, message: &[u8]) {
+        // No longer one was accepted, and enrichments are bounded.
+        let message = message.get(..SCANNED_BYTES_MAX).unwrap_or(message);
+        self.begin(paths);
+        let scanner = Scanner {
+            tape: self,
+            paths,
+            depth: 0,
+            top: NO_FRAME,
+            is_beyond_ascii: false,
+            error: None,
+        };
+        trusted::Trusting::new(scanner).message(message);
+        assert!(self.cells.len() <= CELLS_MAX, "a value has at least one byte");
+    }
+
+    /// Reads a message.
+    pub(crate) fn scan(&mut self, paths: &Paths, message: &[u8]) -> Result<(), BadMessage> {
+        if message.len() > MESSAGE_BYTES_MAX {
+            return Err(BadMessage::TooLarge { bytes: message.len() });
+        }
+        self.begin(paths);
         let mut scanner = Scanner {
             tape: self,
             paths,
@@ -283,36 +319,37 @@ fn peek(bytes: &[u8], at: usize) -> Option<u8> {
     bytes.get(at).copied()
 }
 
-/// Where white space that begins here ends.
+/// Where white space that begins here ends, and the byte there; 0, which nothing begins with, at the
+/// end of the text.
 #[inline(always)]
-fn skip_white_space(bytes: &[u8], mut at: usize) -> usize {
-    // Whatever may come here is above a space, or white space, or wrong.
-    while let Some(byte) = peek(bytes, at)
-        && byte <= b' '
-        && WHITE_SPACE >> byte & 1 == 1
-    {
+fn next(bytes: &[u8], mut at: usize) -> (usize, u8) {
+    while let Some(byte) = peek(bytes, at) {
+        // Whatever may come here is above a space, or white space, or wrong.
+        if byte > b' ' || WHITE_SPACE >> byte & 1 == 0 {
+            return (at, byte);
+        }
         at += 1;
     }
-    at
+    (at, 0)
 }
 
 impl Scanner<'_> {
     fn message(&mut self, bytes: &[u8]) -> Result<(), Refused> {
-        let start = skip_white_space(bytes, 0);
-        let not_an_object = match peek(bytes, start) {
-            Some(b'{') => {
-                let end = skip_white_space(bytes, self.run(bytes, start)?);
+        let (start, first) = next(bytes, 0);
+        let not_an_object = match first {
+            b'{' => {
+                let (end, _) = next(bytes, self.run(bytes, start)?);
                 if end < bytes.len() {
                     return self.unexpected(bytes, end, "the end");
                 }
                 return Ok(());
             }
-            None => return self.refuse(BadMessage::Empty),
-            Some(b'[') => "an array",
-            Some(b'"') => "text",
-            Some(b'-' | b'0'..=b'9') => "a number",
-            Some(b't' | b'f' | b'n') => "a word",
-            Some(_) => return self.unexpected(bytes, start, "`{`"),
+            b'[' => "an array",
+            b'"' => "text",
+            b'-' | b'0'..=b'9' => "a number",
+            b't' | b'f' | b'n' => "a word",
+            _ if start == bytes.len() => return self.refuse(BadMessage::Empty),
+            _ => return self.unexpected(bytes, start, "`{`"),
         };
         self.refuse(BadMessage::NotAnObject { what: not_an_object })
     }
@@ -339,48 +376,48 @@ impl Scanner<'_> {
     /// From the first brace to the last; where it ends.
     fn run(&mut self, bytes: &[u8], start: usize) -> Result<usize, Refused> {
         let mut at = self.open(start, PathIndex::ROOT, false, Open::Object)?;
-        let mut is_first = true;
-        loop {
-            // A value, or the end of something that has just been opened.
-            at = skip_white_space(bytes, at);
-            let close = if self.top.open == Open::Object { b'}' } else { b']' };
-            if !(std::mem::take(&mut is_first) && peek(bytes, at) == Some(close)) {
+        let mut byte;
+        let mut is_opened = true;
+        'values: loop {
+            (at, byte) = next(bytes, at);
+            if !(is_opened && byte == self.top.close) {
+                // A value.
                 let mut path = Some(self.top.path);
                 match self.top.open {
-                    Open::Object => (at, path) = self.key(bytes, at)?,
+                    Open::Object => (at, byte, path) = self.key(bytes, at, byte)?,
                     Open::Array => {}
                     Open::Indexed => path = self.indexed_element(),
                 }
-                (at, is_first) = self.value(bytes, at, path)?;
-                if is_first {
+                (at, is_opened) = self.value(bytes, at, byte, path)?;
+                if is_opened {
                     continue;
                 }
-                at = skip_white_space(bytes, at);
+                (at, byte) = next(bytes, at);
             }
+            is_opened = false;
             // What follows a value.
-            loop {
-                match (peek(bytes, at), self.top.open) {
-                    (Some(b','), _) => {
-                        at += 1;
-                        break;
-                    }
-                    (Some(b']'), Open::Indexed) if self.paths.has_elements(self.top.path) => {
-                        at = self.read_again();
-                        is_first = true;
-                        break;
-                    }
-                    (Some(b'}'), Open::Object) | (Some(b']'), Open::Array | Open::Indexed) => {
-                        at += 1;
-                        if self.close(at) {
-                            return Ok(at);
-                        }
-                    }
-                    (_, Open::Object) => return self.unexpected(bytes, at, "`,` or `}`"),
-                    _ => return self.unexpected(bytes, at, "`,` or `]`"),
+            while byte != b',' {
+                if byte != self.top.close {
+                    return self.expected_more(bytes, at, self.top.is_object());
                 }
-                at = skip_white_space(bytes, at);
+                if self.top.open == Open::Indexed && self.paths.has_elements(self.top.path) {
+                    at = self.read_again();
+                    is_opened = true;
+                    continue 'values;
+                }
+                at += 1;
+                if self.close(at) {
+                    return Ok(at);
+                }
+                (at, byte) = next(bytes, at);
             }
+            at += 1;
         }
+    }
+
+    #[cold]
+    fn expected_more<T>(&mut self, bytes: &[u8], at: usize, is_object: bool) -> Result<T, Refused> {
+        self.unexpected(bytes, at, if is_object { "`,` or `}`" } else { "`,` or `]`" })
     }
 
     fn open(
@@ -395,29 +432,42 @@ impl Scanner<'_> {
         }
         self.tape.frames[self.depth] = self.top;
         self.depth += 1;
-        let kind = if open == Open::Object { CellKind::Object } else { CellKind::Array };
+        let (kind, close) = match open {
+            Open::Object => (CellKind::Object, b'}'),
+            Open::Array | Open::Indexed => (CellKind::Array, b']'),
+        };
         let cell = self.push(path, is_element, kind, at..at);
-        self.top = Frame { open, cell, path, classes: self.paths.classes(path) };
+        self.top = Frame { close, open, cell, path, classes: self.paths.classes(path) };
         Ok(at + 1)
     }
 
+    /// Steps into an array, if anybody asks for what is in it; else over it, and the answer is false.
     /// An index asks for an element of the array under its key, not of one that is an element
     /// itself.
     #[inline(never)]
     fn open_array(
         &mut self,
+        bytes: &[u8],
         start: usize,
         path: PathIndex,
         is_element: bool,
-    ) -> Result<usize, Refused> {
+    ) -> Result<(usize, bool), Refused> {
         self.tape.has_array = true;
+        let has_elements = self.paths.has_elements(path);
         let wanted = self.paths.first_index(path);
+        if wanted == PathIndex::ROOT && !has_elements {
+            // Expressions take it whole.
+            let cell = self.push(path, is_element, CellKind::Array, start..start);
+            let at = self.skip_value(bytes, start, b'[')?;
+            self.tape.cells[cell as usize].stop = narrow(at);
+            return Ok((at, false));
+        }
         if is_element || wanted == PathIndex::ROOT {
-            return self.open(start, path, is_element, Open::Array);
+            return Ok((self.open(start, path, is_element, Open::Array)?, true));
         }
         let at = self.open(start, path, is_element, Open::Indexed)?;
         self.tape.places[self.depth - 1] = Place { index: 0, wanted };
-        Ok(at)
+        Ok((at, true))
     }
 
     /// The path of the next element, if it is asked for by its index.
@@ -497,14 +547,19 @@ impl Scanner<'_> {
         at
     }
 
-    /// A key and its colon; the path of what comes then, if anybody asks for it.
+    /// A key and its colon; what comes then, and its path, if anybody asks for it.
     #[inline(always)]
-    fn key(&mut self, bytes: &[u8], start: usize) -> Result<(usize, Option<PathIndex>), Refused> {
-        if peek(bytes, start) != Some(b'"') {
+    fn key(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        byte: u8,
+    ) -> Result<(usize, u8, Option<PathIndex>), Refused> {
+        if byte != b'"' {
             return self.unexpected(bytes, start, "a key in double quotes");
         }
-        let (mut at, has_escape) = self.string(bytes, start)?;
-        let key = &bytes[start + 1..at - 1];
+        let (end, has_escape) = self.string(bytes, start)?;
+        let key = &bytes[start + 1..end - 1];
         let mut path = None;
         if has_escape {
             path = self.escaped_key(start, key)?;
@@ -514,11 +569,18 @@ impl Scanner<'_> {
                 self.refuse_repeated(path, start, key)?;
             }
         }
-        at = skip_white_space(bytes, at);
-        if peek(bytes, at) != Some(b':') {
+        let (at, byte) = self.colon(bytes, end)?;
+        Ok((at, byte, path))
+    }
+
+    /// The colon that comes here; what comes behind it.
+    #[inline(always)]
+    fn colon(&mut self, bytes: &[u8], at: usize) -> Result<(usize, u8), Refused> {
+        let (at, byte) = next(bytes, at);
+        if byte != b':' {
             return self.unexpected(bytes, at, "`:`");
         }
-        Ok((skip_white_space(bytes, at + 1), path))
+        Ok(next(bytes, at + 1))
     }
 
     #[cold]
@@ -556,18 +618,19 @@ impl Scanner<'_> {
         self.refuse(BadMessage::RepeatedKey { offset, key })
     }
 
-    /// Steps over a value, or into it: then the answer is true.
+    /// Steps over a value that begins with this byte, or into it: then the answer is true.
     #[inline(always)]
     fn value(
         &mut self,
         bytes: &[u8],
         start: usize,
+        byte: u8,
         path: Option<PathIndex>,
     ) -> Result<(usize, bool), Refused> {
-        let Some(path) = path else { return Ok((self.skip_value(bytes, start)?, false)) };
+        let Some(path) = path else { return Ok((self.skip_value(bytes, start, byte)?, false)) };
         let is_element = self.top.open == Open::Array;
-        let at = match peek(bytes, start) {
-            Some(b'"') => {
+        let at = match byte {
+            b'"' => {
                 let (at, has_escape) = self.string(bytes, start)?;
                 let (mut kind, mut range) = (CellKind::Text, start + 1..at - 1);
                 if has_escape {
@@ -577,12 +640,10 @@ impl Scanner<'_> {
                 self.push(path, is_element, kind, range);
                 at
             }
-            Some(b'{') => {
-                return Ok((self.open(start, path, is_element, Open::Object)?, true));
-            }
-            Some(b'[') => return Ok((self.open_array(start, path, is_element)?, true)),
-            Some(b'-' | b'0'..=b'9') => {
-                let at = self.number(bytes, start)?;
+            b'{' => return Ok((self.open(start, path, is_element, Open::Object)?, true)),
+            b'[' => return self.open_array(bytes, start, path, is_element),
+            b'-' | b'0'..=b'9' => {
+                let at = self.number(bytes, start, byte)?;
                 let double = Double::of(&bytes[start..at]);
                 self.push_cell(path, is_element, CellKind::Number, start..at, double);
                 at

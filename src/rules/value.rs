@@ -1,5 +1,6 @@
 //! Values: the constants of a rule, and what a message holds.
 
+use crate::hash;
 use crate::number::{Constant, Number};
 use crate::scan::{Cell, CellKind, Tape};
 use document::{Kind, Node};
@@ -44,9 +45,48 @@ impl Value {
             (Self::Null, Seen::Null) => true,
             (Self::Bool(own), Seen::Bool(other)) => own == other,
             (Self::Number(own), Seen::Number(other)) => own.number().compare(other).is_eq(),
-            (Self::Text(own), Seen::Text(other)) => own.as_bytes() == *other,
+            (Self::Text(own), Seen::Text(other)) => hash::same(own.as_bytes(), other),
             _ => false,
         }
+    }
+}
+
+/// The constants of `in` and `not_in`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Values {
+    all: Box<[Value]>,
+    /// The [`hash::word`]s of the short texts among them: mostly they are all there is, and stand together.
+    words: Box<[u64]>,
+}
+
+impl Values {
+    pub(crate) fn has(&self, seen: &Seen<'_>) -> bool {
+        match seen {
+            Seen::Text(text) if text.len() <= hash::WORD_BYTES => {
+                self.words.contains(&hash::word(text))
+            }
+            _ => self.all.iter().any(|value| value.equals(seen)),
+        }
+    }
+}
+
+impl From<Vec<Value>> for Values {
+    fn from(all: Vec<Value>) -> Self {
+        let words = all.iter().filter_map(|value| match value {
+            Value::Text(text) if text.len() <= hash::WORD_BYTES => {
+                Some(hash::word(text.as_bytes()))
+            }
+            _ => None,
+        });
+        Self { words: words.collect(), all: all.into() }
+    }
+}
+
+impl std::ops::Deref for Values {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        &self.all
     }
 }
 

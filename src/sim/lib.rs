@@ -13,5 +13,5 @@ mod producers;
 mod world;
 
 pub use disk::Disk;
-pub use node::{Event, Node, NodeConfig};
+pub use node::{Event, Node, NodeConfig, deliver};
 pub use world::{CatalogueAt, Faults, Report, World};

@@ -7,9 +7,10 @@ use engine::message::{Packet, ToShard};
 use engine::record::{Born, Change, Ended, Failed};
 use engine::{
     Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, Left, OrderId, Replay, RequestId,
-    ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start, Submission, SubmitResults,
+    ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start, Submission, SubmitResults, Work,
 };
 use journal::{Effect, File, HeapBuffers, Journal, Recovery, Token};
+use std::collections::VecDeque;
 
 /// What a node is made of.
 #[derive(Debug, Clone)]
@@ -75,6 +76,13 @@ pub enum Event {
         core: CoreId,
         /// Which.
         order: Box<flow::Order>,
+    },
+    /// Work that a core ordered is done beside it.
+    Worked {
+        /// Which core's.
+        core: CoreId,
+        /// What it ordered.
+        work: Work,
     },
     /// A shard's round ends.
     ShardRound(CoreId),
@@ -255,6 +263,11 @@ impl Node {
             }
             Event::Snapshot(effect) => self.on_snapshot(now, effect, disk, schedule),
             Event::Called { core, order } => self.on_called(now, core, &order, prng, schedule),
+            Event::Worked { core, work } => {
+                self.shards[usize::from(core.0)].on_worked(work.run(), &mut self.shard_out);
+                schedule.events.push(Event::ShardRound(core));
+                self.drain_shard(now, core, schedule);
+            }
             Event::ShardRound(core) => {
                 self.shards[usize::from(core.0)].on_flush(&mut self.shard_out);
                 self.drain_shard(now, core, schedule);
@@ -367,6 +380,7 @@ impl Node {
                         shard.on_call_stopped(id, &mut self.shard_out);
                         schedule.events.push(Event::ShardRound(core));
                     }
+                    ShardEffect::Work(work) => schedule.events.push(Event::Worked { core, work }),
                     ShardEffect::Log(_) | ShardEffect::Serving => {}
                     ShardEffect::Fatal(reason) => schedule.said.push(Said::Fatal(reason)),
                 }
@@ -435,11 +449,12 @@ fn recover(
         }
         None => None,
     };
-    let mut out = Outbox::new();
     if let Some(snapshot) = &snapshot {
+        let mut out = Outbox::new();
         for (shard, core) in shards.iter_mut().zip(0..) {
             let message = snapshot.restore(core, config.shards);
             shard.on_packet(now, CoreId(0), message, &mut out);
+            no_failure(&mut out)?;
         }
     }
     let at = snapshot.as_ref().map_or((0, 0), |snapshot| (snapshot.index, snapshot.term));
@@ -461,18 +476,13 @@ fn recover(
         let bytes = disk.read(File::Segment(slot)).expect("it was listed");
         recovery.on_segment(slot, bytes, &mut entries);
         let ready = replay.on_entries(&mut entries, recovery.commit())?;
-        deliver(now, &ready, shards, &mut out);
+        deliver(now, &ready, shards)?;
         committed.extend(ready);
     }
     let recovered = recovery.finish(&mut entries).map_err(|error| error.to_string())?;
     let ready = replay.on_entries(&mut entries, recovered.commit)?;
-    deliver(now, &ready, shards, &mut out);
+    deliver(now, &ready, shards)?;
     committed.extend(ready);
-    for effect in out.drain() {
-        if let ShardEffect::Fatal(reason) = effect {
-            return Err(reason);
-        }
-    }
     let Left { delivered, stamp, tail } = replay.finish(entries)?;
     let (term, vote, commit) = (recovered.term, recovered.vote, recovered.commit);
     let mut first = Outbox::new();
@@ -481,17 +491,46 @@ fn recover(
     Ok(Start { journal, first, term, vote, commit, delivered, stamp, tail, snapshot })
 }
 
-fn deliver(
+/// Hands entries to the shards of a node that only applies, and carries out what that takes: what is
+/// for the log or for clients is dropped.
+pub fn deliver(
     now: Now,
     entries: &[engine::message::Committed],
     shards: &mut [ShardCore],
-    out: &mut Outbox<ShardEffect>,
-) {
+) -> Result<(), String> {
     if entries.is_empty() {
-        return;
+        return Ok(());
     }
-    for shard in shards {
+    let mut out = Outbox::new();
+    let mut left: VecDeque<(usize, ShardEffect)> = VecDeque::new();
+    for (at, shard) in shards.iter_mut().enumerate() {
         let message = ToShard::Committed(entries.to_vec());
-        shard.on_packet(now, CoreId(0), message, out);
+        shard.on_packet(now, CoreId(0), message, &mut out);
+        left.extend(out.drain().map(|effect| (at, effect)));
     }
+    while let Some((at, effect)) = left.pop_front() {
+        let from = CoreId(u16::try_from(at).expect("few shards"));
+        let at = match effect {
+            ShardEffect::Work(work) => {
+                shards[at].on_worked(work.run(), &mut out);
+                at
+            }
+            ShardEffect::ToShard { to, message } => {
+                shards[usize::from(to.0)].on_packet(now, from, message, &mut out);
+                usize::from(to.0)
+            }
+            ShardEffect::Fatal(reason) => return Err(reason),
+            _ => continue,
+        };
+        left.extend(out.drain().map(|effect| (at, effect)));
+    }
+    Ok(())
+}
+
+fn no_failure(out: &mut Outbox<ShardEffect>) -> Result<(), String> {
+    let failure = out.drain().find_map(|effect| match effect {
+        ShardEffect::Fatal(reason) => Some(reason),
+        _ => None,
+    });
+    failure.map_or(Ok(()), Err)
 }

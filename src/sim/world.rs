@@ -231,9 +231,9 @@ impl World {
         let node = self.logged()?;
         let of = |shard: &engine::ShardCore| {
             let globals = shard.globals();
-            let rules = globals.rules.values().map(|stored| &stored.rule);
+            let rules = globals.catalogue.rules.values().map(|stored| &stored.rule);
             let rules = rules.map(|rule| (rule.id.clone(), u64::from(rule.version))).collect();
-            (globals.catalogue_version, rules)
+            (globals.catalogue.version, rules)
         };
         let catalogues = node.shards().iter().map(of).collect();
         Ok((node.committed, catalogues))
@@ -394,6 +394,8 @@ impl World {
             Event::Prepared { .. } => (20_000, 1_000_000),
             Event::Snapshot(_) => (5_000, 100_000),
             Event::Called { .. } => (20_000, 3_000_000),
+            // Small changes, all rules at once, and everything that is behind on its thread.
+            Event::Worked { .. } => (400, 250_000),
             Event::ShardRound(_) | Event::ConsensusRound => (5, 200),
             Event::ConsensusDeadline | Event::ShardDeadline(_) => (0, 0),
         };

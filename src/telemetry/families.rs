@@ -129,6 +129,7 @@ families! {
     }
     histograms {
         RULE_EVALUATION = "distric_rule_evaluation_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time to match one message and gather its record.";
+        CATALOGUE_SWAP = "distric_catalogue_swap_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time that a core took to go over to another catalogue, with all that it applied and matched again at once.";
         WORKFLOW_DURATION = "distric_workflow_duration_seconds" in Nanoseconds over LONG_DURATION_BOUNDS, "Time from an instance's start to its end (label status).";
         TASK_DURATION = "distric_task_duration_seconds" in Nanoseconds over LONG_DURATION_BOUNDS, "Time of one attempt at a task that is carried out outside, such as a call (label status: completed, failed).";
         RAFT_COMMIT_DURATION = "distric_raft_commit_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time from proposing an entry to its commit.";

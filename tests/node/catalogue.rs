@@ -3,7 +3,7 @@
 use crate::client::Connection;
 use crate::server::{Place, Server};
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 const RULES: &str = "/api/v1/rules";
@@ -290,11 +290,11 @@ fn ten_thousand_rules_are_swapped_under_load_and_every_answer_is_of_one_set() {
     };
     let first = put(1, "one");
     assert_eq!(first["added"].as_array().map(Vec::len), Some(SET_RULES));
-    let over = AtomicBool::new(false);
+    let (over, answers) = (AtomicBool::new(false), AtomicU64::new(0));
     let answered: Vec<(u64, u64)> = thread::scope(|scope| {
         let clients: Vec<_> = (0..3)
             .map(|client| {
-                let (server, over) = (&server, &over);
+                let (server, over, answers) = (&server, &over, &answers);
                 scope.spawn(move || {
                     let mut connection = server.connect();
                     let (mut one, mut two, mut at) = (0, 0, client);
@@ -306,6 +306,7 @@ fn ten_thousand_rules_are_swapped_under_load_and_every_answer_is_of_one_set() {
                         let woken = &answer.json_of(202)["workflows_triggered"];
                         one += u64::from(*woken == json!(["one"]));
                         two += u64::from(*woken == json!(["two"]));
+                        answers.fetch_add(1, Ordering::Relaxed);
                         assert!(*woken == json!(["one"]) || *woken == json!(["two"]), "{woken}");
                     }
                     (one, two)
@@ -314,7 +315,10 @@ fn ten_thousand_rules_are_swapped_under_load_and_every_answer_is_of_one_set() {
             .collect();
         for version in 2..=5 {
             let workflow = if version % 2 == 0 { "two" } else { "one" };
+            let before = answers.load(Ordering::Relaxed);
             let swapped = put(version, workflow);
+            let meanwhile = answers.load(Ordering::Relaxed) - before;
+            assert!(meanwhile > 0, "messages are answered while a set is made ready");
             assert_eq!(swapped["changed"].as_array().map(Vec::len), Some(SET_RULES));
             assert_eq!(swapped["unchanged"], 0);
         }
@@ -326,6 +330,15 @@ fn ten_thousand_rules_are_swapped_under_load_and_every_answer_is_of_one_set() {
     // The same set again changes nothing, whatever the size of it.
     let again = put(5, "one");
     assert_eq!((&again["unchanged"], &again["changed"]), (&json!(SET_RULES), &json!([])));
+    // A start makes the sets of the log ready again, in order.
+    server.kill();
+    let server = place.start();
+    let listed = server.get(RULES).json_of(200);
+    assert_eq!(listed["version"], again["version"]);
+    let body = r#"{"k":9999}"#;
+    let woken = server.call("POST", "/api/v1/messages", &[], body).json_of(202);
+    assert_eq!(woken["workflows_triggered"], json!(["one"]));
+    assert!(server.metric("distric_catalogue_swap_duration_seconds_count") > 0);
     let fewer = server.call("PUT", RULES, &[JSON], "{\"rules\":[]}").json_of(200);
     assert_eq!(fewer["deleted"].as_array().map(Vec::len), Some(SET_RULES));
 }

@@ -42,15 +42,7 @@ fn shards(count: u16, config: &NodeConfig) -> Vec<ShardCore> {
 }
 
 fn apply(shards: &mut [ShardCore], entries: &[Committed]) {
-    for shard in shards {
-        let mut out = Outbox::new();
-        shard.on_packet(NOW, CoreId(0), ToShard::Committed(entries.to_vec()), &mut out);
-        for effect in out.drain() {
-            if let ShardEffect::Fatal(reason) = effect {
-                panic!("{reason}");
-            }
-        }
-    }
+    sim::deliver(NOW, entries, shards).unwrap();
 }
 
 /// Per partition its checksum, and the globals' image.
@@ -66,7 +58,14 @@ fn state(shards: &[ShardCore]) -> (BTreeMap<u16, u64>, Vec<u8>) {
 fn image(shard: &mut ShardCore, part: Part) -> (u64, u16, Vec<u8>) {
     let mut out = Outbox::new();
     shard.on_packet(NOW, CoreId(0), ToShard::TakeImage(part), &mut out);
-    match out.take().pop() {
+    let mut effects = out.take();
+    if let Some(ShardEffect::Work(work)) =
+        effects.pop_if(|last| matches!(last, ShardEffect::Work(_)))
+    {
+        shard.on_worked(work.run(), &mut out);
+        effects = out.take();
+    }
+    match effects.pop() {
         Some(ShardEffect::ToConsensus(ToConsensus::Image {
             applied, partitions, bytes, ..
         })) => (applied, partitions, bytes),

@@ -32,6 +32,17 @@ fn a_job_runs_on_every_cpu_although_a_pinned_core_started_it() {
 }
 
 #[test]
+fn work_aside_gives_way_to_the_cores_and_blocking_work_does_not() {
+    let nice = || rustix::process::getpriority_process(None).unwrap();
+    let before = nice();
+    block_on(async move {
+        assert_eq!(offload(nice).unwrap().await, before);
+        assert_eq!(offload_aside(nice).unwrap().await, ASIDE_NICE.max(before));
+    });
+    assert_eq!(nice(), before, "of its own thread alone");
+}
+
+#[test]
 fn a_panic_of_a_job_goes_on_where_it_is_awaited_and_the_pool_lives() {
     let panic = std::panic::catch_unwind(|| {
         block_on(async { offload(|| panic!("broken")).unwrap().await });
@@ -42,7 +53,7 @@ fn a_panic_of_a_job_goes_on_where_it_is_awaited_and_the_pool_lives() {
 
 #[test]
 fn jobs_beyond_the_queue_are_refused_and_the_others_all_run() {
-    let pool: &'static Pool = Box::leak(Box::default());
+    let pool: &'static Pool = Box::leak(Box::new(Pool::new("distric-test", 0)));
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
     let (done, results) = mpsc::channel();
     let job = || -> Job {

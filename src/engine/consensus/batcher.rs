@@ -1,8 +1,11 @@
 //! Session batches that wait to become an entry.
 
+use crate::globals::Prepared;
+use crate::message::PreparedSections;
 use base::Instant;
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An entry is made at once of so many records, though another write is under way (REPL-1).
@@ -16,19 +19,42 @@ const ENTRY_BYTES: usize = 1024 * 1024;
 /// Sections of one entry: its header counts them with 16 bits.
 const SECTIONS_MAX: usize = 1 << 12;
 
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    records: u32,
+    section: Bytes,
+    prepared: Option<Arc<Prepared>>,
+}
+
+/// What the next entry is made of.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) sections: Vec<Bytes>,
+    pub(super) records: u64,
+    /// What was made ready of their changes, each with its section's place.
+    pub(super) prepared: PreparedSections,
+}
+
 /// The queue.
 #[derive(Debug, Default)]
 pub(super) struct Batcher {
-    waiting: VecDeque<(Instant, u32, Bytes)>,
+    waiting: VecDeque<Waiting>,
     records: u64,
     bytes: u64,
 }
 
 impl Batcher {
-    pub(super) fn push(&mut self, now: Instant, records: u32, section: Bytes) {
+    pub(super) fn push(
+        &mut self,
+        since: Instant,
+        records: u32,
+        section: Bytes,
+        prepared: Option<Arc<Prepared>>,
+    ) {
         self.records += u64::from(records);
         self.bytes += section.len() as u64;
-        self.waiting.push_back((now, records, section));
+        self.waiting.push_back(Waiting { since, records, section, prepared });
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -53,24 +79,25 @@ impl Batcher {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.waiting.front().map(|(since, _, _)| *since + AGE_DUE)
+        self.waiting.front().map(|first| first.since + AGE_DUE)
     }
 
-    /// The next entry's sections, in order, and how many records they hold.
-    pub(super) fn take(&mut self) -> (Vec<Bytes>, u64) {
-        let (mut sections, mut bytes, mut records) = (Vec::new(), 0, 0);
-        while let Some((_, _, section)) = self.waiting.front() {
-            let fits = bytes + section.len() <= ENTRY_BYTES && sections.len() < SECTIONS_MAX;
-            if !fits && !sections.is_empty() {
+    /// The next entry's sections, in order.
+    pub(super) fn take(&mut self) -> Gathered {
+        let (mut taken, mut bytes) = (Gathered::default(), 0);
+        while let Some(next) = self.waiting.front() {
+            let (at, size) = (taken.sections.len(), next.section.len());
+            if at > 0 && (bytes + size > ENTRY_BYTES || at >= SECTIONS_MAX) {
                 break;
             }
-            let (_, count, section) = self.waiting.pop_front().expect("the loop saw one");
-            bytes += section.len();
-            records += u64::from(count);
-            sections.push(section);
+            let next = self.waiting.pop_front().expect("the loop saw one");
+            bytes += size;
+            taken.records += u64::from(next.records);
+            taken.sections.push(next.section);
+            taken.prepared.extend(next.prepared.map(|prepared| (at, prepared)));
         }
         self.bytes -= bytes as u64;
-        self.records -= records;
-        (sections, records)
+        self.records -= taken.records;
+        taken
     }
 }

@@ -49,7 +49,8 @@ impl Replay {
                 continue;
             }
             self.check(&entry)?;
-            committed.push(Committed { index: entry.index, term: entry.term, data: entry.data });
+            let journal::Entry { index, term, data, .. } = entry;
+            committed.push(Committed { index, term, data, prepared: Vec::new() });
         }
         Ok(committed)
     }

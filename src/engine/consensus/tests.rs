@@ -117,7 +117,7 @@ impl Case {
             round,
         };
         let section = section.seal(&header);
-        let message = ToConsensus::Submit { number, round, records, section };
+        let message = ToConsensus::Submit { number, round, records, section, prepared: None };
         self.core.on_packet(self.now, CoreId(0), message, &mut self.out);
         self.core.on_flush(self.now, &mut self.out);
         self.drain();

@@ -52,7 +52,7 @@ fn what_is_no_longer_kept_is_counted() {
 #[test]
 fn the_log_is_bounded_in_bytes_and_keeps_the_newest() {
     let mut log = EventLog::default();
-    let edits = Edits { added: vec!["r".repeat(100); 20_000], ..Edits::default() };
+    let edits = Arc::new(Edits { added: vec!["r".repeat(100); 20_000], ..Edits::default() });
     for version in 1..=3 {
         log.push(UnixMicros(0), EventKind::RulesChanged { version, edits: edits.clone() });
         assert_eq!(log.events.len(), 1);
@@ -64,7 +64,11 @@ fn the_log_is_bounded_in_bytes_and_keeps_the_newest() {
 #[test]
 fn each_kind_is_told_with_its_fields() {
     let mut log = EventLog::default();
-    let edits = Edits { changed: vec!["a".into()], deleted: vec!["b".into()], ..Edits::default() };
+    let edits = Arc::new(Edits {
+        changed: vec!["a".into()],
+        deleted: vec!["b".into()],
+        ..Edits::default()
+    });
     log.push(UnixMicros(1), EventKind::RulesChanged { version: 3, edits: edits.clone() });
     log.push(UnixMicros(1), EventKind::DefinitionsChanged { version: 3, edits });
     let instance: InstanceId = "0030000000000001-1".parse().unwrap();

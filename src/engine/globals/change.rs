@@ -1,59 +1,68 @@
 //! A change of the catalogue: staged beside the tables, and put into them when all of it is right.
 
+use super::draft::{Draft, Edit, Read, parse_definition, parse_rule};
 use super::history::Past;
 use super::{
-    Came, CatalogueEdits, Changed, DEFINITIONS_MAX, Edits, Globals, How, RULES_MAX, Refusal,
-    StoredDefinition, StoredRule, Table, parse_definition, parse_rule,
+    Came, Catalogue, CatalogueEdits, Changed, DEFINITIONS_MAX, Edits, How, Mark, RULES_MAX,
+    Refusal, StoredDefinition, StoredRule, Table,
 };
-use crate::record::{CatalogueChanged, Change};
-use base::{UnixMicros, hash64};
+use base::hash64;
 use document::{Entry, Kind, Node, Source, Span};
-use rules::{ChainCheck, ChainError};
+use flow::Definition;
+use imbl::OrdMap;
+use rules::{ChainCheck, ChainError, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 type Refused = (Refusal, String, String);
 
-impl Globals {
-    /// A change of the catalogue. A change that changes nothing leaves its version as it is.
-    pub fn apply_catalogue(&mut self, change: &CatalogueChanged, stamp: UnixMicros) -> Changed {
+impl Catalogue {
+    /// What a change makes of this catalogue; none if it stays as it is.
+    pub(super) fn after(&self, draft: &Draft, mark: &Arc<Mark>) -> (Option<Self>, Changed) {
         let mut editor = Editor {
-            globals: self,
-            at: stamp,
-            by: Arc::from(change.by.as_str()),
-            flips: change.flips,
+            catalogue: self,
+            mark,
+            flips: draft.flips,
             rules: Staged::new(&self.rules),
             definitions: Staged::new(&self.definitions),
         };
-        let edited = change.changes.iter().try_for_each(|change| editor.edit(change));
+        let edited = draft.edits.iter().try_for_each(|edit| editor.edit(edit));
         if let Err((why, detail, hint)) = edited.and_then(|()| editor.check_references()) {
-            return Changed::Refused { why, detail, hint };
+            return (None, Changed::Refused { why, detail, hint });
         }
-        let Editor { by, rules: Staged { new: rules, .. }, definitions, .. } = editor;
-        let definitions = definitions.new;
+        let (rules, definitions) = (editor.rules.new, editor.definitions.new);
         // A change that changes nothing must not refuse the batches in flight.
-        self.catalogue_version += u64::from(!(rules.is_empty() && definitions.is_empty()));
-        let removed = Came { at: stamp, by, how: How::Deleted };
+        if rules.is_empty() && definitions.is_empty() {
+            let edits = CatalogueEdits::default();
+            return (None, Changed::Applied { version: self.version, edits });
+        }
+        let mut next = Self { version: self.version + 1, ..self.clone() };
+        let removed = Came { mark: Arc::clone(mark), how: How::Deleted };
         let edits = CatalogueEdits {
-            definitions: self.put_definitions(definitions, &removed),
-            rules: self.put_rules(rules, &removed),
+            definitions: Arc::new(next.put_definitions(definitions, &removed)),
+            rules: Arc::new(next.put_rules(rules, &removed)),
         };
-        Changed::Applied { version: self.catalogue_version, edits }
+        let changed = Changed::Applied { version: next.version, edits };
+        (Some(next), changed)
     }
 
-    fn put_rules(&mut self, staged: BTreeMap<String, Option<StoredRule>>, removed: &Came) -> Edits {
+    fn put_rules(
+        &mut self,
+        staged: BTreeMap<String, Option<Arc<StoredRule>>>,
+        removed: &Came,
+    ) -> Edits {
         let mut edits = Edits::default();
         for (id, new) in staged {
             let is_there = new.is_some();
-            let old = self.rules.remove(&id);
-            if let Some(StoredRule { rule, came, .. }) = &old {
+            let old = self.rules.remove(&*id);
+            if let Some(StoredRule { rule, came, .. }) = old.as_deref() {
                 self.unlink(rule);
-                let text = rule.source.clone();
-                self.remember(Table::Rules, (&id, rule.version), (came, text), !is_there, removed);
+                let (name, text) = ((&*id, rule.version), rule.source.as_str());
+                self.remember(Table::Rules, name, (came, text), !is_there, removed);
             }
             if let Some(stored) = new {
                 self.link(&stored.rule);
-                self.rules.insert(id.clone(), stored);
+                self.rules.insert(id.as_str().into(), stored);
             }
             edits.push(id, old.is_some(), is_there);
         }
@@ -65,18 +74,18 @@ impl Globals {
 
     fn put_definitions(
         &mut self,
-        staged: BTreeMap<String, Option<StoredDefinition>>,
+        staged: BTreeMap<String, Option<Arc<StoredDefinition>>>,
         removed: &Came,
     ) -> Edits {
         let mut edits = Edits::default();
         for (id, new) in staged {
             let is_there = new.is_some();
             let old = match new {
-                Some(stored) => self.definitions.insert(id.clone(), stored),
-                None => self.definitions.remove(&id),
+                Some(stored) => self.definitions.insert(Arc::clone(&stored.name), stored),
+                None => self.definitions.remove(&*id),
             };
-            if let Some(StoredDefinition { definition, came, .. }) = &old {
-                let (name, text) = ((&*id, definition.version), definition.source.clone());
+            if let Some(StoredDefinition { definition, came, .. }) = old.as_deref() {
+                let (name, text) = ((&*id, definition.version), definition.source.as_str());
                 self.remember(Table::Definitions, name, (came, text), !is_there, removed);
             }
             edits.push(id, old.is_some(), is_there);
@@ -89,15 +98,18 @@ impl Globals {
         &mut self,
         table: Table,
         (id, version): (&str, u32),
-        (came, text): (&Came, String),
+        (came, text): (&Came, &str),
         is_removed: bool,
         removed: &Came,
     ) {
-        let past = Past { table, id: id.into(), version, came: came.clone(), text };
-        self.history.push(past);
+        let id: Arc<str> = id.into();
+        let past = |came: &Came, text: &str| {
+            let (id, came, text) = (Arc::clone(&id), came.clone(), text.into());
+            Past { table, id, version, came, text }
+        };
+        self.history.push(past(came, text));
         if is_removed {
-            let (came, text) = (removed.clone(), String::new());
-            self.history.push(Past { table, id: id.into(), version, came, text });
+            self.history.push(past(removed, ""));
         }
     }
 }
@@ -116,19 +128,19 @@ impl Edits {
 
 /// A table, and what a change makes of it.
 struct Staged<'a, T> {
-    old: &'a BTreeMap<String, T>,
+    old: &'a OrdMap<Arc<str>, Arc<T>>,
     /// Nothing stands for a removal.
-    new: BTreeMap<String, Option<T>>,
+    new: BTreeMap<String, Option<Arc<T>>>,
     len: usize,
 }
 
 impl<'a, T> Staged<'a, T> {
-    fn new(old: &'a BTreeMap<String, T>) -> Self {
+    fn new(old: &'a OrdMap<Arc<str>, Arc<T>>) -> Self {
         Self { old, new: BTreeMap::new(), len: old.len() }
     }
 
     fn get(&self, id: &str) -> Option<&T> {
-        self.new.get(id).map_or_else(|| self.old.get(id), Option::as_ref)
+        self.new.get(id).map_or_else(|| self.old.get(id), Option::as_ref).map(|stored| &**stored)
     }
 
     fn remove(&mut self, id: &str, what: &str) -> Result<(), Refused> {
@@ -142,44 +154,43 @@ impl<'a, T> Staged<'a, T> {
 
     fn put(&mut self, id: &str, value: T) {
         self.len += usize::from(self.get(id).is_none());
-        self.new.insert(id.to_owned(), Some(value));
+        self.new.insert(id.to_owned(), Some(Arc::new(value)));
     }
 }
 
 struct Editor<'a> {
-    globals: &'a Globals,
-    at: UnixMicros,
-    by: Arc<str>,
+    catalogue: &'a Catalogue,
+    mark: &'a Arc<Mark>,
     flips: bool,
     rules: Staged<'a, StoredRule>,
     definitions: Staged<'a, StoredDefinition>,
 }
 
 impl Editor<'_> {
-    fn edit(&mut self, change: &Change) -> Result<(), Refused> {
-        match change {
-            Change::PutRule(text) => self.put_rule(parse_rule(text).map_err(invalid)?),
-            Change::DeleteRule(id) => self.rules.remove(id, "rule"),
-            Change::PutDefinition(text) => self.put_definition(text),
-            Change::DeleteDefinition(id) => self.definitions.remove(id, "workflow"),
-            Change::EnableRule(id, enabled) => self.enable_rule(id, *enabled),
-            Change::RollBackRule(id, version) => self.roll_back_rule(id, *version),
-            Change::RollBackDefinition(id, version) => self.roll_back_definition(id, *version),
-            Change::ReplaceRules(keep, put) => self.replace_rules(keep, put),
+    fn edit(&mut self, edit: &Edit) -> Result<(), Refused> {
+        match edit {
+            Edit::PutRule(rule) => self.put_rule(&read(rule)?),
+            Edit::DeleteRule(id) => self.rules.remove(id, "rule"),
+            Edit::PutDefinition(definition) => self.put_definition(read(definition)?),
+            Edit::DeleteDefinition(id) => self.definitions.remove(id, "workflow"),
+            Edit::EnableRule(id, enabled) => self.enable_rule(id, *enabled),
+            Edit::RollBackRule(id, version) => self.roll_back_rule(id, *version),
+            Edit::RollBackDefinition(id, version) => self.roll_back_definition(id, *version),
+            Edit::ReplaceRules(keep, put) => self.replace_rules(keep, put),
         }
     }
 
     fn came(&self, how: How) -> Came {
-        Came { at: self.at, by: Arc::clone(&self.by), how }
+        Came { mark: Arc::clone(self.mark), how }
     }
 
-    fn put_rule(&mut self, rule: rules::Rule) -> Result<(), Refused> {
+    fn put_rule(&mut self, rule: &Arc<Rule>) -> Result<(), Refused> {
         let mut how = How::Stored;
-        if let Some(old) = self.rules.get(&rule.id).map(|old| &old.rule) {
+        if let Some(old) = self.rules.get(&rule.id).map(|old| &*old.rule) {
             if old.source == rule.source {
                 return Ok(());
             }
-            if self.flips && differ_in_enabled_alone(old, &rule) {
+            if self.flips && differ_in_enabled_alone(old, rule) {
                 if old.enabled == rule.enabled {
                     return Ok(());
                 }
@@ -190,18 +201,17 @@ impl Editor<'_> {
         } else {
             room("rules", self.rules.len, RULES_MAX)?;
         }
-        self.stage_rule(rule, how);
+        self.stage_rule(Arc::clone(rule), how);
         Ok(())
     }
 
-    fn stage_rule(&mut self, rule: rules::Rule, how: How) {
+    fn stage_rule(&mut self, rule: Arc<Rule>, how: How) {
         let stored = StoredRule::new(rule, self.came(how));
         let id = stored.rule.id.clone();
         self.rules.put(&id, stored);
     }
 
-    fn put_definition(&mut self, text: &str) -> Result<(), Refused> {
-        let definition = parse_definition(text).map_err(invalid)?;
+    fn put_definition(&mut self, definition: Arc<Definition>) -> Result<(), Refused> {
         if let Some(old) = self.definitions.get(&definition.id) {
             let old = &old.definition;
             if old.source == definition.source {
@@ -215,7 +225,7 @@ impl Editor<'_> {
         Ok(())
     }
 
-    fn stage_definition(&mut self, definition: flow::Definition, how: How) {
+    fn stage_definition(&mut self, definition: Arc<Definition>, how: How) {
         let stored = StoredDefinition::new(definition, self.came(how));
         let id = Arc::clone(&stored.name);
         self.definitions.put(&id, stored);
@@ -229,7 +239,7 @@ impl Editor<'_> {
         // Enabled is what a rule is that says nothing of it.
         let text = with_field(&old.source, "enabled", (!enabled).then_some(Kind::Bool(false)));
         let how = if enabled { How::Enabled } else { How::Disabled };
-        self.stage_rule(parse_rule(&text).map_err(invalid)?, how);
+        self.stage_rule(stored_rule(&text)?, how);
         Ok(())
     }
 
@@ -239,7 +249,7 @@ impl Editor<'_> {
         if current.is_none() {
             room("rules", self.rules.len, RULES_MAX)?;
         }
-        self.stage_rule(parse_rule(&text).map_err(invalid)?, How::RolledBack(version));
+        self.stage_rule(stored_rule(&text)?, How::RolledBack(version));
         Ok(())
     }
 
@@ -250,7 +260,7 @@ impl Editor<'_> {
         if current.is_none() {
             room("workflow definitions", self.definitions.len, DEFINITIONS_MAX)?;
         }
-        let definition = parse_definition(&text).map_err(invalid)?;
+        let definition = Arc::new(parse_definition(&text).map_err(invalid)?);
         self.stage_definition(definition, How::RolledBack(version));
         Ok(())
     }
@@ -268,7 +278,7 @@ impl Editor<'_> {
             return Ok(None);
         }
         let what = table.what();
-        let history = &self.globals.history;
+        let history = &self.catalogue.history;
         let Some(text) = history.text(table, id, version) else {
             let kept: BTreeSet<u32> = history.of(table, id).map(|past| past.version).collect();
             if current.is_none() && kept.is_empty() {
@@ -287,7 +297,11 @@ impl Editor<'_> {
         Ok(Some(with_field(text, "version", Some(Kind::Int(i64::from(next))))))
     }
 
-    fn replace_rules(&mut self, keep: &[(String, u64)], put: &[String]) -> Result<(), Refused> {
+    fn replace_rules(
+        &mut self,
+        keep: &[(String, u64)],
+        put: &Result<Vec<Arc<Rule>>, String>,
+    ) -> Result<(), Refused> {
         let mut listed = BTreeSet::new();
         for (id, hash) in keep {
             let stored = self.rules.get(id);
@@ -298,18 +312,19 @@ impl Editor<'_> {
             }
             listed.insert(id.clone());
         }
-        let put: Vec<rules::Rule> =
-            put.iter().map(|text| parse_rule(text)).collect::<Result<_, _>>().map_err(invalid)?;
+        let put = put.as_ref().map_err(|detail| invalid(detail.clone()))?;
         listed.extend(put.iter().map(|rule| rule.id.clone()));
-        let staged = self.rules.new.iter().filter(|(_, new)| new.is_some()).map(|(id, _)| id);
-        let gone: BTreeSet<String> = (self.rules.old.keys().chain(staged))
+        let staged =
+            self.rules.new.iter().filter(|(_, new)| new.is_some()).map(|(id, _)| id.as_str());
+        let there = self.rules.old.keys().map(|id| &**id);
+        let gone: BTreeSet<String> = (there.chain(staged))
             .filter(|id| !listed.contains(*id) && self.rules.get(id).is_some())
-            .cloned()
+            .map(str::to_owned)
             .collect();
         for id in gone {
             self.rules.remove(&id, "rule")?;
         }
-        put.into_iter().try_for_each(|rule| self.put_rule(rule))
+        put.iter().try_for_each(|rule| self.put_rule(rule))
     }
 
     /// No rule may start a workflow, or need a rule, that is not there; nor may rules need each other
@@ -320,13 +335,13 @@ impl Editor<'_> {
     }
 
     fn check_chains(&self) -> Result<(), Refused> {
-        let find = |id: &str| self.rules.get(id).map(|stored| &stored.rule);
+        let find = |id: &str| self.rules.get(id).map(|stored| &*stored.rule);
         let mut check = ChainCheck::new(&find);
         // Those that need a staged one may be longer chains now, or lack what was removed.
         let staged = self.rules.new.keys().map(String::as_str);
-        let affected = self.globals.dependents.of_all(staged);
+        let affected = self.catalogue.dependents.of_all(staged);
         let affected = affected.into_iter().filter_map(find);
-        let staged = self.rules.new.values().flatten().map(|stored| &stored.rule);
+        let staged = self.rules.new.values().flatten().map(|stored| &*stored.rule);
         for rule in staged.chain(affected) {
             check.check(rule).map_err(|error| self.broken(&error))?;
         }
@@ -335,14 +350,11 @@ impl Editor<'_> {
 
     fn broken(&self, error: &ChainError) -> Refused {
         if let ChainError::Unknown { rule, needed } = error
-            && self.rules.old.contains_key(needed)
+            && self.rules.old.contains_key(&**needed)
         {
             let detail = format!("rule `{rule}` needs rule `{needed}`");
-            return (
-                Refusal::InUse,
-                detail,
-                "change or delete the rule that needs it first".into(),
-            );
+            let hint = "change or delete the rule that needs it first";
+            return (Refusal::InUse, detail, hint.into());
         }
         (Refusal::Conflict, error.to_string(), error.hint().into())
     }
@@ -357,10 +369,11 @@ impl Editor<'_> {
         }
         let removed = self.definitions.new.iter().filter(|(_, new)| new.is_none());
         for (workflow, _) in removed {
-            let uses = self.globals.uses.range((workflow.clone(), String::new())..);
-            let mut uses = uses.take_while(|(used, _)| used == workflow).map(|(_, rule)| rule);
+            let from: (Arc<str>, Arc<str>) = (workflow.as_str().into(), "".into());
+            let uses = self.catalogue.uses.range(from..);
+            let mut uses = uses.take_while(|(used, _)| **used == **workflow).map(|(_, rule)| rule);
             // A rule that is staged was looked at above.
-            if let Some(rule) = uses.find(|rule| !self.rules.new.contains_key(*rule)) {
+            if let Some(rule) = uses.find(|rule| !self.rules.new.contains_key(&***rule)) {
                 return Err(self.lacks(rule, workflow));
             }
         }
@@ -416,6 +429,16 @@ fn with_field(text: &str, key: &str, value: Option<Kind>) -> String {
 fn unknown(what: &str, id: &str) -> Refused {
     let detail = format!("there is no {what} `{id}`");
     (Refusal::Unknown, detail, format!("list them to see every {what}'s id"))
+}
+
+/// A text of the change.
+fn read<T>(text: &Read<T>) -> Result<Arc<T>, Refused> {
+    text.clone().map_err(invalid)
+}
+
+/// A text made of one that was stored.
+fn stored_rule(text: &str) -> Result<Arc<Rule>, Refused> {
+    parse_rule(text).map(Arc::new).map_err(invalid)
 }
 
 fn invalid(detail: String) -> Refused {

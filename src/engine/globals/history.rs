@@ -7,11 +7,12 @@
 //! - ids that were deleted keep theirs until it is their turn to go.
 
 use super::{Came, How, Table};
-use std::collections::{BTreeMap, VecDeque};
+use imbl::{OrdMap, OrdSet};
+use std::sync::Arc;
 
 /// Earlier versions kept of one id: with the one in force, 16 are told.
 pub(super) const PAST_PER_ID_MAX: usize = 15;
-/// What all of them may take. Unit: bytes. Every core holds them.
+/// What all of them may take. Unit: bytes. All cores share them.
 pub(super) const HISTORY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What an entry takes besides its texts, about. Unit: bytes.
 const ENTRY_BYTES: usize = 256;
@@ -20,44 +21,44 @@ const ENTRY_BYTES: usize = 256;
 #[derive(Clone, Debug)]
 pub(super) struct Past {
     pub(super) table: Table,
-    pub(super) id: String,
+    pub(super) id: Arc<str>,
     pub(super) version: u32,
     pub(super) came: Came,
     /// Empty for a removal.
-    pub(super) text: String,
+    pub(super) text: Arc<str>,
 }
 
 impl Past {
     fn bytes(&self) -> usize {
-        self.text.len() + self.id.len() + self.came.by.len() + ENTRY_BYTES
+        self.text.len() + self.id.len() + self.came.by().len() + ENTRY_BYTES
     }
 }
 
-/// All of them.
-#[derive(Debug, Default)]
+/// All of them. A copy shares them.
+#[derive(Clone, Debug, Default)]
 pub(super) struct History {
     /// By the order in which they came here.
-    past: BTreeMap<u64, Past>,
-    by_id: BTreeMap<(Table, String), VecDeque<u64>>,
+    past: OrdMap<u64, Arc<Past>>,
+    /// Each id with its places in that order.
+    by_id: OrdSet<(Table, Arc<str>, u64)>,
     next: u64,
     bytes: usize,
 }
 
 impl History {
     pub(super) fn push(&mut self, past: Past) {
-        let key = (past.table, past.id.clone());
+        let (table, id, place) = (past.table, Arc::clone(&past.id), self.next);
         self.bytes += past.bytes();
-        let places = self.by_id.entry(key).or_default();
-        places.push_back(self.next);
-        let oldest = (places.len() > PAST_PER_ID_MAX).then(|| places[0]);
-        self.past.insert(self.next, past);
+        self.past.insert(place, Arc::new(past));
+        self.by_id.insert((table, Arc::clone(&id), place));
         self.next += 1;
-        if let Some(oldest) = oldest {
+        if self.places(table, &id).count() > PAST_PER_ID_MAX {
+            let oldest = self.places(table, &id).next().expect("there are more than one");
             self.forget(oldest);
         }
         while self.bytes > HISTORY_BYTES_MAX && self.past.len() > 1 {
-            let (&oldest, _) = self.past.first_key_value().expect("the loop saw two");
-            self.forget(oldest);
+            let (oldest, _) = self.past.get_min().expect("the loop saw two");
+            self.forget(*oldest);
         }
     }
 
@@ -65,30 +66,33 @@ impl History {
     fn forget(&mut self, place: u64) {
         let past = self.past.remove(&place).expect("a place is of an entry");
         self.bytes -= past.bytes();
-        let key = (past.table, past.id);
-        let places = self.by_id.get_mut(&key).expect("every entry is found by its id");
-        assert_eq!(places.pop_front(), Some(place), "the oldest of an id goes first");
-        if places.is_empty() {
-            self.by_id.remove(&key);
-        }
+        let is_oldest = self.places(past.table, &past.id).next() == Some(place);
+        assert!(is_oldest, "the oldest of an id goes first");
+        self.by_id.remove(&(past.table, Arc::clone(&past.id), place));
+    }
+
+    /// An id's places, the oldest first.
+    fn places(&self, table: Table, id: &str) -> impl DoubleEndedIterator<Item = u64> {
+        let id: Arc<str> = id.into();
+        let all = (table, Arc::clone(&id), 0)..=(table, id, u64::MAX);
+        self.by_id.range(all).map(|(_, _, place)| *place)
     }
 
     /// All, in the order in which they came here.
     pub(super) fn oldest_first(&self) -> impl Iterator<Item = &Past> {
-        self.past.values()
+        self.past.values().map(|past| &**past)
     }
 
     /// An id's, the newest first.
     pub(super) fn of(&self, table: Table, id: &str) -> impl Iterator<Item = &Past> {
-        let places = self.by_id.get(&(table, id.to_owned()));
-        places.into_iter().flatten().rev().map(|place| &self.past[place])
+        self.places(table, id).rev().map(|place| &*self.past[&place])
     }
 
     /// The text that an id had last under this version.
     pub(super) fn text(&self, table: Table, id: &str, version: u32) -> Option<&str> {
         self.of(table, id)
             .find(|past| past.version == version && past.came.how != How::Deleted)
-            .map(|past| past.text.as_str())
+            .map(|past| &*past.text)
     }
 }
 

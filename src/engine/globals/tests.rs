@@ -14,7 +14,15 @@ fn rule(version: u32, value: &str) -> String {
 
 fn apply(globals: &mut Globals, changes: Vec<Change>) -> Changed {
     let change = CatalogueChanged::new("default", "ann", changes);
-    globals.apply_catalogue(&change, UnixMicros(5))
+    apply_at(globals, change, UnixMicros(5))
+}
+
+fn apply_at(globals: &mut Globals, change: CatalogueChanged, stamp: UnixMicros) -> Changed {
+    let prepared = Prepared::new(&globals.catalogue, Arc::new(Draft::of(change)));
+    if let Some(next) = prepared.next(stamp) {
+        globals.catalogue = Arc::clone(next);
+    }
+    Changed::clone(prepared.changed())
 }
 
 /// Applies what must not be refused: the catalogue's version, and the rules added, changed and
@@ -22,7 +30,7 @@ fn apply(globals: &mut Globals, changes: Vec<Change>) -> Changed {
 fn applied(globals: &mut Globals, changes: Vec<Change>) -> (u64, [Vec<String>; 3]) {
     match apply(globals, changes) {
         Changed::Applied { version, edits } => {
-            let Edits { added, changed, deleted } = edits.rules;
+            let Edits { added, changed, deleted } = Edits::clone(&edits.rules);
             (version, [added, changed, deleted])
         }
         Changed::Refused { detail, .. } => panic!("{detail}"),
@@ -43,8 +51,10 @@ fn ids<const N: usize>(added: [&str; N], changed: &[&str], deleted: &[&str]) -> 
 
 /// What is told of an id's versions: number and how, the newest first.
 fn told(globals: &Globals, id: &str) -> Vec<(u32, How)> {
-    let current = globals.rules.get(id).map(|stored| (stored.rule.version, stored.came.how));
-    let past = globals.history.of(Table::Rules, id).map(|past| (past.version, past.came.how));
+    let current =
+        globals.catalogue.rules.get(id).map(|stored| (stored.rule.version, stored.came.how));
+    let past =
+        globals.catalogue.history.of(Table::Rules, id).map(|past| (past.version, past.came.how));
     current.into_iter().chain(past).collect()
 }
 
@@ -113,10 +123,10 @@ fn the_same_text_again_changes_nothing_and_a_new_version_does() {
     assert_eq!(same, (1, ids([], &[], &[])));
     let next = applied(&mut globals, vec![Change::PutRule(rule(2, "b"))]);
     assert_eq!(next, (2, ids([], &["r"], &[])));
-    assert_eq!(globals.rules["r"].rule.version, 2);
+    assert_eq!(globals.catalogue.rules["r"].rule.version, 2);
     let gone = vec![Change::DeleteRule("r".into()), Change::DeleteDefinition("w".into())];
     assert_eq!(applied(&mut globals, gone), (3, ids([], &[], &["r"])));
-    assert!(globals.rules.is_empty() && globals.definitions.is_empty());
+    assert!(globals.catalogue.rules.is_empty() && globals.catalogue.definitions.is_empty());
 }
 
 #[test]
@@ -125,15 +135,18 @@ fn a_rule_is_disabled_and_enabled_without_its_text_and_keeps_its_version() {
     let flip = |enabled| vec![Change::EnableRule("r".into(), enabled)];
     assert_eq!(applied(&mut globals, flip(true)).0, 1, "it is enabled already");
     assert_eq!(applied(&mut globals, flip(false)), (2, ids([], &["r"], &[])));
-    assert!(!globals.rules["r"].rule.enabled && globals.compiled.is_empty());
+    assert!(!globals.catalogue.rules["r"].rule.enabled && globals.catalogue.compiled.is_empty());
     assert_eq!(applied(&mut globals, flip(false)).0, 2);
     // The text as it was written says that it is enabled, in the version that is there.
     let again = vec![Change::PutRule(rule(1, "a"))];
     assert_eq!(applied(&mut globals, again), (3, ids([], &["r"], &[])));
-    assert_eq!((globals.compiled.len(), &globals.rules["r"].rule.source), (1, &rule(1, "a")));
+    assert_eq!(
+        (globals.catalogue.compiled.len(), &globals.catalogue.rules["r"].rule.source),
+        (1, &rule(1, "a"))
+    );
     applied(&mut globals, flip(false));
     applied(&mut globals, flip(true));
-    assert_eq!(globals.rules["r"].rule.source, rule(1, "a"), "as if nothing had been");
+    assert_eq!(globals.catalogue.rules["r"].rule.source, rule(1, "a"), "as if nothing had been");
     let expected =
         [How::Enabled, How::Disabled, How::Enabled, How::Disabled, How::Stored].map(|how| (1, how));
     assert_eq!(told(&globals, "r"), expected);
@@ -148,13 +161,14 @@ fn records_of_the_first_layout_are_applied_as_they_were() {
     let disabled = rule(1, "a").replace("\"id\"", "\"enabled\":false,\"id\"");
     let mut change = CatalogueChanged::new("default", "", vec![Change::PutRule(disabled)]);
     change.flips = false;
-    let Changed::Refused { why, detail, .. } = globals.apply_catalogue(&change, UnixMicros(6))
+    let Changed::Refused { why, detail, .. } =
+        apply_at(&mut globals, change.clone(), UnixMicros(6))
     else {
         panic!("the version is the same, the text is not")
     };
     assert_eq!((why, detail.contains("version 1 with another text")), (Refusal::Conflict, true));
     change.flips = true;
-    let changed = globals.apply_catalogue(&change, UnixMicros(6));
+    let changed = apply_at(&mut globals, change, UnixMicros(6));
     assert!(matches!(changed, Changed::Applied { version: 2, .. }));
 }
 
@@ -167,7 +181,7 @@ fn an_earlier_version_is_stored_again_as_a_new_one() {
     let back = |version| vec![Change::RollBackRule("r".into(), version)];
     assert_eq!(applied(&mut globals, back(3)).0, 3, "it is in force");
     assert_eq!(applied(&mut globals, back(1)), (4, ids([], &["r"], &[])));
-    assert_eq!(globals.rules["r"].rule.source, rule(4, "a"));
+    assert_eq!(globals.catalogue.rules["r"].rule.source, rule(4, "a"));
     let stored = |version| (version, How::Stored);
     let expected = vec![(4, How::RolledBack(1)), stored(3), stored(2), stored(1)];
     assert_eq!(told(&globals, "r"), expected);
@@ -178,7 +192,7 @@ fn an_earlier_version_is_stored_again_as_a_new_one() {
     // What was deleted comes back, above all its versions.
     applied(&mut globals, vec![Change::DeleteRule("r".into())]);
     assert_eq!(applied(&mut globals, back(2)), (6, ids(["r"], &[], &[])));
-    assert_eq!(globals.rules["r"].rule.source, rule(5, "v2"));
+    assert_eq!(globals.catalogue.rules["r"].rule.source, rule(5, "v2"));
     assert_eq!(told(&globals, "r")[..2], [(5, How::RolledBack(2)), (4, How::Deleted)]);
     // Its workflow must be there.
     let gone = vec![Change::DeleteRule("r".into()), Change::DeleteDefinition("w".into())];
@@ -186,7 +200,7 @@ fn an_earlier_version_is_stored_again_as_a_new_one() {
     assert_eq!(refused(&mut globals, back(2)).0, Refusal::Conflict);
     let both = vec![Change::RollBackDefinition("w".into(), 1), back(2).remove(0)];
     assert_eq!(applied(&mut globals, both), (8, ids(["r"], &[], &[])));
-    assert_eq!(globals.definitions["w"].definition.version, 2);
+    assert_eq!(globals.catalogue.definitions["w"].definition.version, 2);
     // There is a highest version.
     applied(&mut globals, vec![Change::PutRule(rule(u32::MAX, "x"))]);
     assert_eq!(refused(&mut globals, back(2)).0, Refusal::Conflict);
@@ -213,7 +227,7 @@ fn a_set_of_rules_replaces_all_rules() {
     assert!(globals.image() == before, "a refused set leaves no trace");
     let changed = applied(&mut globals, set(kept, put));
     assert_eq!(changed, (3, ids(["u"], &["t"], &["r"])));
-    assert_eq!(globals.rules.keys().collect::<Vec<_>>(), ["s", "t", "u"]);
+    assert_eq!(globals.catalogue.rules.keys().map(|id| &**id).collect::<Vec<_>>(), ["s", "t", "u"]);
     assert_eq!(
         applied(&mut globals, set(Vec::new(), Vec::new())),
         (4, ids([], &[], &["s", "t", "u"]))
@@ -233,49 +247,70 @@ fn a_workflow_is_in_use_as_long_as_any_rule_starts_it() {
     let drop = Change::DeleteDefinition("w2".into());
     assert_eq!(refused(&mut globals, vec![drop.clone()]).0, Refusal::InUse);
     let again = Globals::from_image(&globals.image()).unwrap();
-    assert_eq!(again.uses, globals.uses);
+    assert_eq!(again.catalogue.uses, globals.catalogue.uses);
     applied(&mut globals, vec![Change::DeleteRule("r".into()), drop]);
-    assert!(globals.uses.is_empty());
+    assert!(globals.catalogue.uses.is_empty());
 }
 
-/// Many small changes, never at rest and always at rest, and all at once: the same rules match.
+/// Many small changes: never merged from outside, merged at once, merged some changes late; and all
+/// at once: the same rules match.
 #[test]
 fn how_far_the_rules_are_merged_makes_no_difference() {
     let text = |at: usize, version: u32| {
         let value = format!("v{}", at % 7);
         rule(version, &value).replace("\"r\"", &format!("\"r{at:03}\""))
     };
-    let (mut busy, mut resting) = (filled(), filled());
-    let (mut merges, mut matcher) = (0, rules::Matcher::new());
+    let (mut busy, mut resting, mut late) = (filled(), filled(), filled());
+    let (mut at_once, mut matcher) = (0, rules::Matcher::new());
+    let (mut under_way, mut caught_up, mut useless) = (None, 0, 0);
     for step in 0..900 {
         let at = step * 37 % 300;
         let version = u32::try_from(step / 300 + 1).unwrap();
         let change = match step % 5 {
-            4 if busy.rules.contains_key(&format!("r{at:03}")) => {
+            4 if busy.catalogue.rules.contains_key(&*format!("r{at:03}")) => {
                 Change::DeleteRule(format!("r{at:03}"))
             }
             _ => Change::PutRule(text(at, version)),
         };
         applied(&mut busy, vec![change.clone()]);
-        merges += usize::from(busy.changed_since == 0);
+        at_once += usize::from(busy.catalogue.touched.is_empty());
+        applied(&mut late, vec![change.clone()]);
+        let (due, merged) = under_way.take().unwrap_or_else(|| (step + step % 90, None));
+        let merged = merged.unwrap_or_else(|| late.catalogue.merged());
+        if step < due {
+            under_way = Some((due, Some(merged)));
+        } else if let Some(over) = late.catalogue.over(&merged) {
+            caught_up += 1;
+            late.catalogue = Arc::new(over);
+        } else {
+            assert!(late.catalogue.is_past(&merged));
+            useless += 1;
+        }
         applied(&mut resting, vec![change]);
-        resting.merge();
-        assert!(!resting.compiled.needs_merge());
+        if resting.catalogue.needs_merge() {
+            let merged = resting.catalogue.over(&resting.catalogue.merged());
+            resting.catalogue = Arc::new(merged.unwrap());
+        }
+        assert!(!resting.catalogue.needs_merge());
     }
-    assert!((1..300).contains(&merges), "{merges} merges while busy");
+    assert!((1..300).contains(&at_once), "{at_once} merges while busy");
+    assert!(caught_up > 5 && useless > 5, "{caught_up} merges in time, {useless} too late");
     let whole = Globals::from_image(&busy.image()).unwrap();
-    assert!(whole.image() == resting.image());
+    assert!(whole.image() == resting.image() && whole.image() == late.image());
     for value in 0..7 {
         let message = format!(r#"{{"kind":"v{value}"}}"#);
         let mut woken = |globals: &Globals| -> Vec<(String, u32)> {
             let mut found = rules::Matches::new();
-            matcher.matches(&globals.compiled, message.as_bytes(), &mut found).unwrap();
-            let rules = found.iter().map(|index| globals.compiled.rule(*index));
+            matcher.matches(&globals.catalogue.compiled, message.as_bytes(), &mut found).unwrap();
+            let rules = found.iter().map(|index| globals.catalogue.compiled.rule(*index));
             rules.map(|rule| (rule.id.clone(), rule.version)).collect()
         };
         let expected = woken(&whole);
         assert!(expected.len() > 20);
-        assert_eq!((woken(&busy), woken(&resting)), (expected.clone(), expected));
+        assert_eq!(
+            [woken(&busy), woken(&resting), woken(&late)],
+            [(); 3].map(|()| expected.clone())
+        );
     }
 }
 
@@ -316,8 +351,8 @@ fn an_image_gives_back_the_same_globals() {
     let image = globals.image();
     let again = Globals::from_image(&image).unwrap();
     assert!(again.image() == image);
-    assert_eq!((again.compiled.len(), told(&again, "r")), (1, told(&globals, "r")));
-    assert_eq!(&*again.rules["r"].came.by, "ann");
+    assert_eq!((again.catalogue.compiled.len(), told(&again, "r")), (1, told(&globals, "r")));
+    assert_eq!(again.catalogue.rules["r"].came.by(), "ann");
     assert!(Globals::from_image(&image[..image.len() - 1]).is_err());
 }
 
@@ -335,8 +370,11 @@ fn image_of_version_2() -> Vec<u8> {
             key_ttl_ms: 4,
         }),
         catalogue_version: 1,
-        rules: vec![(UnixMicros(5), globals.rules["r"].rule.source.clone())],
-        definitions: vec![(UnixMicros(6), globals.definitions["w"].definition.source.clone())],
+        rules: vec![(UnixMicros(5), globals.catalogue.rules["r"].rule.source.clone())],
+        definitions: vec![(
+            UnixMicros(6),
+            globals.catalogue.definitions["w"].definition.source.clone(),
+        )],
         sessions: vec![(NodeId(1), CoreId(0), BootId(3), 12)],
     };
     rkyv::to_bytes::<Rancor>(&old).unwrap().to_vec()
@@ -351,11 +389,11 @@ fn an_image_of_the_version_before_is_read() {
         let image = upgraded(version, &old).unwrap();
         let mut globals = Globals::from_image(&image).unwrap();
         assert_eq!(
-            (globals.applied, globals.stamp, globals.catalogue_version),
+            (globals.applied, globals.stamp, globals.catalogue.version),
             (7, UnixMicros(9), 1)
         );
         assert_eq!(told(&globals, "r"), [(1, How::Stored)]);
-        assert_eq!(globals.rules["r"].came.at, UnixMicros(5));
+        assert_eq!(globals.catalogue.rules["r"].came.at(), UnixMicros(5));
         assert_eq!(globals.admit(&header(3, 13, 1)), Admission::Admitted);
         assert!(upgraded(version, &old[..old.len() - 1]).is_err());
     }
@@ -392,14 +430,14 @@ fn no_rule_needs_one_that_is_not_there_whatever_a_change_puts_and_removes() {
     ];
     let mut globals = Globals::default();
     for (changes, expected) in rows {
-        let change = CatalogueChanged::new("default", "", changes.to_vec());
-        let refused = match globals.apply_catalogue(&change, UnixMicros(0)) {
+        let refused = match apply(&mut globals, changes.to_vec()) {
             Changed::Applied { .. } => None,
             Changed::Refused { why, .. } => Some(why),
         };
         assert_eq!(refused, expected, "{changes:?}");
         let again = Globals::from_image(&globals.image()).unwrap();
-        assert_eq!(again.dependents, globals.dependents, "known again from the image");
+        let dependents = |globals: &Globals| Arc::clone(&globals.catalogue.dependents);
+        assert_eq!(dependents(&again), dependents(&globals), "known again from the image");
     }
 }
 
@@ -409,12 +447,9 @@ fn a_chain_that_a_change_makes_too_long_is_refused_though_it_does_not_name_its_e
     let id = |at: usize| format!("r{at:02}");
     let mut changes = vec![needing(&id(1), &[])];
     changes.extend((2..=rules::CHAIN_RULES_MAX).map(|at| needing(&id(at), &[&id(at - 1)])));
-    let change = CatalogueChanged::new("default", "", changes);
-    assert!(matches!(globals.apply_catalogue(&change, UnixMicros(0)), Changed::Applied { .. }));
+    assert!(matches!(apply(&mut globals, changes), Changed::Applied { .. }));
     let Change::PutRule(longer) = needing(&id(1), &["r00"]) else { unreachable!() };
     let longer = Change::PutRule(longer.replace("\"version\":1", "\"version\":2"));
-    let changes = vec![needing("r00", &[]), longer];
-    let change = CatalogueChanged::new("default", "", changes);
-    let changed = globals.apply_catalogue(&change, UnixMicros(0));
+    let changed = apply(&mut globals, vec![needing("r00", &[]), longer]);
     assert!(matches!(changed, Changed::Refused { why: Refusal::Conflict, .. }), "{changed:?}");
 }

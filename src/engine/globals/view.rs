@@ -21,11 +21,15 @@ pub(crate) fn catalogue(globals: &Globals, route: &Route) -> Result<Response, Ap
             body.extend_from_slice(text(globals, Table::Definitions, id, *version)?.as_bytes());
         }
         Route::Rule(id) => {
-            let stored = globals.rules.get(id).ok_or_else(|| ApiError::unknown_id("rule", id))?;
+            let stored = globals
+                .catalogue
+                .rules
+                .get(&**id)
+                .ok_or_else(|| ApiError::unknown_id("rule", id))?;
             body.extend_from_slice(stored.rule.source.as_bytes());
         }
         Route::Definition(id) => {
-            let stored = globals.definitions.get(id);
+            let stored = globals.catalogue.definitions.get(&**id);
             let stored = stored.ok_or_else(|| ApiError::unknown_id("workflow", id))?;
             body.extend_from_slice(stored.definition.source.as_bytes());
         }
@@ -35,7 +39,8 @@ pub(crate) fn catalogue(globals: &Globals, route: &Route) -> Result<Response, Ap
 }
 
 fn rules(globals: &Globals, body: &mut Vec<u8>) {
-    let mut stored: Vec<&rules::Rule> = globals.rules.values().map(|s| &s.rule).collect();
+    let mut stored: Vec<&rules::Rule> =
+        globals.catalogue.rules.values().map(|s| &*s.rule).collect();
     stored.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.id.cmp(&b.id)));
     let workflows: Vec<Vec<&str>> = (stored.iter())
         .map(|rule| rule.actions.iter().map(|action| action.workflow.as_str()).collect())
@@ -49,32 +54,33 @@ fn rules(globals: &Globals, body: &mut Vec<u8>) {
             workflows,
         })
         .collect();
-    RulesView { version: globals.catalogue_version, rules: &rules }.write(body);
+    RulesView { version: globals.catalogue.version, rules: &rules }.write(body);
 }
 
 fn definitions(globals: &Globals, body: &mut Vec<u8>) {
-    let tasks: Vec<Vec<&str>> = (globals.definitions.values())
+    let tasks: Vec<Vec<&str>> = (globals.catalogue.definitions.values())
         .map(|s| s.definition.tasks.iter().map(|task| task.id.as_str()).collect())
         .collect();
-    let definitions: Vec<DefinitionSummary<'_>> = (globals.definitions.values().zip(&tasks))
-        .map(|(stored, tasks)| DefinitionSummary {
-            id: &stored.definition.id,
-            version: u64::from(stored.definition.version),
-            tasks,
-        })
-        .collect();
-    DefinitionsView { version: globals.catalogue_version, definitions: &definitions }.write(body);
+    let definitions: Vec<DefinitionSummary<'_>> =
+        (globals.catalogue.definitions.values().zip(&tasks))
+            .map(|(stored, tasks)| DefinitionSummary {
+                id: &stored.definition.id,
+                version: u64::from(stored.definition.version),
+                tasks,
+            })
+            .collect();
+    DefinitionsView { version: globals.catalogue.version, definitions: &definitions }.write(body);
 }
 
 /// The version in force, with its text.
 fn current<'a>(globals: &'a Globals, table: Table, id: &str) -> Option<(u32, &'a Came, &'a str)> {
     match table {
         Table::Rules => {
-            let stored = globals.rules.get(id)?;
+            let stored = globals.catalogue.rules.get(id)?;
             Some((stored.rule.version, &stored.came, &stored.rule.source))
         }
         Table::Definitions => {
-            let stored = globals.definitions.get(id)?;
+            let stored = globals.catalogue.definitions.get(id)?;
             Some((stored.definition.version, &stored.came, &stored.definition.source))
         }
     }
@@ -82,7 +88,8 @@ fn current<'a>(globals: &'a Globals, table: Table, id: &str) -> Option<(u32, &'a
 
 fn versions(globals: &Globals, table: Table, id: &str, body: &mut Vec<u8>) -> Result<(), ApiError> {
     let current = current(globals, table, id).map(|(version, came, _)| summary(version, came));
-    let past = globals.history.of(table, id).map(|past| summary(past.version, &past.came));
+    let past =
+        globals.catalogue.history.of(table, id).map(|past| summary(past.version, &past.came));
     let versions: Vec<VersionSummary<'_>> = current.into_iter().chain(past).collect();
     if versions.is_empty() {
         return Err(ApiError::unknown_id(table.what(), id));
@@ -99,7 +106,7 @@ fn summary(version: u32, came: &Came) -> VersionSummary<'_> {
         How::RolledBack(to) => VersionHow::RolledBack(to),
         How::Deleted => VersionHow::Deleted,
     };
-    VersionSummary { version, how, at: came.at, by: &came.by }
+    VersionSummary { version, how, at: came.at(), by: came.by() }
 }
 
 fn text<'a>(
@@ -108,7 +115,7 @@ fn text<'a>(
     id: &str,
     version: u32,
 ) -> Result<&'a str, ApiError> {
-    let (current, history) = (current(globals, table, id), &globals.history);
+    let (current, history) = (current(globals, table, id), &globals.catalogue.history);
     if let Some((_, _, text)) = current.filter(|(there, ..)| *there == version) {
         return Ok(text);
     }

@@ -42,8 +42,8 @@ pub enum Outcome {
     UnknownProducer,
     /// Too much is unfinished, or waits to be handed to other partitions.
     LiveFull,
-    /// The catalogue was changed, or not. Apart: it is large and rare.
-    Catalogue(Box<Changed>),
+    /// The catalogue was changed, or not. Shared by all cores.
+    Catalogue(Arc<Changed>),
     /// An instance was to be cancelled.
     Cancelled(CancelOutcome),
     /// Nobody waits for this one.

@@ -218,7 +218,8 @@ fn definition_of(
     source: Option<&str>,
 ) -> Result<Arc<Definition>, String> {
     let wanted = start.definition;
-    let stored = globals.definitions.get(&start.workflow).map(|stored| &stored.definition);
+    let stored =
+        globals.catalogue.definitions.get(&*start.workflow).map(|stored| &stored.definition);
     if let Some(stored) = stored.filter(|stored| stored.hash == wanted) {
         return Ok(Arc::clone(stored));
     }

@@ -53,14 +53,14 @@ pub(super) fn starts<'a>(
 ) -> Vec<Start<'a>> {
     let mut starts = Vec::new();
     for matched in record.matches {
-        let StoredRule { rule, params, .. } = &globals.rules[&*matched.rule];
+        let StoredRule { rule, params, .. } = &*globals.catalogue.rules[&*matched.rule];
         assert_eq!(
             rule.version,
             matched.version.to_native(),
             "a section is applied only under the catalogue it was matched with"
         );
         for (action, params) in rule.actions.iter().zip(params) {
-            let stored = &globals.definitions[&action.workflow];
+            let stored = &globals.catalogue.definitions[&*action.workflow];
             let ordinal = u16::try_from(starts.len() + 1).expect("matches and actions are bounded");
             starts.push(Start {
                 name: &stored.name,
@@ -119,7 +119,7 @@ impl<'a> Planner<'a, '_> {
 
     fn seen_by(&mut self, rule: &'a rules::Rule) -> &Value {
         if self.seen.as_ref().is_none_or(|(id, _)| *id != rule.id) {
-            let find = |id: &str| self.globals.rules.get(id).map(|stored| &stored.rule);
+            let find = |id: &str| self.globals.catalogue.rules.get(id).map(|stored| &*stored.rule);
             let seen = rules::seen_by(rule, self.message, &find);
             self.seen = Some((&rule.id, rule.enrich.apply(&seen)));
         }

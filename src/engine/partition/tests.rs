@@ -1,4 +1,5 @@
 use super::*;
+use crate::globals::{Draft, Prepared};
 use crate::record::{Accepted, AcceptedView, Born, CatalogueChanged, Change, Match};
 
 fn born() -> Born {
@@ -11,7 +12,9 @@ fn globals() -> Globals {
     let rule = r#"{"id":"r","version":1,"conditions":[{"field":"kind","op":"equals","value":"w"}],"actions":[{"workflow":"w"}]}"#;
     let mut globals = Globals::default();
     let changes = vec![Change::PutDefinition(workflow.into()), Change::PutRule(rule.into())];
-    globals.apply_catalogue(&CatalogueChanged::new("default", "", changes), UnixMicros(0));
+    let change = CatalogueChanged::new("default", "", changes);
+    let prepared = Prepared::new(&globals.catalogue, Arc::new(Draft::of(change)));
+    globals.catalogue = Arc::clone(prepared.next(UnixMicros(0)).expect("it is not refused"));
     globals
 }
 

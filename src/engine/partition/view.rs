@@ -285,7 +285,8 @@ impl Told<'_> {
         // The rules' actions as the catalogue has them now; the versions tell when that changed.
         let workflows: Vec<Vec<&str>> = (self.rules.iter())
             .map(|(rule, version)| {
-                let stored = globals.rules.get(*rule).filter(|s| s.rule.version == *version);
+                let stored =
+                    globals.catalogue.rules.get(*rule).filter(|s| s.rule.version == *version);
                 let actions = stored.map_or(&[][..], |stored| &stored.rule.actions);
                 actions.iter().map(|action| action.workflow.as_str()).collect()
             })

@@ -4,15 +4,13 @@
 use super::limits::GROUP_BYTES_MAX;
 use super::session::Waiter;
 use super::submit::{not_taken, push_matched};
-use super::{ShardCore, ShardEffect};
+use super::{Asked, ShardCore, ShardEffect};
 use crate::batch::{BatchView, GLOBAL, RecordView, Section, SectionHeader, SectionView};
 use crate::events::EventKind;
-use crate::globals::{Admission, Changed, Globals};
-use crate::message::{Committed, NotTaken, Part, ToConsensus, ToShard};
+use crate::globals::{Admission, Globals};
+use crate::message::{Committed, NotTaken, Place, ToConsensus, ToShard};
 use crate::partition::{Outcome, Partition, PartitionEffect};
-use crate::record::{
-    Accepted, AcceptedView, Born, Cancelled, CatalogueChanged, RecordType, TaskEnded, TaskStopped,
-};
+use crate::record::{Accepted, AcceptedView, Born, Cancelled, RecordType, TaskEnded, TaskStopped};
 use api::{ApiError, Code};
 use base::{CoreId, Now, Outbox, PartitionId};
 use bytes::Bytes;
@@ -21,20 +19,20 @@ use std::collections::BTreeSet;
 impl ShardCore {
     pub(super) fn restore(
         &mut self,
-        globals: &Bytes,
+        globals: Globals,
         partitions: &[Bytes],
         out: &mut Outbox<ShardEffect>,
     ) {
         assert_eq!(self.globals.applied, 0, "images come before any entry");
-        if let Err(reason) = self.restored(globals, partitions) {
+        self.globals = globals;
+        if let Err(reason) = self.restored(partitions) {
             out.push(ShardEffect::Fatal(format!(
                 "the snapshot does not check: {reason}; restore the data directory from a backup"
             )));
         }
     }
 
-    fn restored(&mut self, globals: &Bytes, partitions: &[Bytes]) -> Result<(), String> {
-        self.globals = Globals::from_image(globals)?;
+    fn restored(&mut self, partitions: &[Bytes]) -> Result<(), String> {
         self.make_partitions()?;
         let born = self.globals.born.clone().ok_or("the globals have no birth")?;
         for image in partitions {
@@ -69,20 +67,40 @@ impl ShardCore {
         Ok(())
     }
 
-    pub(super) fn on_committed(&mut self, entries: &[Committed], out: &mut Outbox<ShardEffect>) {
+    pub(super) fn on_committed(&mut self, entries: Vec<Committed>, out: &mut Outbox<ShardEffect>) {
+        self.backlog.entries.extend(entries);
+        self.apply_backlog(out);
+    }
+
+    /// Applies what is committed, as far as its changes of the catalogue are ready.
+    pub(super) fn apply_backlog(&mut self, out: &mut Outbox<ShardEffect>) {
+        if self.is_halted() {
+            return;
+        }
         let mut remote = Outbox::new();
-        for entry in entries {
-            if entry.index <= self.globals.applied {
-                continue;
+        while let Some(entry) = self.backlog.entries.pop_front() {
+            let from = self.backlog.halted.take();
+            if from.is_none() {
+                if entry.index <= self.globals.applied {
+                    continue;
+                }
+                assert_eq!(entry.index, self.globals.applied + 1, "entries come in order");
+                self.globals.applied = entry.index;
             }
-            assert_eq!(entry.index, self.globals.applied + 1, "entries come in order");
-            self.globals.applied = entry.index;
-            if let Err(reason) = self.apply(entry, &mut remote, out) {
-                out.push(ShardEffect::Fatal(format!(
-                    "entry {} of the log cannot be applied: {reason}",
-                    entry.index
-                )));
-                return;
+            match self.apply(&entry, from, &mut remote, out) {
+                Ok(None) => {}
+                Ok(halted) => {
+                    self.backlog.halted = halted;
+                    self.backlog.entries.push_front(entry);
+                    break;
+                }
+                Err(reason) => {
+                    out.push(ShardEffect::Fatal(format!(
+                        "entry {} of the log cannot be applied: {reason}",
+                        entry.index
+                    )));
+                    return;
+                }
             }
             if self.role.leading && !self.role.in_office && entry.term == self.role.term {
                 self.take_office(out);
@@ -91,10 +109,13 @@ impl ShardCore {
         }
         self.send_outcomes(&mut remote, out);
         self.tell_full(out);
-        let index = self.globals.applied;
+        let index = self.applied();
         self.answer_applied(index, out);
         out.push(ShardEffect::ToConsensus(ToConsensus::Applied { index }));
         self.tell_wake(out);
+        if self.backlog.halted.is_none() {
+            self.take_images(out);
+        }
     }
 
     /// The term's first entry is applied: an empty log means that the cluster is to be born.
@@ -102,14 +123,20 @@ impl ShardCore {
         if self.globals.born.is_some() {
             self.serve(out);
         } else if self.config.core == CoreId(0) {
-            let born = self.config.birth.born.clone();
-            self.push_one(RecordType::Born, GLOBAL, Waiter::Own, |body| born.write(body), out);
             let catalogue = std::mem::take(&mut self.config.birth.catalogue);
-            if !catalogue.is_empty() {
-                self.push_catalogue("", catalogue, Waiter::Own, out);
+            if catalogue.is_empty() {
+                self.push_birth(out);
+                self.on_flush(out);
+            } else {
+                // The birth goes with its catalogue: nobody is served between the two.
+                self.ask_change(Waiter::Own, Asked::at_birth(catalogue), out);
             }
-            self.on_flush(out);
         }
+    }
+
+    pub(super) fn push_birth(&mut self, out: &mut Outbox<ShardEffect>) {
+        let born = self.config.birth.born.clone();
+        self.push_one(RecordType::Born, GLOBAL, Waiter::Own, |body| born.write(body), out);
     }
 
     fn serve(&mut self, out: &mut Outbox<ShardEffect>) {
@@ -120,24 +147,40 @@ impl ShardCore {
         }
     }
 
+    /// Applies an entry, from where apply halted in it. Says where it halts now, if it does.
     fn apply(
         &mut self,
         entry: &Committed,
+        from: Option<Place>,
         remote: &mut Outbox<(CoreId, u64, u32, Outcome)>,
         out: &mut Outbox<ShardEffect>,
-    ) -> Result<(), String> {
+    ) -> Result<Option<Place>, String> {
         if entry.data.is_empty() {
             self.begin(entry.index, out);
-            return Ok(());
+            return Ok(None);
         }
         let batch = BatchView::parse(&entry.data).map_err(|error| error.to_string())?;
-        assert!(batch.stamp >= self.globals.stamp, "the log's time never goes back");
-        self.globals.stamp = batch.stamp;
-        self.begin(entry.index, out);
-        for section in batch.sections() {
+        if from.is_none() {
+            assert!(batch.stamp >= self.globals.stamp, "the log's time never goes back");
+            self.globals.stamp = batch.stamp;
+            self.begin(entry.index, out);
+        }
+        let first = from.map_or(0, |place| place.section);
+        for (section, at) in batch.sections().zip(0..).skip(first) {
             let section = section.map_err(|error| error.to_string())?;
-            match self.globals.admit(&section.header) {
-                Admission::Admitted => self.apply_section(entry.index, &section, remote, out)?,
+            // It was admitted before apply halted in it.
+            let halted = from.filter(|place| place.section == at);
+            let admission =
+                halted.map_or_else(|| self.globals.admit(&section.header), |_| Admission::Admitted);
+            match admission {
+                Admission::Admitted => {
+                    let slot = halted.map_or(0, |place| place.slot);
+                    let from = Place { index: entry.index, section: at, slot };
+                    let halt = self.apply_section(entry, from, &section, remote, out)?;
+                    if halt.is_some() {
+                        return Ok(halt);
+                    }
+                }
                 Admission::OutOfOrder => {}
                 Admission::OtherCatalogue => {
                     let SectionHeader { number, round, .. } = section.header;
@@ -149,7 +192,7 @@ impl ShardCore {
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Begins the entry on every partition: those that have it already skip it.
@@ -196,17 +239,28 @@ impl ShardCore {
 
     fn apply_section(
         &mut self,
-        index: u64,
+        entry: &Committed,
+        from: Place,
         section: &SectionView<'_>,
         remote: &mut Outbox<(CoreId, u64, u32, Outcome)>,
         out: &mut Outbox<ShardEffect>,
-    ) -> Result<(), String> {
+    ) -> Result<Option<Place>, String> {
         let header = section.header;
         let ours = self.session.is_of_this_run(&header);
         let mine = self.session.is_mine(&header);
-        for (record, slot) in section.records().zip(0..) {
+        for (record, slot) in section.records().zip(0..).skip(from.slot as usize) {
             let record = record.map_err(|error| error.to_string())?;
-            let Some(outcome) = self.apply_record(index, &record, out)? else { continue };
+            let outcome = if record.kind == RecordType::CatalogueChanged {
+                let place = Place { slot, ..from };
+                let Some(prepared) = self.prepared_at(entry, place, &record, out) else {
+                    return Ok(Some(place));
+                };
+                Outcome::Catalogue(self.apply_change(&prepared, out))
+            } else {
+                let applied = self.apply_record(entry.index, &record, out)?;
+                let Some(outcome) = applied else { continue };
+                outcome
+            };
             // Everyone applies a global record; its session's own core answers.
             if mine {
                 self.resolve(header.number, slot, outcome, out);
@@ -214,7 +268,7 @@ impl ShardCore {
                 remote.push((header.core, header.number, slot, outcome));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Applies one record, if it is this core's.
@@ -281,19 +335,6 @@ impl ShardCore {
                 }
                 Ok(Outcome::Done)
             }
-            RecordType::CatalogueChanged => {
-                let change = CatalogueChanged::read(record.version, record.body)
-                    .map_err(|error| error.to_string())?;
-                let before = self.globals.catalogue_version;
-                let changed = self.globals.apply_catalogue(&change, self.globals.stamp);
-                if let Changed::Applied { edits, .. } = &changed {
-                    self.on_edits(edits, out);
-                }
-                if self.globals.catalogue_version != before {
-                    self.match_open_again(out);
-                }
-                Ok(Outcome::Catalogue(Box::new(changed)))
-            }
             _ => Err(format!("a {:?} record belongs to a partition", record.kind)),
         }
     }
@@ -302,7 +343,7 @@ impl ShardCore {
     /// matched again and sent under their old numbers (SOUNDNESS 8).
     fn match_again(&mut self, number: u64, out: &mut Outbox<ShardEffect>) {
         let again = self.session.start_over(number);
-        let catalogue = self.globals.catalogue_version;
+        let catalogue = self.globals.catalogue.version;
         for sent in again {
             let (section, waiters) = self.rematched(&sent.section, sent.waiters, out);
             // One of which nothing is left takes no number.
@@ -314,7 +355,7 @@ impl ShardCore {
     }
 
     /// The catalogue changed: what is gathered but not yet sent is matched again.
-    fn match_open_again(&mut self, out: &mut Outbox<ShardEffect>) {
+    pub(super) fn match_open_again(&mut self, out: &mut Outbox<ShardEffect>) {
         let (open, waiters) = self.session.take_open();
         if !open.is_empty() {
             let sealed = self.session.seal_aside(open);
@@ -363,13 +404,23 @@ impl ShardCore {
                 self.passing.dropped(order);
                 continue;
             }
+            // It is made ready again, and goes into the log on its own.
+            if record.kind == RecordType::CatalogueChanged {
+                self.change_again(out);
+                continue;
+            }
             left.push(waiter);
             if record.kind != RecordType::Accepted {
                 again.push_raw(record);
                 continue;
             }
             let body = accepted(record);
-            self.check_message(body.payload).expect("it was checked a moment ago");
+            // It was checked a moment ago, with this catalogue.
+            self.matcher.matches_trusted(
+                &self.globals.catalogue.compiled,
+                body.payload,
+                &mut self.matches,
+            );
             let message = Accepted {
                 namespace: body.namespace,
                 key: body.key,
@@ -378,7 +429,7 @@ impl ShardCore {
                 producer: body.producer,
                 trace: body.trace,
             };
-            let compiled = &self.globals.compiled;
+            let compiled = &self.globals.catalogue.compiled;
             push_matched(&mut again, record.partition, message, compiled, &self.matches);
         }
         if again.len() > GROUP_BYTES_MAX {
@@ -476,21 +527,6 @@ impl ShardCore {
             self.wake = due;
             out.push(ShardEffect::ToConsensus(ToConsensus::Wake { due }));
         }
-    }
-
-    pub(super) fn take_image(&mut self, part: Part, out: &mut Outbox<ShardEffect>) {
-        let (applied, bytes) = match part {
-            Part::Globals => (self.globals.applied, self.globals.image()),
-            Part::Partition(id) => {
-                let partition = self.partitions[usize::from(id.0)]
-                    .as_ref()
-                    .expect("images are asked of the host");
-                (partition.applied(), partition.image())
-            }
-        };
-        let partitions = u16::try_from(self.partitions.len()).expect("partitions fit 12 bits");
-        let image = ToConsensus::Image { part, applied, partitions, bytes };
-        out.push(ShardEffect::ToConsensus(image));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::globals::CatalogueEdits;
 use crate::message::{Answer, Question, ToShard};
 use api::{ApiError, EventsQuery, Response};
 use base::{CoreId, Instant, Now, Outbox, UnixMicros};
+use std::sync::Arc;
 
 /// Who keeps the log of events.
 const KEEPER: CoreId = CoreId(0);
@@ -71,14 +72,14 @@ impl ShardCore {
         if self.config.core != KEEPER || !self.role.in_office {
             return;
         }
-        let (at, version) = (self.globals.stamp, self.globals.catalogue_version);
+        let (at, version) = (self.globals.stamp, self.globals.catalogue.version);
         let CatalogueEdits { rules, definitions } = edits;
         if !definitions.is_empty() {
-            let edits = definitions.clone();
+            let edits = Arc::clone(definitions);
             self.on_event(at, EventKind::DefinitionsChanged { version, edits }, out);
         }
         if !rules.is_empty() {
-            let edits = rules.clone();
+            let edits = Arc::clone(rules);
             self.on_event(at, EventKind::RulesChanged { version, edits }, out);
         }
     }

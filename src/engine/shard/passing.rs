@@ -130,11 +130,11 @@ impl ShardCore {
                     passing.turn = (passing.turn + at) % links.len();
                     return;
                 }
-                let catalogue = globals.catalogue_version;
+                let catalogue = globals.catalogue.version;
                 let bytes = order.bytes();
                 let mark = session.begin_group(bytes, catalogue, out);
                 let Waiting { start, definition } = order;
-                let stored = globals.definitions.get(&start.workflow);
+                let stored = globals.catalogue.definitions.get(&*start.workflow);
                 let is_there =
                     stored.is_some_and(|stored| stored.definition.hash == start.definition);
                 let source = (!is_there).then_some(definition.source.as_str());

@@ -180,7 +180,7 @@ fn applied(named: &Named, version: u64, edits: &CatalogueEdits) -> Response {
         Told::Stored => (&ids, &[]),
         Told::Deleted => (&[], &ids),
         Told::Replaced => {
-            let Edits { added, changed, deleted } = &edits.rules;
+            let Edits { added, changed, deleted } = &*edits.rules;
             let unchanged = ids.len() - added.len() - changed.len();
             api::CatalogueReplaced { version, added, changed, deleted, unchanged }.write(&mut body);
             return Response::json(200, body);
@@ -365,7 +365,7 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) {
         if let Question::AppliedThrough(index) = question
-            && *index > self.globals.applied
+            && *index > self.applied()
         {
             self.queries.awaiting.push((*index, from, ticket));
             return;
@@ -422,7 +422,7 @@ impl ShardCore {
         ShardStatus {
             partitions: u32::try_from(self.hosted.len()).expect("partitions are few"),
             running: self.partitions().map(|partition| partition.running() as u64).sum(),
-            applied: self.globals.applied,
+            applied: self.applied(),
             connections: self.connections,
         }
     }
@@ -433,7 +433,7 @@ impl ShardCore {
         self.metrics.calls.set_count(self.orders.running() as u64);
         self.metrics.orders.set_count(self.orders.waiting() as u64);
         self.metrics.queries.set_count(self.queries.len() as u64);
-        self.metrics.catalogue.set_count(self.globals.catalogue_version);
+        self.metrics.catalogue.set_count(self.globals.catalogue.version);
         self.metrics.unanswered.set_count(self.session.unanswered_bytes() as u64);
         let held: usize = self.partitions().map(crate::partition::Partition::held_bytes).sum();
         self.metrics.state_bytes.set_count(held as u64);
@@ -534,7 +534,7 @@ impl ShardCore {
             term: consensus.term,
             commit_index: consensus.commit,
             applied_index: consensus.applied,
-            catalogue_version: self.globals.catalogue_version,
+            catalogue_version: self.globals.catalogue.version,
             partitions: self.globals.born.as_ref().map_or(0, |born| born.partitions),
             cores: &cores,
             uptime_seconds,
@@ -555,7 +555,11 @@ impl ShardCore {
     ) {
         let Some(waiter) = self.session.take(number, slot) else { return };
         match waiter {
-            Waiter::Own => {}
+            Waiter::Own => {
+                if matches!(outcome, Outcome::Catalogue(_)) {
+                    self.end_change(out);
+                }
+            }
             Waiter::Order(order) => self.passing.arrived(order),
             Waiter::Message(request, Form::Json) => {
                 let response = message_response(self.line_result(outcome));
@@ -675,9 +679,10 @@ impl ShardCore {
         let Outcome::Catalogue(changed) = outcome else {
             unreachable!("a change of the catalogue has its own outcome")
         };
+        self.end_change(out);
         let named = self.queries.changes.remove(&request).expect("a change waits once");
-        let response = match *changed {
-            Changed::Applied { version, edits } => applied(&named, version, &edits),
+        let response = match &*changed {
+            Changed::Applied { version, edits } => applied(&named, *version, edits),
             Changed::Refused { why, detail, hint } => {
                 let code = match why {
                     Refusal::Unknown => Code::UnknownId,
@@ -685,7 +690,7 @@ impl ShardCore {
                     Refusal::InUse => Code::InUse,
                     Refusal::Invalid => Code::InvalidRule,
                 };
-                ApiError::new(code, detail).with_hint(hint).to_response()
+                ApiError::new(code, detail.clone()).with_hint(hint.clone()).to_response()
             }
         };
         // A change is answered once every core of this node has swapped (SOUNDNESS 8).
@@ -733,6 +738,7 @@ impl ShardCore {
             Waiter::Catalogue(request) => {
                 self.queries.changes.remove(request);
                 reply(*request, error.to_response(), out);
+                self.end_change(out);
             }
         }
     }

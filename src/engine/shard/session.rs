@@ -11,10 +11,12 @@ use super::limits::{
 use super::passing::OnItsWay;
 use super::{RequestId, ShardConfig, ShardEffect};
 use crate::batch::{Mark, Section, SectionHeader};
+use crate::globals::Prepared;
 use crate::message::ToConsensus;
 use base::{BootId, CoreId, Instant, NodeId, Now, Outbox};
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a submission's client is told.
@@ -107,11 +109,6 @@ impl Session {
         header.node == self.node && header.boot == self.boot
     }
 
-    /// Whether nothing is gathered and nothing is on its way.
-    pub(super) fn is_idle(&self) -> bool {
-        self.open.is_empty() && self.sent.is_empty()
-    }
-
     /// Whether a client's record of this size may still be gathered.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.unanswered_bytes + self.open.len() + bytes <= UNANSWERED_BYTES_MAX
@@ -161,7 +158,7 @@ impl Session {
         assert!(self.group_bytes(mark) <= GROUP_BYTES_MAX, "whoever writes a group bounds it");
         if !mark.is_empty() && self.open.len() > SECTION_BYTES {
             let group = self.open.split_off(mark);
-            self.seal_before(group, catalogue, out);
+            self.seal_before(group, catalogue, None, out);
         }
         self.open_waiters.extend(waiters.into_iter().map(Some));
         let records = self.open.records() as usize;
@@ -184,11 +181,27 @@ impl Session {
 
     /// Sends the open batch, whatever is on its way. The caller has asked [`Self::has_room`].
     pub(super) fn seal(&mut self, catalogue: u64, out: &mut Outbox<ShardEffect>) {
-        self.seal_before(Section::new(self.open.len()), catalogue, out);
+        self.seal_before(Section::new(self.open.len()), catalogue, None, out);
+    }
+
+    /// Sends the open batch behind a change of the catalogue, with what was made ready of it.
+    pub(super) fn seal_change(
+        &mut self,
+        catalogue: u64,
+        prepared: Arc<Prepared>,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        self.seal_before(Section::new(0), catalogue, Some(prepared), out);
     }
 
     /// Sends the open batch; `next` takes its place.
-    fn seal_before(&mut self, next: Section, catalogue: u64, out: &mut Outbox<ShardEffect>) {
+    fn seal_before(
+        &mut self,
+        next: Section,
+        catalogue: u64,
+        prepared: Option<Arc<Prepared>>,
+        out: &mut Outbox<ShardEffect>,
+    ) {
         let open = std::mem::replace(&mut self.open, next);
         let waiters = std::mem::take(&mut self.open_waiters);
         let number = self.next_number;
@@ -198,7 +211,7 @@ impl Session {
         self.unanswered_bytes += section.len();
         let left = waiters.len();
         let sent = Sent { number, round: self.round, section, records, waiters, left };
-        out.push(sent.submit());
+        out.push(sent.submit(prepared));
         self.sent.push_back(sent);
     }
 
@@ -246,7 +259,7 @@ impl Session {
         self.unanswered_bytes += section.len();
         let left = waiters.iter().flatten().count();
         let sent = Sent { number, round: self.round, section, records, waiters, left };
-        out.push(sent.submit());
+        out.push(sent.submit(None));
         self.sent.push_back(sent);
     }
 
@@ -317,12 +330,13 @@ impl Session {
 }
 
 impl Sent {
-    fn submit(&self) -> ShardEffect {
+    fn submit(&self, prepared: Option<Arc<Prepared>>) -> ShardEffect {
         ShardEffect::ToConsensus(ToConsensus::Submit {
             number: self.number,
             round: self.round,
             records: self.records,
             section: self.section.clone(),
+            prepared,
         })
     }
 }

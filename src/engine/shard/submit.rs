@@ -177,7 +177,7 @@ impl ShardCore {
     ) -> Result<(), ApiError> {
         self.check_open(group.bytes + RECORD_BYTES)?;
         self.check_message(message)?;
-        let (catalogue, bytes_min) = (self.globals.catalogue_version, group.bytes);
+        let (catalogue, bytes_min) = (self.globals.catalogue.version, group.bytes);
         let mark = self.session.begin_group(bytes_min, catalogue, out);
         match group.names {
             Names::Key(key) => self.gather_matched(key, None, group.trace, message),
@@ -201,7 +201,7 @@ impl ShardCore {
     ) -> Result<(), ApiError> {
         self.check_open(group.bytes + count * RECORD_BYTES)?;
         let count = u32::try_from(count).expect("a batch has at most 1,000 lines");
-        let catalogue = self.globals.catalogue_version;
+        let catalogue = self.globals.catalogue.version;
         let mark = self.session.begin_group(group.bytes, catalogue, out);
         if let Err(error) = self.gather_lines(mark, group, messages) {
             self.session.abandon(mark);
@@ -253,7 +253,7 @@ impl ShardCore {
         if body.len() > MESSAGE_BYTES_MAX {
             return Err(ApiError::too_large(body.len(), MESSAGE_BYTES_MAX));
         }
-        match self.matcher.matches(&self.globals.compiled, body, &mut self.matches) {
+        match self.matcher.matches(&self.globals.catalogue.compiled, body, &mut self.matches) {
             Ok(()) => {}
             Err(error @ rules::BadMessage::NotAnObject { .. }) => {
                 return Err(ApiError::new(Code::NotAnObject, error.to_string()));
@@ -288,7 +288,7 @@ impl ShardCore {
         let partition = self.partition_for(key, producer);
         let message =
             Accepted { namespace: NAMESPACE, key, matches: &[], payload, producer, trace };
-        let (compiled, matches) = (&self.globals.compiled, &self.matches);
+        let (compiled, matches) = (&self.globals.catalogue.compiled, &self.matches);
         push_matched(self.session.group(), partition, message, compiled, matches);
     }
 
@@ -301,7 +301,7 @@ impl ShardCore {
         write: impl FnOnce(&mut Vec<u8>),
         out: &mut Outbox<ShardEffect>,
     ) {
-        let catalogue = self.globals.catalogue_version;
+        let catalogue = self.globals.catalogue.version;
         let mark = self.session.begin_group(0, catalogue, out);
         self.session.group().push(kind, partition, write);
         self.session.keep(mark, [waiter], catalogue, out);

@@ -1,9 +1,13 @@
+mod swap;
+
 use super::*;
 use crate::batch::{BatchView, SectionView, join};
+use crate::globals::Prepared;
 use crate::message::{Committed, NotTaken};
 use crate::submission::{LineResult, Origin, Submission};
 use api::{Method, Request};
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A shard and the log it talks to, committed by hand.
@@ -16,6 +20,11 @@ pub(super) struct Case {
     results: Vec<(u64, SubmitResults)>,
     calls: Vec<OrderId>,
     aborted: Vec<OrderId>,
+    /// What was made ready of the sections that close with a change.
+    carried: Vec<(Bytes, Arc<Prepared>)>,
+    /// Whether work is done as soon as it is ordered.
+    works: bool,
+    work: Vec<Work>,
     index: u64,
     stamp: u64,
     pub(super) now: Now,
@@ -79,6 +88,9 @@ impl Case {
             results: Vec::new(),
             calls: Vec::new(),
             aborted: Vec::new(),
+            carried: Vec::new(),
+            works: true,
+            work: Vec::new(),
             index: 0,
             stamp: 1_000,
             now: Now::default(),
@@ -96,12 +108,27 @@ impl Case {
     }
 
     fn commit_entry(&mut self, data: Bytes) {
+        self.commit_with(data, Vec::new());
+    }
+
+    fn commit_with(&mut self, data: Bytes, prepared: Vec<(usize, Arc<Prepared>)>) {
         self.index += 1;
-        let entry = Committed { index: self.index, term: 1, data };
+        let entry = Committed { index: self.index, term: 1, data, prepared };
         self.packet(ToShard::Committed(vec![entry]));
     }
 
+    /// Commits them in one entry, with what was made ready of them.
     pub(super) fn commit(&mut self, sections: &[Bytes]) {
+        self.stamp += 1;
+        let of = |section: &Bytes| self.carried.iter().find(|(carried, _)| carried == section);
+        let prepared =
+            sections.iter().zip(0..).filter_map(|(section, at)| Some((at, of(section)?)));
+        let prepared = prepared.map(|(at, (_, prepared))| (at, Arc::clone(prepared))).collect();
+        self.commit_with(join(UnixMicros(self.stamp), sections), prepared);
+    }
+
+    /// Commits them as a node reads them from its journal.
+    fn replay(&mut self, sections: &[Bytes]) {
         self.stamp += 1;
         self.commit_entry(join(UnixMicros(self.stamp), sections));
     }
@@ -122,8 +149,13 @@ impl Case {
         for effect in self.out.take() {
             match effect {
                 ShardEffect::ToConsensus(ToConsensus::Submit {
-                    number, round, section, ..
+                    number,
+                    round,
+                    section,
+                    prepared,
+                    ..
                 }) => {
+                    self.carried.extend(prepared.map(|prepared| (section.clone(), prepared)));
                     self.submitted.push((number, round, section));
                 }
                 ShardEffect::Reply { request, response } => {
@@ -135,9 +167,16 @@ impl Case {
                 }
                 ShardEffect::Call(order) => self.calls.push(OrderId::of(&order)),
                 ShardEffect::Abort(id) => self.aborted.push(id),
+                ShardEffect::Work(work) if self.works => {
+                    self.shard.on_worked(work.run(), &mut self.out);
+                }
+                ShardEffect::Work(work) => self.work.push(work),
                 ShardEffect::Fatal(reason) => panic!("{reason}"),
                 _ => {}
             }
+        }
+        if !self.out.is_empty() {
+            self.drain();
         }
     }
 
@@ -596,6 +635,7 @@ fn an_order_carries_its_messages_trace_also_when_it_goes_out_again() {
         index: case.index + 1,
         term: 1,
         data: join(UnixMicros(9_000), std::slice::from_ref(section)),
+        prepared: Vec::new(),
     };
     case.shard.on_packet(case.now, CoreId(0), ToShard::Committed(vec![entry]), &mut case.out);
     let ordered = case.out.take().into_iter().find_map(|effect| match effect {

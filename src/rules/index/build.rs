@@ -2,7 +2,8 @@
 
 use super::grams::{Frequencies, GRAM_BYTES, Grams};
 use super::ranges::Ranges;
-use super::{Ends, Field, Index, Layer, Parts, Posting, Span, Tag, Target, Texts, class};
+use super::{Ends, Field, Index, Layer, Near, Parts, Posting, Span, Tag, Target, Texts};
+use super::{class, near_key};
 use crate::access::{COST_ALWAYS, Clause, Clauses, Estimates, Key};
 use crate::hash;
 use crate::paths::PathIndex;
@@ -14,7 +15,10 @@ use std::sync::Arc;
 
 /// So many rules under one key are held against a message one by one: to ask another layer costs
 /// about as much.
-const RULES_TOGETHER: usize = 8;
+const RULES_TOGETHER: usize = 3;
+
+/// So many ranges are gone through one by one.
+const RANGES_NEAR: usize = 160;
 
 /// How many layers lie below one another.
 pub(super) const DEPTH_MAX: usize = 4;
@@ -56,6 +60,7 @@ impl Index {
             index.first[field.path.index()] = narrow(at + 1);
         }
         index.pool.shrink_to_fit();
+        index.near.shrink_to_fit();
         index
     }
 }
@@ -134,6 +139,7 @@ struct Draft {
     present: Option<Target>,
     equal: u64,
     equal_bytes_max: u32,
+    near: Span,
     numbers: Option<Box<Ranges>>,
     prefixes: DraftEnds,
     suffixes: DraftEnds,
@@ -203,6 +209,7 @@ impl Draft {
             equal_bytes_max: self.equal_bytes_max,
             equal: self.equal,
             present: self.present,
+            near: self.near,
             numbers: self.numbers,
             texts: asks_texts.then(|| Box::new(texts)),
         }
@@ -265,6 +272,20 @@ impl<'c> Builder<'c> {
         Span { start, count: narrow(rules.len()) }
     }
 
+    fn near(&mut self, ranges: &[Ranged]) -> Span {
+        let start = narrow(self.index.near.len());
+        // A range that ends before it begins holds nothing.
+        let ranges: SmallVec<[&Ranged; RANGES_NEAR]> =
+            ranges.iter().filter(|(low, high, _)| low <= high).collect();
+        let near = ranges.iter().map(|(low, high, rule)| Near {
+            low: near_key(*low),
+            width: near_key(*high).checked_sub(near_key(*low)).expect("was looked at"),
+            rule: *rule,
+        });
+        self.index.near.extend(near);
+        Span { start, count: narrow(ranges.len()) }
+    }
+
     /// Files rules that are found where all of `used` is known. Recursion: at most `DEPTH_MAX`.
     fn layer(&mut self, rules: &[u32], used: &mut Vec<PathIndex>) -> u32 {
         let at = self.index.layers.len();
@@ -291,11 +312,12 @@ impl<'c> Builder<'c> {
         }
         for ((path, is_text), ranges) in filed.ranges {
             let draft = drafts.entry(path).or_default();
-            let ranges = Ranges::of(&ranges);
             if is_text {
-                draft.ranges = Some(ranges);
+                draft.ranges = Some(Ranges::of(&ranges));
+            } else if ranges.len() <= RANGES_NEAR {
+                draft.near = self.near(&ranges);
             } else {
-                draft.numbers = Some(Box::new(ranges));
+                draft.numbers = Some(Box::new(Ranges::of(&ranges)));
             }
         }
         for (path, by_text) in filed.parts {

@@ -40,10 +40,15 @@ impl Candidates {
     #[inline]
     pub(crate) fn insert_all(&mut self, rules: &[u32]) {
         for rule in rules {
-            let word = *rule as usize / 64;
-            self.words[word] |= 1 << (rule % 64);
-            self.summary[word / 64] |= 1 << (word % 64);
+            self.insert(*rule);
         }
+    }
+
+    #[inline]
+    pub(crate) fn insert(&mut self, rule: u32) {
+        let word = rule as usize / 64;
+        self.words[word] |= 1 << (rule % 64);
+        self.summary[word / 64] |= 1 << (word % 64);
     }
 
     /// Empties the set, smallest first, until `visit` says stop.

@@ -190,3 +190,27 @@ fn rules_that_share_keys_are_told_apart_by_the_next() {
         assert_eq!(looked_at(&same, r#"{"a":[1,2,1]}"#), (count, count));
     }
 }
+
+/// Few ranges are gone through and many looked for: at the same values the same rules are found.
+#[test]
+fn a_range_is_found_at_its_ends_and_inside_whether_ranges_are_few_or_many() {
+    for count in [1, 2, 160, 161, 400] {
+        // Of one type each, so that the ranges stand in a layer of their own.
+        let rules = many(count, |n| {
+            let low = i64::from(n) * 10 - 1_000;
+            let kind = "{field: kind, op: equals, value: k}";
+            format!("{kind}, {{field: a, op: in_range, value: [{low}, {}]}}", low + 4)
+        });
+        for n in [0, count / 2, count - 1] {
+            let low = i64::from(n) * 10 - 1_000;
+            for (value, expected) in
+                [(low - 1, 0), (low, 1), (low + 2, 1), (low + 4, 1), (low + 5, 0)]
+            {
+                let message = format!("{{\"a\":{value}.0,\"kind\":\"k\"}}");
+                assert_eq!(looked_at(&rules, &message).1, expected, "{count}: {value}");
+            }
+        }
+        let far = looked_at(&rules, r#"{"a":1e300,"kind":"k"}"#);
+        assert_eq!(far.1, 0, "{count}");
+    }
+}

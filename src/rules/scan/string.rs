@@ -7,14 +7,16 @@ use wide::u8x16;
 /// How many bytes are looked at at once.
 const LANES: usize = 16;
 
-/// A bit for each byte that is a quote, a backslash or below a space; and for each beyond ASCII.
+/// A bit for each byte that is a quote; and for each that needs a closer look: a backslash, what is
+/// below a space, what is beyond ASCII.
 #[inline(always)]
 fn look(chunk: [u8; LANES]) -> (u32, u32) {
     let chunk = u8x16::new(chunk);
-    let quote = chunk.simd_eq(u8x16::splat(b'"'));
+    let quotes = chunk.simd_eq(u8x16::splat(b'"'));
     let backslash = chunk.simd_eq(u8x16::splat(b'\\'));
     let control = chunk.min(u8x16::splat(b' ' - 1)).simd_eq(chunk);
-    ((quote | backslash | control).to_bitmask(), chunk.to_bitmask())
+    // The mask is of the highest bits, which bytes beyond ASCII have themselves.
+    (quotes.to_bitmask(), (chunk | backslash | control).to_bitmask())
 }
 
 impl Scanner<'_> {
@@ -22,21 +24,16 @@ impl Scanner<'_> {
     #[inline(always)]
     pub(super) fn string(&mut self, bytes: &[u8], start: usize) -> Result<(usize, bool), Refused> {
         let mut at = start + 1;
-        // Most texts are shorter than a chunk and plain: for them this is all.
-        if let Some(chunk) = bytes.get(at..at + LANES) {
-            let (special, beyond) = look(chunk.try_into().expect("as many bytes"));
-            if beyond != 0 {
-                // Perhaps of a byte behind the quote: then what is checked needs no check.
-                self.is_beyond_ascii = true;
+        while let Some(chunk) = bytes.get(at..at + LANES) {
+            let (quotes, closer) = look(chunk.try_into().expect("as many bytes"));
+            // All below the first quote, and other quotes.
+            if closer & quotes.wrapping_sub(1) != 0 {
+                break;
             }
-            if special == 0 {
-                at += LANES;
-            } else {
-                at += special.trailing_zeros() as usize;
-                if peek(bytes, at) == Some(b'"') {
-                    return Ok((at + 1, false));
-                }
+            if quotes != 0 {
+                return Ok((at + quotes.trailing_zeros() as usize + 1, false));
             }
+            at += LANES;
         }
         self.rest_of_string(bytes, at)
     }
@@ -46,13 +43,18 @@ impl Scanner<'_> {
         let mut has_escape = false;
         loop {
             while let Some(chunk) = bytes.get(at..at + LANES) {
-                let (special, beyond) = look(chunk.try_into().expect("as many bytes"));
-                self.is_beyond_ascii |= beyond != 0;
+                let (quotes, closer) = look(chunk.try_into().expect("as many bytes"));
+                let special = quotes | closer;
                 if special != 0 {
                     at += special.trailing_zeros() as usize;
                     break;
                 }
                 at += LANES;
+            }
+            // A run of what is beyond ASCII needs no look at each chunk.
+            while let Some(0x80..) = peek(bytes, at) {
+                self.is_beyond_ascii = true;
+                at += 1;
             }
             match peek(bytes, at) {
                 Some(b'"') => return Ok((at + 1, has_escape)),
@@ -63,10 +65,7 @@ impl Scanner<'_> {
                 Some(0..b' ') => {
                     return self.unexpected(bytes, at, "text without control characters");
                 }
-                Some(byte) => {
-                    self.is_beyond_ascii |= !byte.is_ascii();
-                    at += 1;
-                }
+                Some(_) => at += 1,
                 None => return self.unexpected(bytes, at, "the closing quote"),
             }
         }

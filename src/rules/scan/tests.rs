@@ -56,6 +56,18 @@ fn valid_objects_are_accepted() {
     }
 }
 
+/// Arrays in one another, a number before each.
+fn nested(depth: usize) -> String {
+    format!("{{\"x\":{}1{},\"y\":{:100}}}", "[0,".repeat(depth), ",2]".repeat(depth), 0)
+}
+
+#[test]
+fn arrays_of_numbers_nest_as_deep_as_others() {
+    assert_eq!(scan(nested(127).as_bytes()), Ok(()));
+    let expected = BadMessage::TooDeep { offset: 5 + 127 * 3 };
+    assert_eq!(scan(nested(128).as_bytes()), Err(expected));
+}
+
 /// Messages and what is said of them.
 const REFUSED: &[(&[u8], &str)] = &[
     (b"", "the message is empty, a JSON object was expected"),
@@ -267,6 +279,20 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
+/// What one byte of an array of numbers may become.
+const NUMBERS: &[u8] = b"0123456789-.,[] \n\te{\"";
+
+/// Arrays of numbers and of arrays.
+fn numbers() -> impl Strategy<Value = String> {
+    let number = "-?(0|[1-9][0-9]{0,18})(\\.[0-9]{1,18})?";
+    number.prop_recursive(4, 64, 12, |inner| {
+        let comma = prop::sample::select(vec![",", ", ", " ,", ",\n  "]);
+        let space = prop::sample::select(vec!["", "", " ", "\n"]);
+        (prop::collection::vec(inner, 0..12), comma, space)
+            .prop_map(|(members, comma, space)| format!("[{space}{}{space}]", members.join(comma)))
+    })
+}
+
 /// One part of a JSON text is changed: taken away, doubled, or another byte.
 #[test]
 fn a_text_with_one_byte_changed_is_judged_as_serde_json_judges_it() {
@@ -275,6 +301,7 @@ fn a_text_with_one_byte_changed_is_judged_as_serde_json_judges_it() {
         r#" { "long key of more than sixteen bytes" : [ 1 , 2.5 , 1e5, -0 ] , "x" : "" } "#,
         "{\"é\":\"a text of several bytes beyond: ä😀\",\"n\":12345678901234567890.5}",
         r#"{"a":{"b":{"c":[[],[{}],[1234567.125,12345678901234.5]]}},"e":"\ud83d\ude00 and more"}"#,
+        "{\"x\":[0,[[-12.5,0.25,0 ],[ 1,20,[],[-0,7]],\n[[3]],10],1002, 12345678901234567890.123456,-0.5,[4]],\"z\":[1,2,{\"y\":[3,[4,5],6]},7,8,[9],[10,11],12,13,14]}",
     ];
     let (paths, _) =
         paths(&["a", "b.c", "a.b.c", "k", "b[1]", "b[3].c", "a.b.c[1][0]", "a.b.c[7]"]);
@@ -316,6 +343,24 @@ proptest! {
             let ours = Tape::new().scan(&paths, text.as_bytes());
             prop_assert_eq!(ours.is_ok(), judge(text.as_bytes()), "{:?}: {:?}", text, ours);
         }
+    }
+
+    #[test]
+    fn arrays_of_numbers_are_judged_as_serde_json_judges_them(
+        inside in numbers(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0..NUMBERS.len()), 0..3),
+        around in 0..3_usize,
+    ) {
+        let (paths, _) = paths(&["a"]);
+        let (before, behind) = [("{\"x\":", "}"), ("{\"x\":{\"y\":[1,", "],\"z\":true}}"), ("{\"x\":[0,{\"y\":", "},[1,2],3]}")][around];
+        let mut inside = inside.into_bytes();
+        for (at, byte) in changes {
+            let at = at.index(inside.len());
+            inside[at] = NUMBERS[byte];
+        }
+        let text = format!("{before}{}{behind}{:80}", String::from_utf8(inside).unwrap(), "");
+        let ours = Tape::new().scan(&paths, text.as_bytes());
+        prop_assert_eq!(ours.is_ok(), judge(text.as_bytes()), "{:?}: {:?}", text, ours);
     }
 
     #[test]

@@ -22,6 +22,11 @@ fn refusal(text: &str) -> String {
     }
 }
 
+/// How much of it the linter doubts.
+fn doubts(text: &str) -> usize {
+    lint(&[(Source { name: "r.yaml", text }, &read(text))]).doubts.len()
+}
+
 fn answer(conditions: &str, message: &[u8]) -> Result<bool, BadMessage> {
     let catalogue = Catalogue::compile(read(&with(conditions)));
     let mut found = Matches::new();
@@ -71,8 +76,7 @@ fn a_quoted_number_as_the_bound_of_an_order_is_a_number_and_in_equals_it_is_text
     ]);
     for op in ["greater_than", "equals"] {
         let text = with(&format!("[{{field: f, op: {op}, value: '10'}}]"));
-        let warnings = lint(Source { name: "r.yaml", text: &text }, &read(&text));
-        assert_eq!(warnings.len(), 1, "{op}");
+        assert_eq!(doubts(&text), 1, "{op}");
     }
 }
 
@@ -286,7 +290,7 @@ fn a_list_of_nothing_is_refused_as_a_group_and_never_holds_as_a_choice() {
         check(&[("[{field: f, op: in, value: []}]", value, false)]);
     }
     let text = with("[{field: f, op: in, value: []}]");
-    assert!(!lint(Source { name: "r.yaml", text: &text }, &read(&text)).is_empty());
+    assert!(doubts(&text) > 0);
 }
 
 #[test]

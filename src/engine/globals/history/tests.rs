@@ -1,9 +1,12 @@
 use super::*;
+use crate::globals::Mark;
 use base::UnixMicros;
 
 fn past(id: &str, version: u32, bytes: usize) -> Past {
-    let came = Came { at: UnixMicros(u64::from(version)), by: "ann".into(), how: How::Stored };
-    Past { table: Table::Rules, id: id.into(), version, came, text: "x".repeat(bytes) }
+    let mark = Mark::new("ann".into());
+    mark.set(UnixMicros(u64::from(version)));
+    let came = Came { mark: Arc::new(mark), how: How::Stored };
+    Past { table: Table::Rules, id: id.into(), version, came, text: "x".repeat(bytes).into() }
 }
 
 fn versions(history: &History, id: &str) -> Vec<u32> {
@@ -32,11 +35,11 @@ fn of_all_ids_the_oldest_goes_first_and_the_newest_stays() {
         history.push(past(&format!("r{at}"), 1, HISTORY_BYTES_MAX / 32));
         assert!(history.bytes <= HISTORY_BYTES_MAX);
     }
-    let kept: Vec<&str> = history.oldest_first().map(|past| past.id.as_str()).collect();
+    let kept: Vec<&str> = history.oldest_first().map(|past| &*past.id).collect();
     assert_eq!((kept.len(), kept.last()), (31, Some(&"r39")));
     assert_eq!(history.by_id.len(), 31);
     history.push(past("large", 1, 2 * HISTORY_BYTES_MAX));
-    assert_eq!(history.oldest_first().map(|past| past.id.as_str()).collect::<Vec<_>>(), ["large"]);
+    assert_eq!(history.oldest_first().map(|past| &*past.id).collect::<Vec<_>>(), ["large"]);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 use super::version_1::{KeyImageV1, LiveImageV1, PartitionImageV1};
 use super::version_3::PartitionImageV3;
 use super::*;
-use crate::globals::Globals;
+use crate::globals::{Draft, Globals, Prepared};
 use crate::record::{
     Accepted, AcceptedView, CatalogueChanged, Change, Match, Passed, PassedView, ProducerSequence,
 };
 use base::Outbox;
 use std::fmt::Write;
+use std::sync::Arc;
 
 fn born() -> Born {
     Born { cluster_id: 1, partitions: 1, retention_bytes: 4_096, keys_max: 9, key_ttl_ms: 1_000 }
@@ -16,10 +17,18 @@ fn globals() -> Globals {
     let workflow =
         r#"{"id":"w","version":1,"tasks":[{"id":"a","type":"delay","with":{"for":"1s"}}]}"#;
     let rule = r#"{"id":"r","version":1,"conditions":[{"field":"k","op":"equals","value":1}],"actions":[{"workflow":"w"}]}"#;
-    let changes = vec![Change::PutDefinition(workflow.into()), Change::PutRule(rule.into())];
     let mut globals = Globals::default();
-    globals.apply_catalogue(&CatalogueChanged::new("default", "", changes), UnixMicros(0));
+    change(
+        &mut globals,
+        vec![Change::PutDefinition(workflow.into()), Change::PutRule(rule.into())],
+    );
     globals
+}
+
+fn change(globals: &mut Globals, changes: Vec<Change>) {
+    let change = CatalogueChanged::new("default", "", changes);
+    let prepared = Prepared::new(&globals.catalogue, Arc::new(Draft::of(change)));
+    globals.catalogue = Arc::clone(prepared.next(UnixMicros(0)).expect("it is not refused"));
 }
 
 /// A partition with a finished message, a live one with a key, and, when asked for, a producer with
@@ -53,9 +62,7 @@ fn linked() -> Partition {
     let mut globals = globals();
     let rule = r#"{"id":"k","version":1,"conditions":[{"field":"k","op":"equals","value":2}],"actions":[{"workflow":"w","key":"${ msg.name }"}]}"#;
     let pure = r#"{"id":"pure","version":1,"tasks":[{"id":"a","type":"transform","with":{}}]}"#;
-    let changes = vec![Change::PutDefinition(pure.into()), Change::PutRule(rule.into())];
-    globals.apply_catalogue(&CatalogueChanged::new("default", "", changes), UnixMicros(0));
-    assert_eq!(globals.rules.len(), 2);
+    change(&mut globals, vec![Change::PutDefinition(pure.into()), Change::PutRule(rule.into())]);
     let mut partition = Partition::new(PartitionId(0), &born(), 0);
     let woken = [Match { rule: "k", version: 1 }];
     let payload = b"{\"k\":2,\"name\":\"n\"}";
@@ -69,7 +76,7 @@ fn linked() -> Partition {
     let (_, _, orders) = partition.waiting().next().unwrap();
     let started = orders[0].start.clone();
     for (workflow, number) in [("w", 1), ("pure", 2)] {
-        let definition = globals.definitions[workflow].definition.hash;
+        let definition = globals.catalogue.definitions[workflow].definition.hash;
         let start = KeyedStart { workflow: workflow.into(), definition, ..started.clone() };
         let mut body = Vec::new();
         Passed { number, source: None, start: &start }.write(&mut body);

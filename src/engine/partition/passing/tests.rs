@@ -1,5 +1,5 @@
 use super::*;
-use crate::globals::Globals;
+use crate::globals::{Draft, Globals, Prepared};
 use crate::record::{Accepted, AcceptedView, Born, CatalogueChanged, Change, Match, Passed};
 use base::UnixMicros;
 use proptest::prelude::*;
@@ -54,8 +54,10 @@ impl World {
 
     fn change(&mut self, changes: Vec<Change>) {
         let change = CatalogueChanged::new("default", "", changes);
-        let became = self.globals.apply_catalogue(&change, UnixMicros(0));
-        assert!(matches!(became, crate::globals::Changed::Applied { .. }), "{became:?}");
+        let prepared = Prepared::new(&self.globals.catalogue, Arc::new(Draft::of(change)));
+        let next = prepared.next(UnixMicros(0));
+        self.globals.catalogue =
+            Arc::clone(next.unwrap_or_else(|| panic!("{:?}", prepared.changed())));
     }
 
     fn now(&self) -> UnixMicros {
@@ -72,7 +74,7 @@ impl World {
 
     fn accept(&mut self, rule: &str, payload: &str) -> Outcome {
         self.begin();
-        let matches = [Match { rule, version: self.globals.rules[rule].rule.version }];
+        let matches = [Match { rule, version: self.globals.catalogue.rules[rule].rule.version }];
         let payload = payload.as_bytes();
         let record =
             Accepted { namespace: "default", matches: &matches, payload, ..Accepted::default() };
@@ -93,7 +95,7 @@ impl World {
     /// The record of an order that waits, or of one that waited.
     fn record(&self, to: PartitionId, number: u64, order: &Waiting) -> Vec<u8> {
         let Waiting { start, definition } = order;
-        let stored = self.globals.definitions.get(&start.workflow);
+        let stored = self.globals.catalogue.definitions.get(&*start.workflow);
         let known = stored.is_some_and(|stored| stored.definition.hash == start.definition);
         let source = (!known).then_some(definition.source.as_str());
         let mut body = Vec::new();
