@@ -9,7 +9,7 @@ use std::time::Duration;
 const NOW: Now = Now { instant: Instant(1), wall: UnixMicros(1) };
 
 /// Finished messages that are kept: all of a run, or so few that keys come free again. Unit: bytes.
-const RETENTIONS: [u64; 2] = [512 << 20, 7 * 24 << 10];
+const RETENTIONS: [u64; 2] = [512 << 20, (7 * 24) << 10];
 
 fn log(seed: u64, retention_bytes: u64) -> (Vec<Committed>, NodeConfig) {
     let faults = Faults {

@@ -404,9 +404,8 @@ fn an_image_of_the_version_before_is_read() {
 /// A rule that needs others: `continue_from` the first, `requires` the rest.
 fn needing(id: &str, needs: &[&str]) -> Change {
     let continued = needs.first().map(|id| format!(",\"continue_from\":\"{id}\""));
-    let required: Vec<String> = needs.iter().skip(1).map(|id| format!("\"{id}\"")).collect();
-    let requires =
-        (!required.is_empty()).then(|| format!(",\"requires\":[{}]", required.join(",")));
+    let others: Vec<String> = needs.iter().skip(1).map(|id| format!("\"{id}\"")).collect();
+    let requires = (!others.is_empty()).then(|| format!(",\"requires\":[{}]", others.join(",")));
     let (continued, requires) = (continued.unwrap_or_default(), requires.unwrap_or_default());
     Change::PutRule(format!(
         "{{\"id\":\"{id}\",\"version\":1,\"conditions\":[{{\"field\":\"a\",\"op\":\"exists\"}}],\
@@ -450,6 +449,6 @@ fn a_chain_that_a_change_makes_too_long_is_refused_though_it_does_not_name_its_e
     assert!(matches!(apply(&mut globals, changes), Changed::Applied { .. }));
     let Change::PutRule(longer) = needing(&id(1), &["r00"]) else { unreachable!() };
     let longer = Change::PutRule(longer.replace("\"version\":1", "\"version\":2"));
-    let changed = apply(&mut globals, vec![needing("r00", &[]), longer]);
-    assert!(matches!(changed, Changed::Refused { why: Refusal::Conflict, .. }), "{changed:?}");
+    let told = apply(&mut globals, vec![needing("r00", &[]), longer]);
+    assert!(matches!(told, Changed::Refused { why: Refusal::Conflict, .. }), "{told:?}");
 }
