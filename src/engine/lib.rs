@@ -37,7 +37,9 @@ pub use globals::{
     Prepared, Refusal, StoredDefinition, StoredRule,
 };
 pub use metrics::{ConsensusMetrics, ShardMetrics};
-pub use partition::{CancelOutcome, InstanceRow, Outcome, Partition, PartitionEffect, Workflows};
+pub use partition::{
+    CancelOutcome, InstanceRow, ListedInstance, Outcome, Partition, PartitionEffect, Workflows,
+};
 /// Who belongs to the group, as [`ConsensusConfig`] is told it.
 pub use quorum::{Member, Membership};
 pub use shard::{Birth, OrderId, RequestId, ShardConfig, ShardCore, ShardEffect, limits};

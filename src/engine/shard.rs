@@ -16,6 +16,7 @@ mod catalogue;
 mod events;
 mod office;
 mod orders;
+mod passing;
 mod queries;
 mod session;
 mod submit;
@@ -39,6 +40,7 @@ use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, StoreId, U
 use catalogue::Changes;
 use events::Events;
 use orders::Orders;
+use passing::Passing;
 use queries::Queries;
 use session::Session;
 use std::time::Duration;
@@ -59,6 +61,13 @@ pub mod limits {
     /// Records that wait for their answer, on one core. Unit: bytes. Beyond it clients are asked
     /// to wait: what is gathered could not be answered in reasonable time anyway.
     pub const UNANSWERED_BYTES_MAX: usize = 32 * 1024 * 1024;
+    /// Orders between partitions that one core has on their way at once.
+    pub const PASSING_MAX: usize = 512;
+    /// Of them, those from one partition to another: a partition with many orders for one leaves
+    /// room for the others.
+    pub const PASSING_OF_LINK_MAX: usize = 64;
+    /// What they take together. Unit: bytes. Some of what clients' records may take.
+    pub const PASSING_BYTES_MAX: usize = UNANSWERED_BYTES_MAX / 4;
     /// Outgoing calls of one core at once.
     pub const CALLS_MAX: usize = 256;
     /// Requests that ask other cores, at once, on one core.
@@ -191,6 +200,7 @@ pub struct ShardCore {
     /// The birth of the cluster was asked for.
     birth_asked: bool,
     orders: Orders,
+    passing: Passing,
     queries: Queries,
     events: Events,
     metrics: ShardMetrics,
@@ -234,6 +244,7 @@ impl ShardCore {
             caught_up: None,
             birth_asked: false,
             orders: Orders::default(),
+            passing: Passing::default(),
             queries: Queries::default(),
             events: Events::default(),
             metrics: ShardMetrics::new(config.core.0),
@@ -277,6 +288,7 @@ impl ShardCore {
                     self.resolve(number, slot, outcome, out);
                 }
             }
+            ToShard::Full { partition, is_full } => self.passing.on_full(partition, is_full),
             ToShard::Event { at, kind } => self.on_event(at, *kind, out),
             ToShard::Ask { ticket, question } => {
                 self.on_question(now, from, ticket, &question, out);
@@ -287,6 +299,7 @@ impl ShardCore {
 
     /// The end of a round of inputs: what was gathered goes out.
     pub fn on_flush(&mut self, out: &mut Outbox<ShardEffect>) {
+        self.pass_orders(out);
         self.session.flush(self.globals.catalogue.version, out);
     }
 
@@ -294,7 +307,8 @@ impl ShardCore {
     pub fn deadline(&self) -> Option<Instant> {
         let grace = self.role.leaderless_since.filter(|_| !self.role.is_forsaken);
         let grace = grace.map(|since| since + Duration::from_millis(limits::NO_LEADER_GRACE_MS));
-        let due = [self.session.deadline(), self.events.deadline(self.stopping), grace];
+        let events = self.events.deadline(self.stopping);
+        let due = [self.session.deadline(), self.passing.retry_at(), events, grace];
         due.into_iter().flatten().min()
     }
 
@@ -305,6 +319,10 @@ impl ShardCore {
         }
         if self.session.may_retry(now) {
             self.session.retry(self.globals.catalogue.version, out);
+            self.on_flush(out);
+        }
+        if self.passing.retry_at().is_some_and(|due| due <= now.instant) {
+            self.passing.retry();
             self.on_flush(out);
         }
         if self.session.is_check_due(now) {

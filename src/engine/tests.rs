@@ -137,6 +137,13 @@ fn a_node_that_lacks_what_was_compacted_gets_a_snapshot_in_place_and_starts_from
     for _ in 0..300 {
         world.accepted(node, None, &body);
     }
+    // Who starts anew has nothing in memory of what its snapshot holds.
+    for id in (1..=3).map(NodeId).filter(|id| *id != away) {
+        world.kill(id);
+        world.start(id);
+    }
+    world.until("there is a leader", |world| world.leader().is_some_and(|id| id != away));
+    world.run(500);
     world.isolate(away, false);
     world.until("it is installed", |world| world.nodes.iter().any(|node| node.installed > 0));
     world.settle();

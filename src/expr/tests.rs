@@ -4,6 +4,7 @@ mod allocation;
 mod functions;
 mod language;
 mod macros;
+mod oracle;
 mod properties;
 mod scopes;
 mod templates;

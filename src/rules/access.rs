@@ -405,6 +405,8 @@ impl<'p> Clauses<'p> {
                 }
             }
             Step::Shared(shared) => self.together(&self.program.shared[shared as usize], out),
+            // What an expression needs is not known.
+            Step::Expression(_) => {}
             Step::Group { group: Group::All, end } => {
                 self.members(at, end).for_each(|member| self.holds(member, out));
             }
@@ -429,7 +431,7 @@ impl<'p> Clauses<'p> {
                 }
             }
             // That they do not hold together says nothing of any of them.
-            Step::Shared(_) => {}
+            Step::Shared(_) | Step::Expression(_) => {}
             Step::Group { group: Group::All, end } => {
                 out.extend(Self::either(self.members(at, end), |member, out| {
                     self.fails(member, out);

@@ -20,6 +20,8 @@ use world::World;
 mod chains;
 #[path = "chance.rs"]
 pub(crate) mod chance;
+#[path = "../../src/rules/oracle/formula.rs"]
+mod formula;
 #[path = "../../src/rules/oracle/json.rs"]
 mod json;
 #[path = "../../src/rules/oracle/naive.rs"]

@@ -32,6 +32,8 @@ fn summary() -> api::InstanceSummary<'static> {
         status: "running",
         started_at: UnixMicros(0),
         ended_at: None,
+        message: id().message,
+        key: None,
     }
 }
 
@@ -116,12 +118,14 @@ fn a_message_shows_its_rules_and_instances() {
         idempotency_key: Some("order-17"),
         rules: &[api::RuleMatch { rule: "large", version: 2, workflows: &["fraud_check"] }],
         instances: &[summary()],
+        keyed: &[api::KeyedStart { workflow: "follow", key: "p-17" }],
         message: b"{\"amount\":15000,\"note\":\"\\u001b[2J\"}",
     };
     let text = shown(|out| view.write(out), message);
     assert!(text.contains("key      order-17"), "{text}");
     assert!(text.contains("large"), "{text}");
     assert!(text.contains("00300000000000a1-1"), "{text}");
+    assert!(text.contains("p-17"), "{text}");
     assert!(!text.contains('\u{1b}'), "no escape reaches the terminal");
 }
 

@@ -110,6 +110,7 @@ impl ShardCore {
         if !self.serving {
             self.consider_serving(out);
         }
+        self.tell_full(out);
         let index = self.applied();
         self.answer_applied(index, out);
         out.push(ShardEffect::ToConsensus(ToConsensus::Applied { index }));
@@ -211,7 +212,7 @@ impl ShardCore {
         self.drain_partitions(out);
     }
 
-    fn drain_partitions(&mut self, out: &mut Outbox<ShardEffect>) {
+    pub(super) fn drain_partitions(&mut self, out: &mut Outbox<ShardEffect>) {
         if self.partition_out.is_empty() {
             return;
         }
@@ -234,7 +235,12 @@ impl ShardCore {
                     };
                     self.on_event(self.globals.stamp, kind, out);
                 }
-                PartitionEffect::Ended { .. } | PartitionEffect::TaskFailed { .. } => {}
+                PartitionEffect::Started if self.role.in_office => {
+                    self.metrics.started.increment();
+                }
+                PartitionEffect::Started
+                | PartitionEffect::Ended { .. }
+                | PartitionEffect::TaskFailed { .. } => {}
             }
         }
     }
@@ -284,6 +290,9 @@ impl ShardCore {
         if record.partition == GLOBAL {
             return self.apply_global(record, out).map(Some);
         }
+        if record.kind == RecordType::Passed {
+            return self.apply_passed(index, record, out);
+        }
         let Some(partition) = self.partitions.get_mut(usize::from(record.partition.0)) else {
             return Err(format!("partition {} does not exist", record.partition));
         };
@@ -312,8 +321,8 @@ impl ShardCore {
                 let body = Cancelled::read(record.body).map_err(text)?;
                 partition.apply_cancelled(stamp, body.instance, effects)
             }
-            RecordType::Born | RecordType::CatalogueChanged => {
-                return Err(format!("a {:?} record belongs to no partition", record.kind));
+            RecordType::Born | RecordType::CatalogueChanged | RecordType::Passed => {
+                return Err(format!("a {:?} record belongs to no one partition", record.kind));
             }
         };
         self.drain_partitions(out);
@@ -405,6 +414,12 @@ impl ShardCore {
             if waiter == Some(Waiter::Gone) {
                 continue;
             }
+            // An order may name its definition or bring it, as the catalogue has it or not: it is
+            // made anew with the batch that goes next.
+            if let Some(Waiter::Order(order)) = waiter {
+                self.passing.dropped(order);
+                continue;
+            }
             // It is made ready again, and goes into the log on its own.
             if record.kind == RecordType::CatalogueChanged {
                 self.change_again(out);
@@ -416,7 +431,12 @@ impl ShardCore {
                 continue;
             }
             let body = accepted(record);
-            self.check_message(body.payload).expect("it was checked a moment ago");
+            // It was checked a moment ago, with this catalogue.
+            self.matcher.matches_trusted(
+                &self.globals.catalogue.compiled,
+                body.payload,
+                &mut self.matches,
+            );
             let message = Accepted {
                 namespace: body.namespace,
                 key: body.key,
@@ -450,8 +470,7 @@ impl ShardCore {
         );
         let error = ApiError::new(Code::TooLarge, detail);
         let mut own = Section::new(0);
-        let is_client = |waiter: &Waiter| !matches!(waiter, Waiter::Own | Waiter::Gone);
-        for waiter in waiters.into_iter().flatten().filter(is_client) {
+        for waiter in waiters.into_iter().flatten().filter(Waiter::is_client) {
             self.refuse(&waiter, &error, out);
         }
         let is_own = |record: &&RecordView<'_>| {
@@ -491,6 +510,10 @@ impl ShardCore {
                         own.push_raw(&record);
                     }
                     Waiter::Gone => {}
+                    Waiter::Order(order) => {
+                        self.passing.dropped(order);
+                        self.passing.hold_back(now);
+                    }
                     waiter => self.refuse(&waiter, &not_taken(why), out),
                 }
             }

@@ -98,10 +98,13 @@ impl ShardCore {
         for waiter in self.session.skip_through(last) {
             match waiter {
                 Waiter::Own | Waiter::Gone => {}
+                Waiter::Order(order) => self.passing.arrived(order),
                 waiter => self.refuse(&waiter, &unknown, out),
             }
         }
         self.end_change_if_skipped(out);
+        self.passing.start_over();
+        self.tell_full(out);
         if self.globals.catalogue.version != before {
             self.match_open_again(out);
         }

@@ -11,6 +11,7 @@ use super::limits::{
     CHECK_MS, GROUP_BYTES_MAX, OUTCOME_MAX_MS, RESEND_MS, RETRY_MS, SECTION_BYTES,
     SECTIONS_IN_FLIGHT_MAX, UNANSWERED_BYTES_MAX,
 };
+use super::passing::OnItsWay;
 use super::{RequestId, ShardConfig, ShardEffect};
 use crate::batch::{Mark, Section, SectionHeader, SectionView, with_round};
 use crate::globals::Prepared;
@@ -37,6 +38,8 @@ pub(super) enum Waiter {
     Own,
     /// Nobody any more: the client was told that the outcome is not known.
     Gone,
+    /// Nobody: an order of a partition, which goes again if it is lost.
+    Order(OnItsWay),
     /// A single message's client.
     Message(RequestId, Form),
     /// One message of several: the request and the message's place.
@@ -45,6 +48,13 @@ pub(super) enum Waiter {
     Catalogue(RequestId),
     /// Whoever cancelled an instance.
     Cancel(RequestId, base::InstanceId),
+}
+
+impl Waiter {
+    /// Whether a client waits.
+    pub(super) fn is_client(&self) -> bool {
+        !matches!(self, Self::Own | Self::Gone | Self::Order(_))
+    }
 }
 
 /// A batch on its way.
@@ -137,7 +147,8 @@ impl Session {
     /// Begins a group: records that stay together. They are written straight into the open batch,
     /// [`Self::group`], and then either kept or abandoned. The open batch goes first when they will
     /// not fit it, whatever is on its way: what is gathered is bounded by [`Self::has_room`] for
-    /// clients, and by the calls under way for the shard's own. `bytes_min` is what the group takes
+    /// clients, by the calls under way for the shard's own, and for orders between partitions by
+    /// those on their way. `bytes_min` is what the group takes
     /// at least; where it turns out to take more, [`Self::keep`] sees to it.
     pub(super) fn begin_group(
         &mut self,
@@ -319,7 +330,7 @@ impl Session {
                 break;
             }
             for waiter in sent.waiters.iter_mut().flatten() {
-                if !matches!(waiter, Waiter::Own | Waiter::Gone) {
+                if waiter.is_client() {
                     overdue.unknown.push(std::mem::replace(waiter, Waiter::Gone));
                 }
             }
@@ -344,11 +355,11 @@ impl Session {
         let (mut own, mut own_waiters, mut unsent) = (Section::new(0), Vec::new(), Vec::new());
         for (record, waiter) in section.records().zip(waiters) {
             match waiter {
-                Some(Waiter::Own) => {
+                Some(waiter) if waiter.is_client() => unsent.push(waiter),
+                waiter => {
                     own.push_raw(&record.expect("the shard wrote it"));
-                    own_waiters.push(Some(Waiter::Own));
+                    own_waiters.push(waiter);
                 }
-                waiter => unsent.extend(waiter),
             }
         }
         self.put_open(own, own_waiters);
@@ -469,8 +480,7 @@ impl Session {
     /// Clients' records without an outcome.
     pub(super) fn waiting(&self) -> usize {
         let sent = self.sent.iter().flat_map(|sent| &sent.waiters);
-        let is_client = |waiter: &&Waiter| !matches!(waiter, Waiter::Own | Waiter::Gone);
-        sent.chain(&self.open_waiters).flatten().filter(is_client).count()
+        sent.chain(&self.open_waiters).flatten().filter(|waiter| waiter.is_client()).count()
     }
 
     /// Bytes that wait for their outcome.

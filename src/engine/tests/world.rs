@@ -281,19 +281,17 @@ impl World {
                 self.work(to);
             }
         }
-        for id in (0..self.nodes.len()).map(|at| self.nodes[at].id) {
-            let Some(minds) = &mut self.nodes[index(id)].minds else { continue };
+        for at in 0..self.nodes.len() {
+            let Node { id, minds, replies, .. } = &mut self.nodes[at];
+            let (id, Some(minds)) = (*id, minds) else { continue };
             if minds.consensus.deadline(now) <= now.instant {
                 minds.consensus.on_deadline(now, &mut minds.consensus_out);
             }
-            for core in 0..usize::from(SHARDS) {
-                if minds.shards[core].deadline().is_some_and(|due| due <= now.instant) {
-                    minds.shards[core].on_deadline(now, &mut minds.shard_out);
-                    minds.drain_shard(
-                        CoreId(u16::try_from(core).unwrap()),
-                        &mut self.nodes[index(id)].replies,
-                    );
-                    break;
+            for core in 0..SHARDS {
+                let shard = &mut minds.shards[usize::from(core)];
+                if shard.deadline().is_some_and(|due| due <= now.instant) {
+                    shard.on_deadline(now, &mut minds.shard_out);
+                    minds.drain_shard(CoreId(core), replies);
                 }
             }
             self.work(id);
