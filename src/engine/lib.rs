@@ -4,6 +4,22 @@
 //!
 //! Whoever drives a mind (a role in `shards/`, or the simulator) calls its `on_…` and carries out
 //! the effects. Nothing here waits, reads a clock or touches a device.
+//!
+//! What several coordinators need of their driver, besides what one needs:
+//!
+//! | effect of [`ConsensusCore`] | answered by | what the driver does |
+//! | --- | --- | --- |
+//! | [`Peer`](ConsensusEffect::Peer) | - | sends it: in order while the link lives, or not at all |
+//! | [`ReadEntries`](ConsensusEffect::ReadEntries) | `on_entries_read` | reads a stretch of a journal file |
+//! | [`ReadSnapshot`](ConsensusEffect::ReadSnapshot) | `on_snapshot_read` | reads a piece of the newest snapshot's file |
+//! | [`Fetch`](ConsensusEffect::Fetch) | `on_fetch_done` | writes, checks and names the file of another node's snapshot |
+//!
+//! And it tells: `on_peer` (what a link brought, with the store that its hello named), `on_peer_up`
+//! (a link is there, again too), `on_peer_down` (a link broke; `refused` once a new connection was
+//! refused, so that the process is known to be gone). A node is founded by the
+//! [`Membership`] in [`ConsensusConfig::founded`], the same on every member; a node that waits to be
+//! added has an empty one. After a start, [`Replay`] needs the same. `src/engine/tests/world.rs` is
+//! such a driver, in memory.
 
 pub mod batch;
 mod clock;
