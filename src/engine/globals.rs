@@ -260,8 +260,8 @@ impl Globals {
         let mut marks = Marks::default();
         for image in image.rules {
             let rule = Arc::new(draft::parse_rule(&image.text)?);
-            let stored = StoredRule::new(rule, marks.came(&image))?;
-            catalogue.use_workflows(&stored.rule);
+            let stored = StoredRule::new(rule, marks.came(&image));
+            catalogue.link(&stored.rule);
             catalogue.rules.insert(stored.rule.id.as_str().into(), Arc::new(stored));
         }
         for image in image.definitions {

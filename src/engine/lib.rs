@@ -32,7 +32,9 @@ pub use globals::{
     Prepared, Refusal, StoredDefinition, StoredRule,
 };
 pub use metrics::{ConsensusMetrics, ShardMetrics};
-pub use partition::{CancelOutcome, InstanceRow, Outcome, Partition, PartitionEffect, Workflows};
+pub use partition::{
+    CancelOutcome, InstanceRow, ListedInstance, Outcome, Partition, PartitionEffect, Workflows,
+};
 pub use shard::{Birth, OrderId, RequestId, ShardConfig, ShardCore, ShardEffect, limits};
 pub use submission::{LineResult, Origin, Submission, SubmitResults};
 pub use work::{Work, Worked};

@@ -3,7 +3,7 @@
 
 use crate::events::EventKind;
 use crate::globals::{Globals, Merged, Prepared};
-use crate::partition::{InstanceRow, Outcome};
+use crate::partition::{ListedInstance, Outcome};
 use api::{EventsQuery, InstancesQuery, Response, Route};
 use base::{CoreId, PartitionId, UnixMicros};
 use bytes::Bytes;
@@ -143,6 +143,13 @@ pub enum ToShard {
     Merged(Arc<Merged>),
     /// Another shard applied records of this shard's session.
     Outcomes(Vec<(u64, u32, Outcome)>),
+    /// A partition of another shard has become full, or is no longer: orders to it wait.
+    Full {
+        /// Which.
+        partition: PartitionId,
+        /// Whether it is.
+        is_full: bool,
+    },
     /// Something happened on another shard that the log of events on core 0 keeps.
     Event {
         /// When.
@@ -204,7 +211,7 @@ pub enum Answer {
     /// Rows of a page, newest first, and whether there are more.
     Rows {
         /// The rows.
-        rows: Vec<InstanceRow>,
+        rows: Vec<ListedInstance>,
         /// Whether older ones were left out.
         more: bool,
     },

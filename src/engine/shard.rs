@@ -15,6 +15,7 @@ mod apply;
 mod catalogue;
 mod events;
 mod orders;
+mod passing;
 mod queries;
 mod session;
 mod submit;
@@ -38,6 +39,7 @@ use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, StoreId, U
 use catalogue::Changes;
 use events::Events;
 use orders::Orders;
+use passing::Passing;
 use queries::Queries;
 use session::Session;
 use swap::{Backlog, Merging};
@@ -57,6 +59,13 @@ pub mod limits {
     /// Records that wait for their answer, on one core. Unit: bytes. Beyond it clients are asked
     /// to wait: what is gathered could not be answered in reasonable time anyway.
     pub const UNANSWERED_BYTES_MAX: usize = 32 * 1024 * 1024;
+    /// Orders between partitions that one core has on their way at once.
+    pub const PASSING_MAX: usize = 512;
+    /// Of them, those from one partition to another: a partition with many orders for one leaves
+    /// room for the others.
+    pub const PASSING_OF_LINK_MAX: usize = 64;
+    /// What they take together. Unit: bytes. Some of what clients' records may take.
+    pub const PASSING_BYTES_MAX: usize = UNANSWERED_BYTES_MAX / 4;
     /// Outgoing calls of one core at once.
     pub const CALLS_MAX: usize = 256;
     /// Requests that ask other cores, at once, on one core.
@@ -175,6 +184,7 @@ pub struct ShardCore {
     backlog: Backlog,
     merging: Merging,
     orders: Orders,
+    passing: Passing,
     queries: Queries,
     events: Events,
     metrics: ShardMetrics,
@@ -211,6 +221,7 @@ impl ShardCore {
             backlog: Backlog::default(),
             merging: Merging::default(),
             orders: Orders::default(),
+            passing: Passing::default(),
             queries: Queries::default(),
             events: Events::default(),
             metrics: ShardMetrics::new(config.core.0),
@@ -251,6 +262,7 @@ impl ShardCore {
                     self.resolve(number, slot, outcome, out);
                 }
             }
+            ToShard::Full { partition, is_full } => self.passing.on_full(partition, is_full),
             ToShard::Event { at, kind } => self.on_event(at, *kind, out),
             ToShard::Ask { ticket, question } => {
                 self.on_question(now, from, ticket, &question, out);
@@ -261,12 +273,14 @@ impl ShardCore {
 
     /// The end of a round of inputs: what was gathered goes out.
     pub fn on_flush(&mut self, out: &mut Outbox<ShardEffect>) {
+        self.pass_orders(out);
         self.session.flush(self.globals.catalogue.version, out);
     }
 
     /// When to call [`Self::on_deadline`].
     pub fn deadline(&self) -> Option<Instant> {
-        let due = [self.session.retry_at(), self.events.deadline(self.stopping)];
+        let passing = self.passing.retry_at();
+        let due = [self.session.retry_at(), passing, self.events.deadline(self.stopping)];
         due.into_iter().flatten().min()
     }
 
@@ -274,6 +288,10 @@ impl ShardCore {
     pub fn on_deadline(&mut self, now: Now, out: &mut Outbox<ShardEffect>) {
         if self.session.retry_at().is_some_and(|due| due <= now.instant) {
             self.session.retry(self.globals.catalogue.version, out);
+            self.on_flush(out);
+        }
+        if self.passing.retry_at().is_some_and(|due| due <= now.instant) {
+            self.passing.retry();
             self.on_flush(out);
         }
         self.answer_events(Some(now.instant), out);

@@ -130,7 +130,9 @@ impl Paths {
     pub(crate) fn intern_all(&mut self, condition: &Condition) {
         match condition {
             Condition::All(members) | Condition::Any(members) | Condition::None(members) => {
-                members.iter().for_each(|member| self.intern_all(member));
+                for member in members {
+                    self.intern_all(member);
+                }
             }
             Condition::Predicate(predicate) => {
                 self.intern(&predicate.field);

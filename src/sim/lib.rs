@@ -7,6 +7,7 @@
 
 mod catalogue;
 mod disk;
+mod keyed;
 mod node;
 mod producers;
 mod world;

@@ -6,10 +6,12 @@
 //!   (see `producers`);
 //! - after the last crash everything comes to rest: every instance ends, each with one result per
 //!   task;
-//! - nothing is there that no client sent.
+//! - nothing is there that no client sent;
+//! - of keys and orders between partitions what `keyed` says.
 
 use crate::catalogue::{CatalogueUser, Changing};
 use crate::disk::Disk;
+use crate::keyed;
 use crate::node::{Event, Node, NodeConfig, Said, Schedule};
 use crate::producers::{Producers, Sent, Told};
 use api::{Method, Request};
@@ -61,6 +63,10 @@ pub struct Report {
     pub unanswered: u64,
     /// Instances that ended.
     pub instances: u64,
+    /// Those of them that have a key.
+    pub keyed_instances: u64,
+    /// Actions with a key.
+    pub keyed_starts: u64,
     /// Power cuts.
     pub crashes: u32,
     /// Requests refused.
@@ -203,6 +209,10 @@ impl World {
         self.send_what_is_left()?;
         self.check_acknowledged()?;
         self.check_instances()?;
+        let node = self.node.as_ref().expect("the node runs");
+        let keyed::Seen { instances, asked } = keyed::check(node.shards())?;
+        self.report.keyed_instances = instances;
+        self.report.keyed_starts = asked;
         self.report.virtual_time = self.instant.since(Instant(1));
         self.report.acknowledged = self.acknowledged.len() as u64;
         self.report.digest = self.digest();
@@ -582,12 +592,12 @@ impl World {
 
     fn is_at_rest(&self) -> bool {
         let node = self.node.as_ref().expect("the node runs");
-        let running = |shard: &engine::ShardCore| {
-            shard.partitions().map(engine::Partition::running).sum::<usize>()
+        let rests = |shard: &engine::ShardCore| {
+            shard.partitions().all(|partition| partition.running() == 0 && !partition.has_orders())
         };
         self.asked.is_empty()
             && self.sent.is_empty()
-            && node.shards().iter().all(|shard| running(shard) == 0 && shard.is_drained())
+            && node.shards().iter().all(|shard| rests(shard) && shard.is_drained())
     }
 
     /// What still goes on.
@@ -598,9 +608,11 @@ impl World {
         for (shard, core) in node.shards().iter().zip(0..) {
             let running: usize = shard.partitions().map(engine::Partition::running).sum();
             let (applied, waiting) = (shard.applied(), shard.unanswered());
+            let orders = shard.partitions().filter(|partition| partition.has_orders()).count();
             write!(
                 text,
-                "; core {core}: applied {applied}, {waiting} wait, {running} instances run"
+                "; core {core}: applied {applied}, {waiting} wait, {running} instances run, \
+                 {orders} partitions have orders"
             )
             .expect("a string grows");
         }

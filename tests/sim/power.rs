@@ -44,6 +44,8 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
         total.repeated += report.repeated;
         total.unanswered += report.unanswered;
         total.instances += report.instances;
+        total.keyed_instances += report.keyed_instances;
+        total.keyed_starts += report.keyed_starts;
         total.refused += report.refused;
         total.full_disks += report.full_disks;
         total.catalogue_changes += report.catalogue_changes;
@@ -59,6 +61,8 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
     assert!(total.refused > seeds / 10, "clients were refused");
     assert!(u64::from(total.full_disks) > seeds / 10, "disks were full");
     assert!(total.catalogue_changes > seeds, "the catalogue was changed");
+    assert!(total.keyed_instances > seeds, "keys had instances");
+    assert!(total.keyed_starts > 2 * total.keyed_instances, "keys were asked for again");
     assert!(total.unanswered > seeds / 4, "power failed under load");
     assert!(u64::from(total.snapshot_starts) > seeds / 10, "some start began from a snapshot");
 }

@@ -108,6 +108,7 @@ impl ShardCore {
             }
         }
         self.send_outcomes(&mut remote, out);
+        self.tell_full(out);
         let index = self.applied();
         self.answer_applied(index, out);
         out.push(ShardEffect::ToConsensus(ToConsensus::Applied { index }));
@@ -203,7 +204,7 @@ impl ShardCore {
         self.drain_partitions(out);
     }
 
-    fn drain_partitions(&mut self, out: &mut Outbox<ShardEffect>) {
+    pub(super) fn drain_partitions(&mut self, out: &mut Outbox<ShardEffect>) {
         if self.partition_out.is_empty() {
             return;
         }
@@ -226,7 +227,12 @@ impl ShardCore {
                     };
                     self.on_event(self.globals.stamp, kind, out);
                 }
-                PartitionEffect::Ended { .. } | PartitionEffect::TaskFailed { .. } => {}
+                PartitionEffect::Started if self.role.in_office => {
+                    self.metrics.started.increment();
+                }
+                PartitionEffect::Started
+                | PartitionEffect::Ended { .. }
+                | PartitionEffect::TaskFailed { .. } => {}
             }
         }
     }
@@ -276,6 +282,9 @@ impl ShardCore {
         if record.partition == GLOBAL {
             return self.apply_global(record, out).map(Some);
         }
+        if record.kind == RecordType::Passed {
+            return self.apply_passed(index, record, out);
+        }
         let Some(partition) = self.partitions.get_mut(usize::from(record.partition.0)) else {
             return Err(format!("partition {} does not exist", record.partition));
         };
@@ -303,8 +312,8 @@ impl ShardCore {
                 let body = Cancelled::read(record.body).map_err(text)?;
                 partition.apply_cancelled(stamp, body.instance, effects)
             }
-            RecordType::Born | RecordType::CatalogueChanged => {
-                return Err(format!("a {:?} record belongs to no partition", record.kind));
+            RecordType::Born | RecordType::CatalogueChanged | RecordType::Passed => {
+                return Err(format!("a {:?} record belongs to no one partition", record.kind));
             }
         };
         self.drain_partitions(out);
@@ -389,6 +398,12 @@ impl ShardCore {
             {
                 continue;
             }
+            // An order may name its definition or bring it, as the catalogue has it or not: it is
+            // made anew with the batch that goes next.
+            if let Some(Waiter::Order(order)) = waiter {
+                self.passing.dropped(order);
+                continue;
+            }
             // It is made ready again, and goes into the log on its own.
             if record.kind == RecordType::CatalogueChanged {
                 self.change_again(out);
@@ -439,7 +454,7 @@ impl ShardCore {
         );
         let error = ApiError::new(Code::TooLarge, detail);
         let mut own = Section::new(0);
-        for waiter in waiters.into_iter().flatten().filter(|waiter| *waiter != Waiter::Own) {
+        for waiter in waiters.into_iter().flatten().filter(Waiter::is_client) {
             self.refuse(&waiter, &error, out);
         }
         let is_own = |record: &&RecordView<'_>| {
@@ -473,6 +488,10 @@ impl ShardCore {
                 match waiter.expect("a refused batch has no outcome yet") {
                     Waiter::Own => {
                         own.push_raw(&record);
+                    }
+                    Waiter::Order(order) => {
+                        self.passing.dropped(order);
+                        self.passing.hold_back(now);
                     }
                     waiter => self.refuse(&waiter, &not_taken(why), out),
                 }

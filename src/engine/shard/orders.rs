@@ -129,6 +129,7 @@ impl ShardCore {
     /// This node took office: everything outstanding goes out again.
     pub(super) fn take_office(&mut self, out: &mut Outbox<ShardEffect>) {
         self.role.in_office = true;
+        self.passing.start_over();
         let (mut orders, mut stopping) = (Vec::new(), Vec::new());
         for partition in self.partitions.iter().flatten() {
             orders.extend(partition.outstanding());

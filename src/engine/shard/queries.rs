@@ -9,7 +9,7 @@ use super::session::{Form, Waiter};
 use super::{RequestId, ShardCore, ShardEffect};
 use crate::globals::{self, CatalogueEdits, Changed, Edits, Refusal};
 use crate::message::{Answer, ConsensusStatus, Question, ShardStatus, ToConsensus, ToShard};
-use crate::partition::{CancelOutcome, InstanceRow, Outcome, Workflows, view};
+use crate::partition::{CancelOutcome, ListedInstance, Outcome, Workflows, view};
 use crate::submission::{LineResult, SubmitResults};
 use api::{ApiError, BatchAnswer, BatchLine, Code, ContentType, InstancesQuery, Response, Route};
 use base::{CoreId, FixedState, MessageId, NodeId, Now, Outbox, PartitionId, StoreId, hash64};
@@ -132,7 +132,7 @@ pub(super) enum Kind {
     AwaitedEvents,
     List {
         query: InstancesQuery,
-        rows: Vec<InstanceRow>,
+        rows: Vec<ListedInstance>,
         more: bool,
     },
     Applied {
@@ -560,6 +560,7 @@ impl ShardCore {
                     self.end_change(out);
                 }
             }
+            Waiter::Order(order) => self.passing.arrived(order),
             Waiter::Message(request, Form::Json) => {
                 let response = message_response(self.line_result(outcome));
                 reply(request, response, out);
@@ -610,9 +611,9 @@ impl ShardCore {
     fn line_result(&self, outcome: Outcome) -> LineResult {
         let metrics = &self.metrics;
         let error = match outcome {
-            Outcome::Accepted { id, workflows } => {
+            Outcome::Accepted { id, workflows, keyed } => {
                 metrics.accepted.increment();
-                metrics.started.add(workflows.len() as u64);
+                metrics.started.add((workflows.len() - keyed) as u64);
                 return LineResult::Accepted { id, workflows };
             }
             Outcome::Duplicate { id, workflows } => {
@@ -723,7 +724,9 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) {
         match waiter {
-            Waiter::Own => unreachable!("own records are held back, not refused"),
+            Waiter::Own | Waiter::Order(_) => {
+                unreachable!("the shard's own records go again, nobody is told")
+            }
             Waiter::Message(request, form) => refused(*request, *form, error, out),
             Waiter::Cancel(request, _) => reply(*request, error.to_response(), out),
             // All lines of a batch are in one section: the first one answers for all.

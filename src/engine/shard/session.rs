@@ -8,6 +8,7 @@
 use super::limits::{
     GROUP_BYTES_MAX, RETRY_MS, SECTION_BYTES, SECTIONS_IN_FLIGHT_MAX, UNANSWERED_BYTES_MAX,
 };
+use super::passing::OnItsWay;
 use super::{RequestId, ShardConfig, ShardEffect};
 use crate::batch::{Mark, Section, SectionHeader};
 use crate::globals::Prepared;
@@ -32,6 +33,8 @@ pub(super) enum Form {
 pub(super) enum Waiter {
     /// Nobody: the record is the shard's own and must not be lost.
     Own,
+    /// Nobody: an order of a partition, which goes again if it is lost.
+    Order(OnItsWay),
     /// A single message's client.
     Message(RequestId, Form),
     /// One message of several: the request and the message's place.
@@ -40,6 +43,13 @@ pub(super) enum Waiter {
     Catalogue(RequestId),
     /// Whoever cancelled an instance.
     Cancel(RequestId, base::InstanceId),
+}
+
+impl Waiter {
+    /// Whether a client waits.
+    pub(super) fn is_client(&self) -> bool {
+        !matches!(self, Self::Own | Self::Order(_))
+    }
 }
 
 /// A batch on its way.
@@ -107,7 +117,8 @@ impl Session {
     /// Begins a group: records that stay together. They are written straight into the open batch,
     /// [`Self::group`], and then either kept or abandoned. The open batch goes first when they will
     /// not fit it, whatever is on its way: what is gathered is bounded by [`Self::has_room`] for
-    /// clients, and by the calls under way for the shard's own. `bytes_min` is what the group takes
+    /// clients, by the calls under way for the shard's own, and for orders between partitions by
+    /// those on their way. `bytes_min` is what the group takes
     /// at least; where it turns out to take more, [`Self::keep`] sees to it.
     pub(super) fn begin_group(
         &mut self,
@@ -298,7 +309,7 @@ impl Session {
     /// Clients' records without an outcome.
     pub(super) fn waiting(&self) -> usize {
         let sent = self.sent.iter().flat_map(|sent| &sent.waiters);
-        sent.chain(&self.open_waiters).flatten().filter(|w| **w != Waiter::Own).count()
+        sent.chain(&self.open_waiters).flatten().filter(|waiter| waiter.is_client()).count()
     }
 
     /// Bytes that wait for their outcome.

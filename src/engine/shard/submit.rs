@@ -8,16 +8,13 @@ use super::{RequestId, ShardCore, ShardEffect};
 use crate::batch::{Mark, Section};
 use crate::message::NotTaken;
 use crate::partition::scoped_key;
-use crate::record::{Accepted, Cancelled, Match, ProducerSequence, RecordType};
+use crate::record::{Accepted, Cancelled, Match, NAMESPACE, ProducerSequence, RecordType};
 use crate::submission::{Origin, Submission, SubmitResults};
 use api::{ApiError, Code, Request, Route};
 use base::limits::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, MESSAGE_BYTES_MAX};
 use base::{InstanceId, Now, Outbox, PartitionId, hash64};
 use smallvec::SmallVec;
 use telemetry::TraceContext;
-
-/// The namespace of everything, until requests can name one.
-pub(super) const NAMESPACE: &str = "default";
 
 /// What a record takes besides its message, about: its header, names and lengths. Unit: bytes.
 const RECORD_BYTES: usize = 128;

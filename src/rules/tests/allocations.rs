@@ -75,8 +75,10 @@ fn messages() -> Vec<String> {
     let values =
         ["\"v\"", "7", "\"abcde\"", "\"\\u0061bcde\"", "\"10.1.2.3\"", "null", "[1,\"v\",8]"];
     let message = |n: usize| {
-        let mut text =
-            format!("{{\"sum\":{{\"n\":{n}.5,\"flag\":{}}},\"none\":null,\"items\":[", n % 2 == 0);
+        let mut text = format!(
+            "{{\"sum\":{{\"n\":{n}.5,\"flag\":{}}},\"none\":null,\"items\":[",
+            n.is_multiple_of(2)
+        );
         for element in 0..n * 40 {
             let comma = if element > 0 { "," } else { "" };
             write!(text, "{comma}{{\"q\":{}}}", element % 11).unwrap();
