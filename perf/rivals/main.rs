@@ -107,10 +107,13 @@ fn head() {
     );
 }
 
+/// How the names of some workloads begin, and how they are made: only when it is their turn, as the
+/// largest takes a while.
+type Maker = (&'static str, fn() -> Vec<Workload>);
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    // Made only when it is their turn: the largest takes a while.
-    let makers: [(&str, fn() -> Vec<Workload>); 7] = [
+    let makers: [Maker; 7] = [
         ("payments, 10 rules", || vec![workloads::payments(10)]),
         ("payments, 1000 rules", || vec![workloads::payments(1_000)]),
         ("payments, 10000 rules", || vec![workloads::payments(10_000)]),

@@ -46,7 +46,27 @@ pub(crate) struct Asked<'a> {
     pub(crate) messages: &'a Path,
     /// For how much CPU time.
     pub(crate) time: Duration,
+    pub(crate) mode: Mode,
     pub(crate) json: bool,
+}
+
+/// How messages are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mode {
+    /// Each is checked whole, as where a node takes messages in
+    #[default]
+    Strict,
+    /// Each is trusted and read as far as some rule asks, as where a node matches one again
+    Fast,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Fast => "fast",
+        }
+    }
 }
 
 /// `rules bench`
@@ -63,15 +83,14 @@ pub(crate) fn bench(asked: &Asked<'_>, out: &mut dyn Write) -> Result<(), Troubl
     if messages.is_empty() {
         return Err(input(anyhow!("{name}: no message; one JSON object a line was expected")));
     }
-    let mut engine = Engine { catalogue: &catalogue, matcher: Matcher::new(), out: Matches::new() };
-
+    let mut engine = Engine::new(&catalogue, asked.mode);
     let counts = engine.count(&messages).map_err(|(at, error)| {
         let line = lines(&text).nth(at).map_or(0, |(number, _)| number);
         input(anyhow!("{name}:{line}: {error}"))
     })?;
     let speed = engine.speed(&messages, asked.time);
     let latency = engine.latency(&messages, asked.time)?;
-    let slowest = slowest(&rules, &messages);
+    let slowest = slowest(&rules, &messages, asked.mode);
     let report = Report {
         rules: catalogue.len(),
         always_checked: catalogue.always_checked().count(),
@@ -83,6 +102,7 @@ pub(crate) fn bench(asked: &Asked<'_>, out: &mut dyn Write) -> Result<(), Troubl
         speed,
         latency,
         slowest,
+        mode: asked.mode,
         machine,
     };
     if asked.json {
@@ -119,6 +139,7 @@ fn cpu_time() -> Duration {
 /// A matcher at work.
 struct Engine<'c> {
     catalogue: &'c Catalogue,
+    mode: Mode,
     matcher: Matcher,
     out: Matches,
 }
@@ -152,16 +173,30 @@ impl Speed {
     }
 }
 
-impl Engine<'_> {
-    fn one(&mut self, message: &[u8]) -> Result<(), BadMessage> {
-        self.matcher.matches(self.catalogue, message, &mut self.out)
+impl<'c> Engine<'c> {
+    fn new(catalogue: &'c Catalogue, mode: Mode) -> Self {
+        Self { catalogue, mode, matcher: Matcher::new(), out: Matches::new() }
     }
 
-    /// Every message once: which one is bad, is found here.
+    /// One that was read before.
+    fn one(&mut self, message: &[u8]) {
+        match self.mode {
+            Mode::Strict => {
+                let read = self.matcher.matches(self.catalogue, message, &mut self.out);
+                read.expect("it was read before");
+            }
+            Mode::Fast => {
+                self.matcher.matches_trusted(self.catalogue, message, &mut self.out);
+            }
+        }
+    }
+
+    /// Every message once, checked whole in any mode: which one is bad, is found here.
     fn count(&mut self, messages: &[&[u8]]) -> Result<Counts, (usize, BadMessage)> {
         let mut counts = Counts::default();
         for (at, message) in messages.iter().enumerate() {
-            self.one(message).map_err(|error| (at, error))?;
+            let read = self.matcher.matches(self.catalogue, message, &mut self.out);
+            read.map_err(|error| (at, error))?;
             counts.matches += self.out.len() as u64;
             counts.matched_messages += u64::from(!self.out.is_empty());
             counts.candidates += self.matcher.looked_at() as u64;
@@ -172,7 +207,7 @@ impl Engine<'_> {
     /// So often every message, without a look at a clock.
     fn round(&mut self, messages: &[&[u8]], repeats: usize) {
         for message in (0..repeats).flat_map(|_| messages) {
-            self.one(message).expect("it was read before");
+            self.one(message);
         }
     }
 
@@ -206,7 +241,7 @@ impl Engine<'_> {
         while last - start < time || histogram.is_empty() {
             // Whole passes alone: no message weighs more than another.
             for message in messages {
-                self.one(message).expect("it was read before");
+                self.one(message);
                 let now = Instant::now();
                 let nanoseconds = u64::try_from((now - last).as_nanos()).unwrap_or(u64::MAX);
                 histogram.saturating_record(nanoseconds.max(1));
@@ -247,11 +282,11 @@ struct Slowest {
 /// Each rule in a catalogue of its own, against a sample of the messages: what finding it and
 /// holding the message against it costs, beyond reading the message. In the catalogue of all, rules
 /// share part of that, so it is an upper bound there; the order is what counts.
-fn slowest(rules: &[Rule], messages: &[&[u8]]) -> Slowest {
+fn slowest(rules: &[Rule], messages: &[&[u8]], mode: Mode) -> Slowest {
     let step = messages.len().div_ceil(SAMPLE_MESSAGES).max(1);
     let sample: Vec<&[u8]> = messages.iter().step_by(step).copied().collect();
     let nothing = Catalogue::default();
-    let reading = alone(&nothing, &sample, 9).0;
+    let reading = alone(&nothing, &sample, mode, 9).0;
     let mut slowest = Slowest::default();
     let began = cpu_time();
     for rule in rules.iter().filter(|rule| rule.enabled) {
@@ -259,7 +294,7 @@ fn slowest(rules: &[Rule], messages: &[&[u8]]) -> Slowest {
             break;
         }
         let catalogue = Catalogue::compile(vec![rule.clone()]);
-        let (spent, counts) = alone(&catalogue, &sample, 3);
+        let (spent, counts) = alone(&catalogue, &sample, mode, 3);
         slowest.sampled += 1;
         slowest.costs.push(Cost {
             rule: rule.id.clone(),
@@ -275,8 +310,8 @@ fn slowest(rules: &[Rule], messages: &[&[u8]]) -> Slowest {
 }
 
 /// Nanoseconds per message, the best of so many rounds, and what was found.
-fn alone(catalogue: &Catalogue, sample: &[&[u8]], rounds: usize) -> (f64, Counts) {
-    let mut engine = Engine { catalogue, matcher: Matcher::new(), out: Matches::new() };
+fn alone(catalogue: &Catalogue, sample: &[&[u8]], mode: Mode, rounds: usize) -> (f64, Counts) {
+    let mut engine = Engine::new(catalogue, mode);
     let counts = engine.count(sample).unwrap_or_default();
     let mut best = Duration::MAX;
     for _ in 0..rounds {

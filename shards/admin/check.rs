@@ -21,6 +21,8 @@ pub(crate) struct Checked<T> {
     pub(crate) faults: Vec<Fault>,
     /// What is legal and probably not meant.
     pub(crate) warnings: Vec<Fault>,
+    /// Tests that could not run.
+    pub(crate) not_run: usize,
     /// What was found, in words; empty when it could not be read.
     summary: String,
 }
@@ -111,7 +113,8 @@ impl Item for Rule {
             let places: BTreeSet<Span> =
                 file.items.iter().flat_map(|rule| &rule.tests).map(|test| test.span).collect();
             let failed = file.faults.iter().filter(|fault| places.contains(&fault.span)).count();
-            let tests = tests_told(count_tests(file), failed);
+            file.not_run = found.not_run.get(name).copied().unwrap_or(0);
+            let tests = tests_told(count_tests(file), failed, file.not_run);
             file.summary = format!("{}, {tests}", counted(file.items.len(), "rule"));
         }
     }
@@ -187,8 +190,14 @@ pub(crate) fn read<T: Item>(paths: &[PathBuf], one_set: bool) -> Result<Vec<Chec
             Ok(items) => (items, Vec::new()),
             Err(faults) => (Vec::new(), faults.0),
         };
-        let mut file =
-            Checked { text, items, faults, warnings: Vec::new(), summary: String::new() };
+        let mut file = Checked {
+            text,
+            items,
+            faults,
+            warnings: Vec::new(),
+            not_run: 0,
+            summary: String::new(),
+        };
         for item in &file.items {
             let here = (file.text.name.clone(), file.text.argument);
             let Some((first, argument)) = seen.insert(item.id().to_owned(), here) else { continue };
@@ -226,11 +235,14 @@ pub(crate) fn count_tests(file: &Checked<Rule>) -> usize {
     file.items.iter().map(|rule| rule.tests.len()).sum()
 }
 
-pub(crate) fn tests_told(tests: usize, failed: usize) -> String {
+/// How tests went, of which some failed, and others could not run.
+pub(crate) fn tests_told(tests: usize, failed: usize, not_run: usize) -> String {
     if tests == 0 {
         return "no tests".to_owned();
     }
-    format!("{} of {} passed", tests - failed.min(tests), counted(tests, "test"))
+    let passed = tests.saturating_sub(failed + not_run);
+    let told = format!("{passed} of {} passed", counted(tests, "test"));
+    if not_run == 0 { told } else { format!("{told}, {not_run} could not run") }
 }
 
 /// What is asked for.

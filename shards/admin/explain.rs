@@ -167,7 +167,7 @@ impl Told<'_> {
                 None => format!("  {verdict:3}  {text}"),
                 Some(span) => format!(
                     "  {verdict:3}  {text:width$}  {}  ({}:{}:{})",
-                    seen(&condition.seen),
+                    seen(condition),
                     self.file,
                     span.line,
                     span.column
@@ -180,14 +180,11 @@ impl Told<'_> {
 
     /// `sees risk.level = 5, from base`
     fn field(&self, word: &str, field: &Seen) -> String {
-        let mut line = match &field.value {
+        let line = match &field.value {
             Ok(value) => format!("{word} {} = {value}", field.field),
             Err(why) => format!("{word} no {}: {why}", field.field),
         };
-        if field.rule != self.rule.id {
-            line += &format!(", from {}", field.rule);
-        }
-        line
+        if field.rule == self.rule.id { line } else { format!("{line}, from {}", field.rule) }
     }
 
     /// Whether the members of a group hold one by one, but for different elements of an array.
@@ -247,10 +244,11 @@ fn indented(condition: &Explained) -> String {
     format!("{:depth$}{}", "", condition.text, depth = condition.depth * 2)
 }
 
-fn seen(seen: &[String]) -> String {
-    match seen {
-        [] => "it is not there".to_owned(),
-        some => format!("it is {}", some.join(", ")),
+fn seen(condition: &Explained) -> String {
+    match (&condition.outcome, condition.seen.as_slice()) {
+        (Some(outcome), _) => format!("it is {outcome}"),
+        (None, []) => "it is not there".to_owned(),
+        (None, some) => format!("it is {}", some.join(", ")),
     }
 }
 
@@ -261,7 +259,10 @@ fn condition_json(condition: &Explained) -> Value {
         "holds": condition.holds,
     });
     if let Some(span) = condition.span {
-        value["seen"] = json!(condition.seen);
+        match &condition.outcome {
+            Some(outcome) => value["outcome"] = json!(outcome),
+            None => value["seen"] = json!(condition.seen),
+        }
         value["line"] = json!(span.line);
         value["column"] = json!(span.column);
     }

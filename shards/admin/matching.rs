@@ -32,6 +32,7 @@ pub(crate) fn test(
     let mut files = check::rules_of(std::slice::from_ref(rules))?;
     let tests: usize = files.iter().map(check::count_tests).sum();
     Rule::lint(&mut files);
+    let not_run: usize = files.iter().map(|file| file.not_run).sum();
     let failed: Vec<Fault> =
         files.iter_mut().flat_map(|file| std::mem::take(&mut file.faults)).collect();
     if let Some((path, bytes)) = message {
@@ -43,11 +44,11 @@ pub(crate) fn test(
         let fired: Vec<_> = matches.iter().map(|index| catalogue.rule(*index)).collect();
         print(&fired, &catalogue, json, out)?;
     } else if json {
-        let passed = tests.saturating_sub(failed.len());
+        let passed = tests.saturating_sub(failed.len() + not_run);
         let failed = check::faults_json(&failed);
-        writeln!(out, "{}", json!({ "passed": passed, "failed": failed }))?;
+        writeln!(out, "{}", json!({ "passed": passed, "failed": failed, "not_run": not_run }))?;
     } else {
-        let told = check::tests_told(tests, failed.len());
+        let told = check::tests_told(tests, failed.len(), not_run);
         writeln!(out, "{}: {told}", plain(&files::name(rules)))?;
     }
     refuse(failed)

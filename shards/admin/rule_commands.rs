@@ -51,6 +51,9 @@ pub(crate) enum RulesCommand {
         /// For how much CPU time
         #[arg(long, value_name = "TIME", default_value = "2s", value_parser = document::parse_duration)]
         duration: Duration,
+        /// How the messages are read
+        #[arg(long, value_enum, default_value_t)]
+        mode: bench::Mode,
     },
     /// Make the node's rules those of files and folders, as one change, and show what differs
     Apply(Apply),
@@ -250,8 +253,9 @@ pub(crate) fn rules(
             matching::test(rules, message.as_deref(), json, out)
         }
         RulesCommand::Explain { rule, message } => explain::explain(rule, message, json, out),
-        RulesCommand::Bench { rules, messages, duration } => {
-            bench::bench(&bench::Asked { rules, messages, time: *duration, json }, out)
+        RulesCommand::Bench { rules, messages, duration, mode } => {
+            let (time, mode) = (*duration, *mode);
+            bench::bench(&bench::Asked { rules, messages, time, mode, json }, out)
         }
         RulesCommand::Apply(files) => {
             apply::apply::<Rule>(&server()?, &files.set.asked(files.prune, json), out)

@@ -141,7 +141,10 @@ pub(crate) fn message(message: &Value, out: &mut dyn Write) -> io::Result<()> {
     let columns = [("RULE", "rule"), ("VERSION", "version"), ("WORKFLOWS", "workflows")];
     write_table(out, &columns, message.get("rules"))?;
     writeln!(out)?;
-    write_table(out, &INSTANCE_COLUMNS, message.get("instances"))
+    write_table(out, &INSTANCE_COLUMNS, message.get("instances"))?;
+    let Some(keyed) = message.get("keyed") else { return Ok(()) };
+    writeln!(out)?;
+    write_table(out, &[("WORKFLOW", "workflow"), ("FOR THE KEY", "key")], Some(keyed))
 }
 
 /// `GET /api/v1/log`

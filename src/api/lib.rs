@@ -34,8 +34,8 @@ pub use telemetry::{TraceContext, json, write_time};
 pub use view::{
     CatalogueChange, CatalogueEvent, CatalogueReplaced, ClusterStatus, CoreStatus,
     DefinitionSummary, DefinitionsView, EventKind, EventView, EventsView, InstanceSummary,
-    InstancesView, MessageView, RuleMatch, RuleSummary, RulesView, VersionHow, VersionSummary,
-    VersionsView,
+    InstancesView, KeyedStart, MessageView, RuleMatch, RuleSummary, RulesView, VersionHow,
+    VersionSummary, VersionsView,
 };
 
 #[cfg(test)]

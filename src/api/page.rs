@@ -106,6 +106,8 @@ pub struct InstancesQuery {
     pub status: Option<Status>,
     /// Only those of this workflow.
     pub workflow: Option<String>,
+    /// Only the one that the workflow has for this key. Never without a workflow.
+    pub key: Option<String>,
     /// At most so many, 1 to [`LIMIT_MAX`].
     pub limit: u32,
     /// Only those behind this place.
@@ -114,7 +116,7 @@ pub struct InstancesQuery {
 
 impl Default for InstancesQuery {
     fn default() -> Self {
-        Self { status: None, workflow: None, limit: LIMIT_DEFAULT, after: None }
+        Self { status: None, workflow: None, key: None, limit: LIMIT_DEFAULT, after: None }
     }
 }
 

@@ -393,15 +393,21 @@ fn name(segment: &str) -> Result<String, ApiError> {
 
 fn instances(query: &str) -> Result<InstancesQuery, ApiError> {
     let mut found = InstancesQuery::default();
-    parameters(query, &["status", "workflow", "limit", "after"], |name, value| {
+    parameters(query, &["status", "workflow", "key", "limit", "after"], |name, value| {
         match name {
             "status" => found.status = Some(value.parse()?),
             "workflow" => found.workflow = Some(value.into_owned()),
+            "key" => found.key = Some(value.into_owned()),
             "limit" => found.limit = limit(&value)?,
             _ => found.after = Some(value.parse()?),
         }
         Ok(())
     })?;
+    if found.key.is_some() && found.workflow.is_none() {
+        let detail = "a key is one of a workflow's, and none is named";
+        let hint = "add `workflow=` with the workflow's id";
+        return Err(ApiError::new(Code::BadQuery, detail).with_hint(hint));
+    }
     Ok(found)
 }
 
@@ -477,6 +483,18 @@ fn wait(text: &str) -> Result<Duration, ApiError> {
             format!("wait=`{}` is not a time up to {} s", quoted(text), WAIT_MAX.as_secs());
         ApiError::new(Code::BadQuery, detail).with_hint("write it as `30s` or `500ms`")
     })
+}
+
+/// Adds `text` as the value of a query: every byte but letters, digits and `-._~` escaped.
+pub(crate) fn percent_encoded(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let digit = |value: u8| char::from(b"0123456789ABCDEF"[usize::from(value)]);
+            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
 }
 
 /// `text` without its percent escapes (and, in a query, with `+` as a space); nothing when an escape

@@ -14,7 +14,7 @@ pub use catalogue::{
 pub use cluster::{ClusterStatus, CoreStatus};
 pub use event::{CatalogueEvent, EventKind, EventView, EventsView};
 pub use instance::{InstanceSummary, InstancesView};
-pub use message::{MessageView, RuleMatch};
+pub use message::{KeyedStart, MessageView, RuleMatch};
 
 #[cfg(test)]
 mod tests;

@@ -86,7 +86,7 @@ impl<'a> Lines<'a> {
         let start = usize::try_from(span.line).ok().and_then(|line| self.starts.get(line - 1));
         let rest = start.map(|start| &self.source.text[*start..]);
         let line = rest.and_then(|rest| rest.split(['\n', '\r']).next()).map(str::to_owned);
-        Fault { line, span, ..Fault::nowhere(self.source, what) }
+        Fault { span, line, ..Fault::nowhere(self.source, what) }
     }
 }
 

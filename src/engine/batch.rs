@@ -4,8 +4,12 @@
 //! batch    version u8 | 0 u8 | sections u16 | 0 u32 | stamp u64                          16 bytes
 //! section  node u64 | boot u64 | number u64 | catalogue u64 | round u32 | core u16 | 0 u16
 //!          | records u32 | bytes u32                                                     48 bytes
-//! record   type u16 | version u8 | 0 u8 | partition u16 | 0 u16 | bytes u32              12 bytes
+//! record   type u16 | version u8 | 0 u8 | partition u16 | from u16 | bytes u32           12 bytes
 //! ```
+//! `from` is the partition that gives, in a record between two partitions, where `partition` is the
+//! one that takes; it is 0 in every other record. It stands in the header so that a core that hosts
+//! neither passes the record without reading it.
+//!
 //! All integers are little-endian. `bytes` counts what follows the header. The journal's checksum
 //! covers a batch; what does not parse is our own mistake or a newer program's, and stops the node.
 
@@ -23,6 +27,8 @@ pub const RECORD_HEADER_BYTES: usize = 12;
 pub const GLOBAL: PartitionId = PartitionId(u16::MAX);
 
 const BATCH_VERSION: u8 = 1;
+/// Where the round is in a section's header.
+const ROUND: std::ops::Range<usize> = 32..36;
 
 /// Who made a session batch, and under which catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,34 +94,48 @@ impl Section {
         partition: PartitionId,
         body: impl FnOnce(&mut Vec<u8>),
     ) -> u32 {
-        self.push_version((kind, 1), partition, body)
+        self.push_version((kind, 1), partition, None, body)
+    }
+
+    /// Adds a record between two partitions, of version 1.
+    pub fn push_between(
+        &mut self,
+        kind: RecordType,
+        from: PartitionId,
+        to: PartitionId,
+        body: impl FnOnce(&mut Vec<u8>),
+    ) -> u32 {
+        self.push_version((kind, 1), to, Some(from), body)
     }
 
     /// Adds a message, in the oldest version that says all of it.
     pub fn push_accepted(&mut self, partition: PartitionId, record: &Accepted<'_>) -> u32 {
         let kind = (RecordType::Accepted, record.version());
-        self.push_version(kind, partition, |body| record.write(body))
+        self.push_version(kind, partition, None, |body| record.write(body))
     }
 
     /// Adds a change of the catalogue, written in the newest layout.
     pub fn push_change(&mut self, record: &[u8]) -> u32 {
         let kind = RecordType::CatalogueChanged;
         let kind = (kind, kind.newest_version());
-        self.push_version(kind, GLOBAL, |body| body.extend_from_slice(record))
+        self.push_version(kind, GLOBAL, None, |body| body.extend_from_slice(record))
     }
 
     fn push_version(
         &mut self,
         (kind, version): (RecordType, u8),
         partition: PartitionId,
+        from: Option<PartitionId>,
         body: impl FnOnce(&mut Vec<u8>),
     ) -> u32 {
         assert_eq!(kind.is_global(), partition == GLOBAL, "global records have no partition");
+        assert_eq!(kind.is_between(), from.is_some(), "only an order has one that gives it");
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&(kind as u16).to_le_bytes());
         self.bytes.extend_from_slice(&[version, 0]);
         self.bytes.extend_from_slice(&partition.0.to_le_bytes());
-        self.bytes.extend_from_slice(&[0; 6]);
+        self.bytes.extend_from_slice(&from.map_or(0, |from| from.0).to_le_bytes());
+        self.bytes.extend_from_slice(&[0; 4]);
         body(&mut self.bytes);
         let length = self.bytes.len() - start - RECORD_HEADER_BYTES;
         let length = u32::try_from(length).expect("a record is bounded far below 4 GiB");
@@ -127,7 +147,8 @@ impl Section {
     /// Copies a record of another section.
     pub fn push_raw(&mut self, record: &RecordView<'_>) -> u32 {
         let kind = (record.kind, record.version);
-        self.push_version(kind, record.partition, |out| out.extend_from_slice(record.body))
+        let write = |out: &mut Vec<u8>| out.extend_from_slice(record.body);
+        self.push_version(kind, record.partition, record.from, write)
     }
 
     /// Its present end, to come back to.
@@ -175,12 +196,19 @@ impl Section {
         head[8..16].copy_from_slice(&header.boot.0.to_le_bytes());
         head[16..24].copy_from_slice(&header.number.to_le_bytes());
         head[24..32].copy_from_slice(&header.catalogue.to_le_bytes());
-        head[32..36].copy_from_slice(&header.round.to_le_bytes());
+        head[ROUND].copy_from_slice(&header.round.to_le_bytes());
         head[36..38].copy_from_slice(&header.core.0.to_le_bytes());
         head[40..44].copy_from_slice(&self.records.to_le_bytes());
         head[44..48].copy_from_slice(&length.to_le_bytes());
         Bytes::from(self.bytes)
     }
+}
+
+/// The same section, sent in another round. Of the session's next rounds it is the same batch.
+pub(crate) fn with_round(section: Bytes, round: u32) -> Bytes {
+    let mut bytes = section.try_into_mut().unwrap_or_else(|shared| shared[..].into());
+    bytes[ROUND].copy_from_slice(&round.to_le_bytes());
+    bytes.freeze()
 }
 
 /// Joins session batches into one entry.
@@ -259,8 +287,10 @@ pub struct RecordView<'a> {
     pub kind: RecordType,
     /// The version of its layout.
     pub version: u8,
-    /// Whose it is; [`GLOBAL`] for all.
+    /// Whose it is; [`GLOBAL`] for all; of one between two partitions, the one that takes.
     pub partition: PartitionId,
+    /// Of one between two partitions, the one that gives.
+    pub from: Option<PartitionId>,
     /// The rkyv archive.
     pub body: &'a [u8],
 }
@@ -338,6 +368,11 @@ impl<'a> SectionView<'a> {
         Ok(Self { header, records: u32_at(head, 40), bytes })
     }
 
+    /// Whether nothing follows the section that [`Self::of`] has read.
+    pub fn is_whole_of(&self, bytes: &[u8]) -> bool {
+        bytes.len() == SECTION_HEADER_BYTES + self.bytes.len()
+    }
+
     /// The records in order. After an error nothing more comes.
     pub fn records(&self) -> impl Iterator<Item = Result<RecordView<'a>, BadBatch>> + use<'a> {
         let (mut rest, mut left, mut failed) = (self.bytes, self.records, false);
@@ -367,7 +402,8 @@ impl<'a> RecordView<'a> {
             .filter(|kind| (1..=kind.newest_version()).contains(&version))
             .ok_or(BadBatch::UnknownRecord { kind: code, version })?;
         let body = cut(rest, total - rest.len(), u32_at(head, 8) as usize)?;
-        Ok(Self { kind, version, partition: PartitionId(u16_at(head, 4)), body })
+        let from = kind.is_between().then(|| PartitionId(u16_at(head, 6)));
+        Ok(Self { kind, version, partition: PartitionId(u16_at(head, 4)), from, body })
     }
 }
 

@@ -5,28 +5,36 @@
 //!   it; never of the core that hosts the partition, nor of where a snapshot was taken;
 //! - sequences are dense: message n+1 exists only after message n, and what was below and is not
 //!   found has been dropped by the retention budget;
-//! - a message is live while one of its instances is unfinished, then it is on the shelf, whole.
+//! - a message is live while one of its instances is unfinished, then it is on the shelf, whole;
+//! - an instance with a key has a place of its own in the sequence, as if it were a message that
+//!   started it alone; no answer calls it a message.
 
 mod answer;
 mod image;
+mod keyed;
 mod live;
+mod passing;
+mod start;
 pub(crate) mod view;
 
 pub use answer::{CancelOutcome, Outcome, Workflows};
 pub(crate) use image::{IMAGE_VERSION, upgraded};
+use keyed::Keyed;
+use passing::Passing;
+pub(crate) use passing::Waiting;
 use view::Found;
-pub use view::InstanceRow;
+pub use view::{InstanceRow, ListedInstance};
 
 use crate::globals::Globals;
 use crate::keys::{KeyTable, Known, Verdict, fingerprint};
 use crate::producers::{self, ProducerTable};
 use crate::record::{AcceptedView, Ended, Failed, TaskEnded, TaskStopped};
-use crate::shelf::Shelf;
+use crate::shelf::{Entry, Shelf};
 use base::{FixedState, InstanceId, MessageId, Outbox, PartitionId, UnixMicros};
 use expr::Value;
-use flow::{Instance, TaskIndex};
+use flow::TaskIndex;
 use hashbrown::HashMap;
-use live::{Live, Run};
+use live::{Live, OnShelf, Run};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +70,8 @@ pub enum PartitionEffect {
         /// The last one's error.
         error: flow::TaskError,
     },
+    /// An instance was started for a key.
+    Started,
     /// An instance has ended.
     Ended {
         /// How.
@@ -87,6 +97,12 @@ pub struct Partition {
     shelved_with_instances: view::Recent,
     keys: KeyTable,
     producers: ProducerTable,
+    /// The keys of instances.
+    keyed: Keyed,
+    /// Orders to other partitions and from them.
+    passing: Passing,
+    /// How many partitions there are.
+    partitions: u16,
     /// Shared by all messages that start none.
     no_workflows: Workflows,
     timers: BTreeSet<(UnixMicros, u64, u16)>,
@@ -117,6 +133,9 @@ impl Partition {
                 Duration::from_millis(born.key_ttl_ms),
                 share(born.keys_max).max(producers::PLACES_MIN),
             ),
+            keyed: Keyed::new(),
+            passing: Passing::new(born.partitions),
+            partitions: born.partitions,
             no_workflows: Workflows::default(),
             timers: BTreeSet::new(),
             timers_per_entry: (TIMERS_PER_ENTRY / usize::from(born.partitions))
@@ -189,17 +208,29 @@ impl Partition {
         if let Some(outcome) = self.known_before(key.as_deref(), body, stamp, record) {
             return outcome;
         }
-        let starts = starts(globals, record);
+        let id = MessageId::new(self.id, self.next_sequence);
+        let starts = start::starts(globals, record, id);
         let needed = payload.len() + starts.len() * INSTANCE_BYTES;
         if !starts.is_empty() && self.live_bytes + needed > self.live_bytes_max {
             return Outcome::LiveFull;
         }
+        let plan = (!starts.is_empty()).then(|| {
+            let message = Value::parse_json(payload)
+                .expect("ingress accepts only what parses, and both parsers are strict");
+            start::plan(globals, record, &message, &starts)
+        });
+        let keyed = plan.as_ref().map_or(0, |plan| plan.keyed);
+        if let Some(plan) = &plan
+            && keyed > 0
+            && !self.passing.has_room(plan.order_bytes)
+        {
+            return Outcome::LiveFull;
+        }
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let id = MessageId::new(self.id, sequence);
         let workflows = match &starts[..] {
             [] => Arc::clone(&self.no_workflows),
-            starts => starts.iter().map(|start| Arc::clone(start.name)).collect(),
+            starts => start::names(starts),
         };
         if named {
             let known = Known { sequence, body, workflows: Arc::clone(&workflows) };
@@ -210,12 +241,15 @@ impl Partition {
                 self.keys.remember(key, stamp, known);
             }
         }
-        if starts.is_empty() {
-            self.shelf.put_with(sequence, |out| live::write_plain(record, stamp, out));
-        } else {
-            self.start(id, stamp, record, &starts, out);
+        match plan {
+            None => {
+                let Self { shelf, keyed, .. } = self;
+                let write = |out: &mut Vec<u8>| live::write_plain(record, stamp, out);
+                shelf.put_with(sequence, false, write, |gone| forget_key(keyed, gone));
+            }
+            Some(plan) => self.start(id, stamp, record, (&starts, plan), out),
         }
-        Outcome::Accepted { id, workflows }
+        Outcome::Accepted { id, workflows, keyed }
     }
 
     /// What a message is told that is not new, or that could not be remembered.
@@ -244,44 +278,6 @@ impl Partition {
             producers::Verdict::TooOld(lowest) => Outcome::SequenceTooOld { lowest },
             producers::Verdict::Unknown => Outcome::UnknownProducer,
         })
-    }
-
-    fn start(
-        &mut self,
-        id: MessageId,
-        stamp: UnixMicros,
-        record: &AcceptedView<'_>,
-        starts: &[Start<'_>],
-        out: &mut Outbox<PartitionEffect>,
-    ) {
-        let message = Value::parse_json(record.payload)
-            .expect("ingress accepts only what parses, and both parsers are strict");
-        let mut live = Live::new(record, stamp);
-        for (start, ordinal) in starts.iter().zip(1..) {
-            let instance = Instance::start(
-                flow::Start {
-                    id: InstanceId { message: id, ordinal },
-                    definition: start.definition,
-                    message: message.clone(),
-                    params: start.params.clone(),
-                    now: stamp,
-                    timeout: start.action.timeout,
-                    retry: start.action.retry,
-                },
-                &mut self.flow_out,
-            );
-            if let Some(due) = instance.deadline() {
-                self.timers.insert((due, id.sequence(), ordinal));
-            }
-            live.runs.push(Run { definition: Arc::clone(start.definition), instance });
-        }
-        hand_out(&mut self.flow_out, &live, out);
-        if live.is_finished() {
-            self.shelve(id.sequence(), &live, stamp);
-        } else {
-            self.live_bytes += live.recount();
-            self.live.insert(id.sequence(), live);
-        }
     }
 
     /// A task's attempt ended.
@@ -350,7 +346,9 @@ impl Partition {
             Some(_) => CancelOutcome::Finished,
             None => match self.find(instance.message) {
                 Found::Gone => CancelOutcome::Gone,
-                Found::Shelved(shelved) if shelved.has_instance(ordinal) => CancelOutcome::Finished,
+                Found::Shelved(found) if found.finished.has_instance(ordinal) => {
+                    CancelOutcome::Finished
+                }
                 Found::Never | Found::Live(_) | Found::Shelved(_) => CancelOutcome::Never,
             },
         };
@@ -397,7 +395,7 @@ impl Partition {
             .count()
     }
 
-    /// Messages accepted so far.
+    /// Messages accepted so far, and instances started for a key.
     pub fn accepted(&self) -> u64 {
         self.next_sequence - 1
     }
@@ -430,8 +428,12 @@ impl Partition {
     }
 
     fn shelve(&mut self, sequence: u64, live: &Live, stamp: UnixMicros) {
-        self.shelf.put_with(sequence, |out| live.write(stamp, out));
-        self.shelved_with_instances.push(sequence);
+        let Self { shelf, keyed, .. } = self;
+        let write = |out: &mut Vec<u8>| live.write(stamp, out);
+        shelf.put_with(sequence, live.is_linked(), write, |gone| forget_key(keyed, gone));
+        if !live.runs.is_empty() {
+            self.shelved_with_instances.push(sequence);
+        }
         self.shelved_with_instances.forget(|sequence| self.shelf.find(sequence).is_none());
     }
 }
@@ -459,34 +461,12 @@ fn hand_out(flow_out: &mut Outbox<flow::Effect>, live: &Live, out: &mut Outbox<P
     }
 }
 
-struct Start<'a> {
-    name: &'a Arc<str>,
-    definition: &'a Arc<flow::Definition>,
-    action: &'a rules::Action,
-    params: Value,
-}
-
-/// The workflows that a record's matches start, in order.
-fn starts<'a>(globals: &'a Globals, record: &AcceptedView<'_>) -> Vec<Start<'a>> {
-    let mut starts = Vec::new();
-    for matched in record.matches {
-        let stored = &globals.catalogue.rules[&*matched.rule];
-        assert_eq!(
-            stored.rule.version,
-            matched.version.to_native(),
-            "a section is applied only under the catalogue it was matched with"
-        );
-        for (action, params) in stored.rule.actions.iter().zip(&stored.params) {
-            let definition = &globals.catalogue.definitions[&*action.workflow];
-            starts.push(Start {
-                name: &definition.name,
-                definition: &definition.definition,
-                action,
-                params: params.clone(),
-            });
-        }
+/// An entry of the shelf is dropped: if it was an instance with a key, the key is free.
+fn forget_key(keyed: &mut Keyed, gone: &[u8]) {
+    let found = OnShelf::of(Entry { bytes: gone, linked: true });
+    if let Some(caused) = found.caused {
+        keyed.remove(&caused.namespace, &found.finished.instances[0].row.workflow, &caused.key);
     }
-    starts
 }
 
 /// The key as the table knows it. A NUL, which a namespace cannot hold, parts the two.

@@ -5,11 +5,18 @@
 //! on every read. A reader that meets a type or version it does not know stops the node: skipping
 //! it would let two nodes' states differ.
 
+mod passed;
+
+pub use passed::{ArchivedKeyedStart, KeyedStart, Passed, PassedView};
+
 use base::{InstanceId, MessageId};
 use rkyv::rancor::Error as Rancor;
 use rkyv::with::InlineAsBox;
 use rkyv::{Archive, Deserialize, Serialize};
 use telemetry::TraceContext;
+
+/// The namespace of everything, until requests can name one.
+pub(crate) const NAMESPACE: &str = "default";
 
 /// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +34,8 @@ pub enum RecordType {
     TaskStopped = 18,
     /// A user cancelled an instance.
     Cancelled = 19,
+    /// An order of one partition was passed to another. Both apply it.
+    Passed = 20,
 }
 
 impl RecordType {
@@ -39,6 +48,7 @@ impl RecordType {
             Self::TaskEnded,
             Self::TaskStopped,
             Self::Cancelled,
+            Self::Passed,
         ]
         .into_iter()
         .find(|kind| *kind as u16 == code)
@@ -55,6 +65,11 @@ impl RecordType {
     /// Whether every core applies it, not one partition alone.
     pub fn is_global(self) -> bool {
         matches!(self, Self::Born | Self::CatalogueChanged)
+    }
+
+    /// Whether two partitions apply it: one that gives, one that takes.
+    pub fn is_between(self) -> bool {
+        self == Self::Passed
     }
 }
 

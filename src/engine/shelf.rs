@@ -43,7 +43,37 @@ struct Place {
     highest: u64,
     chunk: u64,
     offset: u32,
+    /// With [`LINKED`] for an entry of that layout.
     length: u32,
+}
+
+/// Marks the length of a linked entry: no entry is half as long.
+const LINKED: u32 = 1 << 31;
+
+/// An entry as it lies on the shelf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry<'a> {
+    /// Its bytes.
+    pub(crate) bytes: &'a [u8],
+    /// Whether it has the layout of those that know of others: of what they caused elsewhere, or
+    /// of what caused them.
+    pub(crate) linked: bool,
+}
+
+impl Place {
+    fn length(&self) -> usize {
+        (self.length & !LINKED) as usize
+    }
+
+    fn is_linked(&self) -> bool {
+        self.length & LINKED != 0
+    }
+}
+
+fn marked(length: usize, linked: bool) -> u32 {
+    let length = u32::try_from(length).expect("an entry is far below 4 GiB");
+    assert!(length < LINKED, "an entry is far below 2 GiB");
+    if linked { length | LINKED } else { length }
 }
 
 /// A ring of finished entries, found by their sequence.
@@ -80,13 +110,21 @@ impl Shelf {
         }
     }
 
-    /// Adds an entry as the newest and drops the oldest ones that no longer fit.
-    pub(crate) fn put(&mut self, sequence: u64, bytes: &[u8]) {
-        self.put_with(sequence, |out| out.extend_from_slice(bytes));
+    /// Adds an entry as the newest and drops the oldest ones that no longer fit: of the linked ones
+    /// among them `dropped` is told.
+    pub(crate) fn put(&mut self, sequence: u64, entry: Entry<'_>, dropped: impl FnMut(&[u8])) {
+        let write = |out: &mut Vec<u8>| out.extend_from_slice(entry.bytes);
+        self.put_with(sequence, entry.linked, write, dropped);
     }
 
     /// The same, with the bytes written in place.
-    pub(crate) fn put_with(&mut self, sequence: u64, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn put_with(
+        &mut self,
+        sequence: u64,
+        linked: bool,
+        write: impl FnOnce(&mut Vec<u8>),
+        mut dropped: impl FnMut(&[u8]),
+    ) {
         if self.chunks.back().is_none_or(|chunk| chunk.len() + ROOM_BYTES > CHUNK_BYTES) {
             if let Some(full) = self.chunks.back_mut()
                 && full.capacity() > CHUNK_BYTES
@@ -107,7 +145,7 @@ impl Shelf {
             highest: self.highest,
             chunk: self.first_chunk + self.chunks.len() as u64 - 1,
             offset: u32::try_from(offset).expect("a chunk is far below 4 GiB"),
-            length: u32::try_from(length).expect("an entry is far below 4 GiB"),
+            length: marked(length, linked),
         };
         let number = self.first_place + self.order.len() as u64;
         self.order.push_back(place);
@@ -117,12 +155,16 @@ impl Shelf {
         }
         self.used += length + ENTRY_OVERHEAD_BYTES;
         while self.used > self.budget && self.order.len() > 1 {
+            let oldest = self.order.front().expect("there is more than one");
+            if oldest.is_linked() {
+                dropped(self.entry(oldest).bytes);
+            }
             self.drop_oldest();
         }
     }
 
     /// The entry with that sequence.
-    pub(crate) fn find(&self, sequence: u64) -> Option<&[u8]> {
+    pub(crate) fn find(&self, sequence: u64) -> Option<Entry<'_>> {
         let at = match self.late.get(&sequence) {
             Some(number) => {
                 usize::try_from(number - self.first_place).expect("the ring fits memory")
@@ -130,12 +172,12 @@ impl Shelf {
             None => self.order.partition_point(|place| place.highest < sequence),
         };
         let place = self.order.get(at).filter(|place| place.sequence == sequence)?;
-        Some(self.bytes(place))
+        Some(self.entry(place))
     }
 
     /// All entries with their sequences, the oldest first.
-    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        self.order.iter().map(|place| (place.sequence, self.bytes(place)))
+    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = (u64, Entry<'_>)> {
+        self.order.iter().map(|place| (place.sequence, self.entry(place)))
     }
 
     /// How many entries are kept.
@@ -148,10 +190,11 @@ impl Shelf {
         self.used
     }
 
-    fn bytes(&self, place: &Place) -> &[u8] {
+    fn entry(&self, place: &Place) -> Entry<'_> {
         let chunk = usize::try_from(place.chunk - self.first_chunk).expect("the ring fits memory");
         let offset = place.offset as usize;
-        &self.chunks[chunk][offset..offset + place.length as usize]
+        let bytes = &self.chunks[chunk][offset..offset + place.length()];
+        Entry { bytes, linked: place.is_linked() }
     }
 
     fn drop_oldest(&mut self) {
@@ -160,7 +203,7 @@ impl Shelf {
         if place.sequence != place.highest {
             self.late.remove(&place.sequence);
         }
-        self.used -= place.length as usize + ENTRY_OVERHEAD_BYTES;
+        self.used -= place.length() + ENTRY_OVERHEAD_BYTES;
         let needed = self.order.front().map_or(u64::MAX, |next| next.chunk);
         while self.first_chunk < needed && self.chunks.len() > 1 {
             let mut chunk = self.chunks.pop_front().expect("the loop saw one");

@@ -75,9 +75,10 @@ fn on_times(operator: Operator, left: &Kept, right: &Kept) -> Option<Result<Valu
 pub(crate) fn negate(value: &Value) -> Result<Value, EvalError> {
     let operation = "-";
     match value {
-        Value::Int(_) | Value::Uint(_) => {
-            narrow(-wide(value)).ok_or(EvalError::Overflow { operation })
+        Value::Int(number) => {
+            number.checked_neg().map(Value::Int).ok_or(EvalError::Overflow { operation })
         }
+        Value::Uint(_) => narrow(-wide(value)).ok_or(EvalError::Overflow { operation }),
         Value::Double(number) => Ok(Value::Double(-number)),
         other => Err(EvalError::WrongKind { operation, kind: other.kind_name() }),
     }

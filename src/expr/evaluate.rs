@@ -268,7 +268,7 @@ impl<'e, 'm> Evaluation<'e, 'm> {
                     (Value::Map(_), Value::Text(key)) => {
                         field(value, key).map_err(|what| missing(*end, what))?
                     }
-                    (Value::List(elements), index @ (Value::Int(_) | Value::Uint(_))) => {
+                    (Value::List(elements), index) if is_whole(index) => {
                         let count = elements.len();
                         let index = position(index).filter(|index| *index < count);
                         element(value, index)
@@ -552,11 +552,26 @@ fn field<'e>(value: Cow<'e, Value>, name: &str) -> Result<Cow<'e, Value>, What> 
     }
 }
 
+/// Whether it is a whole number, a double's among them: JSON may write an index as `1.0`.
+fn is_whole(index: &Value) -> bool {
+    match index {
+        Value::Int(_) | Value::Uint(_) => true,
+        Value::Double(index) => index.fract() == 0.0,
+        _ => false,
+    }
+}
+
 /// A whole number as a place in a list.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a whole number that is not negative; what is larger than any list becomes the largest"
+)]
 fn position(index: &Value) -> Option<usize> {
     match index {
         Value::Int(index) => usize::try_from(*index).ok(),
         Value::Uint(index) => usize::try_from(*index).ok(),
+        Value::Double(index) => (*index >= 0.0).then_some(*index as usize),
         _ => None,
     }
 }

@@ -50,13 +50,17 @@
 //!   implementations; numbers compare by their exact mathematical value whatever their kinds.
 //! - `has(a.b.c)` is false also when `a.b` is missing or is not a map, and takes `a["k"]` too:
 //!   what comes from outside may lack any part of it.
-//! - Keys of a map are strings.
+//! - Keys of a map are strings, and nothing else is `in` one.
+//! - A position in a text may be right behind its last character, never further on, whatever is
+//!   looked for. Where a function of texts takes an int, it takes a uint.
 //! - `string(2.0)` is `2.0`, the form that a double has in JSON.
 //! - A regular expression is one of the `regex` crate (as in rules): linear time, no look-around,
 //!   `\d` and `\w` know all of Unicode.
 //! - Time zones are offsets. Their names would need a table that differs between machines and years.
 //! - A name of a type, like `list`, stands for what the scope has of that name, if it has.
 //! - Escapes of texts may be a surrogate pair, as JSON writes them: `\uD83D\uDE00`.
+//! - What is wrong whatever the data is (a function that is not there, a count of arguments, a
+//!   pattern) is refused when the expression is read, also where it would not be evaluated.
 //! - There are no messages (`Name{field: value}`), no optional values (`a.?b`), no `format`, no macros
 //!   with two variables.
 //!

@@ -34,7 +34,8 @@ pub struct Start<'a> {
     pub id: InstanceId,
     /// The workflow.
     pub definition: &'a Definition,
-    /// The body of the message that caused it: `input` and `msg` in expressions.
+    /// What it is given: the message that caused it, or what the rule's action makes of that.
+    /// `input` and `msg` in expressions.
     pub message: Value,
     /// What the rule's action hands over: `params` in expressions.
     pub params: Value,
@@ -119,6 +120,22 @@ pub struct Instance {
 impl Instance {
     /// Starts an instance and runs every task that can run on the spot.
     pub fn start(start: Start<'_>, out: &mut Outbox<Effect>) -> Self {
+        let (definition, now) = (start.definition, start.now);
+        let mut instance = Self::new(start);
+        Stepper::new(&mut instance, definition, now, out).start();
+        instance
+    }
+
+    /// Starts an instance that ends at once as failed, because what it was to be given could not be
+    /// made. No task of it is begun.
+    pub fn start_failed(start: Start<'_>, error: TaskError, out: &mut Outbox<Effect>) -> Self {
+        let (definition, now) = (start.definition, start.now);
+        let mut instance = Self::new(start);
+        Stepper::new(&mut instance, definition, now, out).refuse(error.bounded());
+        instance
+    }
+
+    fn new(start: Start<'_>) -> Self {
         let Start { id, definition, message, params, now, timeout, retry } = start;
         let count = definition.tasks.len();
         let tasks = (0..count).map(|task| TaskState::new(definition, TaskIndex::new(task)));
@@ -141,7 +158,6 @@ impl Instance {
             value_bytes,
         };
         instance.history.push(now, Change::Instance(InstanceStatus::Running), None);
-        Stepper::new(&mut instance, definition, now, out).start();
         instance
     }
 

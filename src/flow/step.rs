@@ -109,6 +109,13 @@ impl<'a> Stepper<'a> {
         self.finish(InstanceStatus::Cancelled);
     }
 
+    /// Ends the instance before anything of it was begun.
+    pub(crate) fn refuse(&mut self, error: TaskError) {
+        self.instance.error = Some(Failure { task: None, error });
+        self.close(&Reason::Borrowed("the workflow was not begun"));
+        self.finish(InstanceStatus::Failed);
+    }
+
     /// The earliest timer that is due; of equal ones the earlier task's.
     fn due(&self) -> Option<Timer> {
         if self.instance.is_finished() {

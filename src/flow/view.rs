@@ -6,7 +6,7 @@ use crate::history::{Change, Step};
 use crate::instance::{Failure, Instance};
 use crate::rfc3339::rfc3339;
 use crate::status::TaskStatus;
-use base::UnixMicros;
+use base::{MessageId, UnixMicros};
 use expr::Value;
 
 impl Instance {
@@ -31,6 +31,16 @@ impl Instance {
     /// stopped). A transition of the instance itself has a null `task` and no `attempt`. The
     /// message is not shown here: whoever holds it shows it.
     pub fn to_json(&self, definition: &Definition) -> String {
+        self.json(definition, self.id.message, None)
+    }
+
+    /// The same of an instance that was started for a key, by this message: its own name tells
+    /// neither. `key` follows `message_id`.
+    pub fn to_json_of_key(&self, definition: &Definition, cause: MessageId, key: &str) -> String {
+        self.json(definition, cause, Some(key))
+    }
+
+    fn json(&self, definition: &Definition, cause: MessageId, key: Option<&str>) -> String {
         self.expect(definition);
         let mut json = Writer::default();
         json.open(b'{');
@@ -40,7 +50,10 @@ impl Instance {
         json.text("status", self.status.name());
         json.time("started_at", Some(self.started));
         json.time("ended_at", self.ended);
-        json.text("message_id", &self.id.message.to_string());
+        json.text("message_id", &cause.to_string());
+        if let Some(key) = key {
+            json.text("key", key);
+        }
         json.time("deadline_at", self.limit);
         json.text("definition", &format!("{:016x}", self.definition_hash));
         json.key("error");

@@ -386,12 +386,11 @@ impl<'p> Clauses<'p> {
         }
     }
 
+    /// A group without members is refused where it is read.
     fn members(&self, at: usize, end: u32) -> impl Iterator<Item = usize> {
-        let end = end as usize;
-        let first = (at + 1 < end).then_some(at + 1);
-        std::iter::successors(first, move |at| {
+        std::iter::successors(Some(at + 1), move |at| {
             let next = self.program.after(*at);
-            (next < end).then_some(next)
+            (next < end as usize).then_some(next)
         })
     }
 
@@ -405,6 +404,8 @@ impl<'p> Clauses<'p> {
                 }
             }
             Step::Shared(shared) => self.together(&self.program.shared[shared as usize], out),
+            // What an expression needs is not known.
+            Step::Expression(_) => {}
             Step::Group { group: Group::All, end } => {
                 self.members(at, end).for_each(|member| self.holds(member, out));
             }
@@ -429,7 +430,7 @@ impl<'p> Clauses<'p> {
                 }
             }
             // That they do not hold together says nothing of any of them.
-            Step::Shared(_) => {}
+            Step::Shared(_) | Step::Expression(_) => {}
             Step::Group { group: Group::All, end } => {
                 out.extend(Self::either(self.members(at, end), |member, out| {
                     self.fails(member, out);

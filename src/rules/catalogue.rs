@@ -122,9 +122,7 @@ impl Compiled {
         let mut paths = base.map(|base| base.root.program.paths.clone()).unwrap_or_default();
         // A key that any rule asks for must not stand twice in a message, whoever asks.
         for rule in &rules[roots..] {
-            rule.when.visit(&mut |predicate| {
-                paths.intern(&predicate.field);
-            });
+            paths.intern_all(&rule.when);
         }
         let root = View::of(0, &rules[..roots], paths);
         let mut by_id = HashTable::with_capacity(rules.len());
@@ -231,6 +229,12 @@ impl Catalogue {
         in_delta
             .map(Self::index_in_delta)
             .or_else(|| self.base.find(id).filter(|at| !self.is_dead(*at)).map(Self::index_in_base))
+    }
+
+    /// The fields that any rule asks for: those of the delta are those of the base and more.
+    #[inline]
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.delta.as_ref().unwrap_or(&self.base).root.program.paths
     }
 
     pub(crate) fn index_in_base(at: u32) -> RuleIndex {

@@ -8,11 +8,12 @@ use crate::catalogue::{Catalogue, Matches, RuleIndex};
 use crate::chains;
 use crate::enrichment::Enriched;
 use crate::enrichment::text::splice;
+use crate::expression::MessageScope;
 use crate::matcher::Matcher;
 use crate::operator::{End, Operator};
 use crate::paths::Paths;
 use crate::pattern::Folded;
-use crate::rule::{Condition, Predicate, Quantifier, Rule};
+use crate::rule::{Condition, ExpressionCondition, Predicate, Quantifier, Rule};
 use crate::scan::{CellKind, Tape};
 use crate::value::{Bound, Value};
 use document::Span;
@@ -78,6 +79,8 @@ pub struct Explained {
     pub text: String,
     /// Of a condition: what the field holds. Empty: it is not there.
     pub seen: Vec<String>,
+    /// Of an expression: what it came to, or why to nothing.
+    pub outcome: Option<String>,
     /// Whether it holds.
     pub holds: bool,
     /// Where it stands, if it is no group.
@@ -108,7 +111,7 @@ pub fn explain(
     for before in chains::continued(rule, &find) {
         enriching.go_on(before);
     }
-    let sees = std::mem::take(&mut enriching.told);
+    let added_before = std::mem::take(&mut enriching.told);
     let seen = enriching.text.clone();
     enriching.go_on(rule);
 
@@ -121,7 +124,7 @@ pub fn explain(
         conditions_hold,
         found_by: catalogue.found_by(index),
         needs,
-        sees,
+        sees: added_before,
         adds: enriching.told,
         conditions,
     })
@@ -181,6 +184,14 @@ impl Alone<'_> {
         Ok(!matches.is_empty())
     }
 
+    fn outcome(&mut self, condition: &ExpressionCondition) -> Result<String, BadMessage> {
+        let catalogue = self.compile(&Condition::Expression(condition.clone()));
+        self.matcher.matches(&catalogue, self.message, &mut Matches::new())?;
+        let (paths, tape) = (&catalogue.base.root.program.paths, self.matcher.tape());
+        let scope = MessageScope::new(paths, tape, self.message);
+        Ok(outcome(condition.expression.evaluate(&scope)))
+    }
+
     /// Recursion: bounded by the nesting of the rule's text.
     fn condition(
         &mut self,
@@ -199,12 +210,33 @@ impl Alone<'_> {
                 let paths = &catalogue.base.root.program.paths;
                 let seen = seen(self.matcher.tape(), paths, self.message, predicate);
                 let (text, span) = (describe(predicate), Some(predicate.span));
-                out.push(Explained { depth, text, seen, holds, span });
+                out.push(Explained { depth, text, seen, outcome: None, holds, span });
+                return Ok(());
+            }
+            Condition::Expression(condition) => {
+                out.push(Explained {
+                    depth,
+                    text: format!("${{ {} }}", condition.expression.source().trim()),
+                    seen: Vec::new(),
+                    outcome: Some(self.outcome(condition)?),
+                    holds,
+                    span: Some(condition.span),
+                });
                 return Ok(());
             }
         };
-        out.push(Explained { depth, text: word.to_owned(), seen: Vec::new(), holds, span: None });
+        let (text, seen) = (word.to_owned(), Vec::new());
+        out.push(Explained { depth, text, seen, outcome: None, holds, span: None });
         members.iter().try_for_each(|member| self.condition(member, depth + 1, out))
+    }
+}
+
+/// What an expression comes to.
+fn outcome(value: Result<expr::Value, expr::EvalError>) -> String {
+    match value {
+        Ok(expr::Value::Bool(value)) => value.to_string(),
+        Ok(other) => format!("{}, neither true nor false", other.kind_name()),
+        Err(error) => format!("an error: {error}"),
     }
 }
 

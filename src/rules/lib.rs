@@ -13,10 +13,13 @@
 //!   the same array hold for the same element of it; a group inside a group is on its own.
 //!   `not_exists` alone asks that no element has the field.
 //! - An index stands for one element alone: no other is entered there, and nothing is bound by it.
+//! - An expression holds when it is true. It calculates as `expr` says: what it does not find, and
+//!   what it cannot calculate, is an error, and then it does not hold.
 //! - `contains` looks for a part of a text, or for an element of an array.
 //!
 //! # Invariants
-//! - Matching allocates nothing once warm, takes no lock and reads the message once.
+//! - Matching allocates nothing once warm, but for expressions: the texts, lists and maps that they
+//!   ask for, and the texts of their errors. It takes no lock and reads the message once.
 //! - Matches come by priority descending, then by id.
 
 #![forbid(unsafe_code)]
@@ -28,6 +31,7 @@ mod catalogue;
 mod chains;
 mod enrichment;
 mod explain;
+mod expression;
 mod hash;
 mod index;
 mod links;
@@ -58,7 +62,7 @@ pub use matcher::Matcher;
 pub use operator::OPERATORS;
 pub use parse::{ACTIONS_MAX, REQUIRES_MAX, parse};
 pub use path::{FieldPath, FieldPathError, PathStep};
-pub use rule::{Condition, Predicate, Rule, RuleTest};
+pub use rule::{Condition, ExpressionCondition, Predicate, Rule, RuleTest};
 pub use trial::{FailedTest, failed_tests};
 
 #[cfg(test)]
@@ -69,6 +73,7 @@ mod guide {
 #[cfg(test)]
 mod oracle {
     mod chains;
+    mod formula;
     pub(crate) mod json;
     pub(crate) mod naive;
     mod random;

@@ -78,8 +78,8 @@ impl Links {
             links.rules.push(Link { start, end: narrow(links.needed.len()), fills });
         }
         if let Some(base) = base {
-            let fills = |(id, slot): (&Box<str>, &Slot)| Some((base.find(id)?, *slot));
-            links.of_base = links.slots.iter().filter_map(fills).collect();
+            let slots = links.slots.iter();
+            links.of_base = slots.filter_map(|(id, slot)| Some((base.find(id)?, *slot))).collect();
             links.of_base.sort_unstable();
         }
         let mut at = from;

@@ -17,6 +17,8 @@ pub struct Findings {
     pub faults: Vec<Fault>,
     /// What is legal and may not be meant.
     pub doubts: Vec<Fault>,
+    /// By text, how many tests could not run: their rule needs one that is nowhere.
+    pub not_run: BTreeMap<String, usize>,
 }
 
 /// A rule and the text that it stands in.
@@ -85,6 +87,10 @@ pub fn lint<'r>(files: &[(Source<'r>, &'r [Rule])]) -> Findings {
         findings.doubts.extend(always_checked(&set, *placed));
         let failed = failed_tests(rule, &|id| set.find(id), usize::MAX);
         // An id that is nowhere is told of with the chains.
+        if failed.is_err() && !rule.tests.is_empty() {
+            let name = set.files[placed.file].source().name.to_owned();
+            *findings.not_run.entry(name).or_default() += rule.tests.len();
+        }
         for failed in failed.unwrap_or_default() {
             findings.faults.push(set.fault(*placed, failed.span, failed.what));
         }

@@ -1,15 +1,18 @@
 //! Which rules of a catalogue a message matches.
 //!
 //! # Invariants
-//! - The message is checked whole, whatever the catalogue: who gets `Ok` holds one JSON object.
+//! - The message is checked whole, whatever the catalogue: who gets `Ok` holds one JSON object. One
+//!   that was checked before may be matched without that.
 //! - Nothing is allocated once the buffers have grown to what messages need.
 //! - What one message left behind never shows in the verdict of the next: everything that is kept
 //!   carries the number of its message.
 
 use crate::bad_message::BadMessage;
 use crate::catalogue::{Catalogue, Compiled, Matches, View};
+use crate::expression::MessageScope;
 use crate::index::candidates::Candidates;
 use crate::operator::Operator;
+use crate::paths::Paths;
 use crate::program::{Atom, AtomIndex, Group, Program, Shared, Step};
 use crate::rule::Quantifier;
 use crate::scan::{Cell, CellKind, Tape};
@@ -29,6 +32,8 @@ pub struct Matcher {
     from_delta: Matches,
     /// Rarely used, and large.
     chained: Box<Chained>,
+    /// Asks for no field.
+    nothing: Paths,
     /// Counts messages.
     number: u64,
     looked_at: usize,
@@ -38,7 +43,8 @@ pub struct Matcher {
 #[derive(Debug, Default)]
 struct Buffers {
     candidates: Candidates,
-    /// By predicate: the number of the message it was last evaluated for, twice, plus the verdict.
+    /// By predicate, then by expression: the number of the message it was last evaluated for, twice,
+    /// plus the verdict.
     verdicts: Vec<u64>,
 }
 
@@ -57,6 +63,7 @@ impl Matcher {
             delta: Buffers::default(),
             from_delta: Matches::new(),
             chained: Box::default(),
+            nothing: Paths::new(),
             number: 0,
             looked_at: 0,
         }
@@ -71,9 +78,33 @@ impl Matcher {
         out: &mut Matches,
     ) -> Result<(), BadMessage> {
         self.read(catalogue, message, out)?;
+        self.evaluate(catalogue, message, out);
+        Ok(())
+    }
+
+    /// The same for a message that [`Self::matches`] has accepted before, perhaps with another
+    /// catalogue: it is not checked again, and read no further than any rule asks for. If a key
+    /// stands in it twice that no rule asked for then, the first one counts.
+    ///
+    /// Where rules continue from others the message is checked all the same: it may be written anew.
+    /// Other bytes match nothing then, and anything else.
+    pub fn matches_trusted(&mut self, catalogue: &Catalogue, message: &[u8], out: &mut Matches) {
+        out.clear();
+        self.looked_at = 0;
+        if catalogue.is_chained() && self.tape.scan(&self.nothing, message).is_err() {
+            return;
+        }
+        self.tape.scan_trusted(catalogue.paths(), message);
+        self.number += 1;
+        self.evaluate(catalogue, message, out);
+    }
+
+    /// Fills `out` with the rules that match the message that was read.
+    #[inline]
+    fn evaluate(&mut self, catalogue: &Catalogue, message: &[u8], out: &mut Matches) {
         if catalogue.is_chained() {
             self.match_chains(catalogue, message, Cut::AtStop, out);
-            return Ok(());
+            return;
         }
         let (base, delta) = (&*catalogue.base, catalogue.delta.as_deref());
         let read = Read { tape: &self.tape, message, number: self.number };
@@ -85,7 +116,7 @@ impl Matcher {
             out.push(Catalogue::index_in_base(at));
             true
         });
-        let Some(delta) = delta else { return Ok(()) };
+        let Some(delta) = delta else { return };
         let from_delta = &mut self.from_delta;
         from_delta.clear();
         self.looked_at += read.matches(delta, &mut self.delta, |at| {
@@ -93,7 +124,6 @@ impl Matcher {
             true
         });
         sort_in(catalogue, from_delta, out);
-        Ok(())
     }
 
     /// Begins with a message: brings what rules ask for onto the tape.
@@ -106,9 +136,7 @@ impl Matcher {
     ) -> Result<(), BadMessage> {
         out.clear();
         self.looked_at = 0;
-        // The delta's paths are those of the base and more.
-        let compiled = catalogue.delta.as_ref().unwrap_or(&catalogue.base);
-        self.tape.scan(&compiled.root.program.paths, message)?;
+        self.tape.scan(catalogue.paths(), message)?;
         self.number += 1;
         Ok(())
     }
@@ -200,8 +228,8 @@ impl Read<'_> {
         buffers: &'b mut Buffers,
     ) -> (Evaluation<'b>, &'b mut Candidates) {
         let View { program, index, .. } = view;
-        if buffers.verdicts.len() < program.atoms.len() {
-            buffers.verdicts.resize(program.atoms.len(), 0);
+        if buffers.verdicts.len() < program.verdicts() {
+            buffers.verdicts.resize(program.verdicts(), 0);
         }
         buffers.candidates.fit(view.len(), index.layers());
         index.candidates(self.tape, self.message, &mut buffers.candidates);
@@ -242,6 +270,7 @@ impl Evaluation<'_> {
         match self.program.steps[at] {
             Step::Atom(atom) => self.atom(atom),
             Step::Shared(shared) => self.shared(&self.program.shared[shared as usize]),
+            Step::Expression(expression) => self.expression(expression as usize),
             Step::Group { group, end } => {
                 let mut member = at + 1;
                 while member < end as usize {
@@ -268,6 +297,20 @@ impl Evaluation<'_> {
         }
         let holds = self.evaluate(&self.program.atoms[index.index()]);
         self.verdicts[index.index()] = self.number << 1 | u64::from(holds);
+        holds
+    }
+
+    #[cold]
+    fn expression(&mut self, at: usize) -> bool {
+        let program = self.program;
+        let place = program.atoms.len() + at;
+        let known = self.verdicts[place];
+        if known >> 1 == self.number {
+            return known & 1 == 1;
+        }
+        let scope = MessageScope::new(&program.paths, self.tape, self.message);
+        let holds = matches!(program.expressions[at].evaluate_bool(&scope), Ok(true));
+        self.verdicts[place] = self.number << 1 | u64::from(holds);
         holds
     }
 

@@ -6,7 +6,9 @@
 //! - The children of a node that are indexes come in their order, the negative ones last.
 
 use crate::hash;
-use crate::path::{FieldPath, PathStep, escape};
+use crate::path::{FieldPath, KEYS_MAX, PathStep, escape};
+use crate::rule::Condition;
+use expr::Expression;
 use hashbrown::HashTable;
 use std::fmt::Write;
 
@@ -39,6 +41,8 @@ struct Links {
     first_index: PathIndex,
     /// Of an index: the next one beside it.
     next_index: PathIndex,
+    /// How many children are keys.
+    keys: u32,
     /// Of an index: which. A negative one is as large as none that an element has.
     index: Option<u32>,
     /// Whether somebody asks for any element of an array that stands here, or for what is in it.
@@ -48,6 +52,7 @@ struct Links {
 const NO_LINKS: Links = Links {
     first_index: PathIndex::ROOT,
     next_index: PathIndex::ROOT,
+    keys: 0,
     index: None,
     has_elements: false,
 };
@@ -120,6 +125,42 @@ impl Paths {
         field
     }
 
+    /// Makes the nodes of all that a condition asks for. Recursion: bounded by the nesting of the
+    /// rule's text.
+    pub(crate) fn intern_all(&mut self, condition: &Condition) {
+        match condition {
+            Condition::All(members) | Condition::Any(members) | Condition::None(members) => {
+                for member in members {
+                    self.intern_all(member);
+                }
+            }
+            Condition::Predicate(predicate) => {
+                self.intern(&predicate.field);
+            }
+            Condition::Expression(condition) => self.intern_expression(&condition.expression),
+        }
+    }
+
+    /// Makes the nodes of all that an expression refers to.
+    pub(crate) fn intern_expression(&mut self, expression: &Expression) {
+        for reference in expression.references() {
+            self.intern_names(&reference.names[1..]);
+        }
+    }
+
+    /// Makes the nodes of the way that an expression names. Arrays on it are not entered: an expression
+    /// takes them whole.
+    fn intern_names(&mut self, names: &[impl AsRef<str>]) {
+        let mut at = PathIndex::ROOT;
+        // What is longer is looked up in the value that stands there.
+        for name in names.iter().take(KEYS_MAX) {
+            at = match self.child(at, name.as_ref().as_bytes()) {
+                Some(child) => child,
+                None => self.insert(at, name.as_ref()),
+            };
+        }
+    }
+
     fn intern_key(&mut self, at: PathIndex, key: &str) -> PathIndex {
         self.links[at.index()].has_elements = true;
         match self.child(at, key.as_bytes()) {
@@ -159,6 +200,7 @@ impl Paths {
         let start = narrow(self.keys.len());
         self.keys.push_str(key);
         self.classes[parent.index()] |= class(key.as_bytes());
+        self.links[parent.index()].keys += 1;
         let child = self.push(Node { parent, start, end: narrow(self.keys.len()), hash });
         let nodes = &self.nodes;
         self.children.insert_unique(hash, child, |other| nodes[other.index()].hash);
@@ -201,6 +243,12 @@ impl Paths {
     #[inline]
     pub(crate) fn first_index(&self, parent: PathIndex) -> PathIndex {
         self.links[parent.index()].first_index
+    }
+
+    /// How many keys are asked for where a node stands.
+    #[inline]
+    pub(crate) fn keys(&self, parent: PathIndex) -> u32 {
+        self.links[parent.index()].keys
     }
 
     /// The index beside one, or the root.

@@ -25,8 +25,8 @@ impl Pattern {
     }
 
     pub(crate) fn is_match(&self, text: &[u8]) -> bool {
-        let text = std::str::from_utf8(text).expect("the scanner has refused all else");
-        self.0.is_match(text)
+        // The scanner has refused all else, but for bytes that were wrongly trusted.
+        std::str::from_utf8(text).is_ok_and(|text| self.0.is_match(text))
     }
 
     /// The expression as it was written.
@@ -217,7 +217,7 @@ impl Folded {
         match self {
             Self::Ascii(folded) if text.is_ascii() => folded.as_bytes().eq_ignore_ascii_case(text),
             Self::Ascii(folded) => {
-                let text = std::str::from_utf8(text).expect("the scanner has refused all else");
+                let Ok(text) = std::str::from_utf8(text) else { return false };
                 let mut wanted = folded.bytes();
                 let all = text.chars().all(|character| {
                     wanted.next().is_some_and(|byte| char::from(byte) == fold(character))

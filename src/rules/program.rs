@@ -4,12 +4,17 @@ use crate::operator::Operator;
 use crate::paths::{PathIndex, Paths};
 use crate::rule::{Condition, Predicate, Quantifier};
 use base::FixedState;
+use expr::Expression;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 /// The most predicates of one group that share a first key: one bit each, see [`Shared`].
 pub(crate) const SHARED_MAX: usize = 64;
+
+/// Above what all other conditions of a rule come to: an expression is looked at last.
+const EXPRESSION_COST: u32 = 1 << 24;
 
 /// A predicate that is evaluated at most once per message, however many rules have it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +46,8 @@ pub(crate) enum Step {
     Atom(AtomIndex),
     /// Index into [`Program::shared`].
     Shared(u32),
+    /// Index into [`Program::expressions`].
+    Expression(u32),
     /// The members stand behind it, up to `end`.
     Group {
         group: Group,
@@ -70,12 +77,16 @@ pub(crate) struct Program {
     pub(crate) atoms: Vec<Atom>,
     pub(crate) steps: Vec<Step>,
     pub(crate) shared: Vec<Shared>,
+    /// Each is evaluated at most once per message, however many rules have it.
+    pub(crate) expressions: Vec<Expression>,
     /// By rule: its first step.
     pub(crate) starts: Vec<u32>,
     /// A bit for each atom that stands in more than one place: only its verdict is worth keeping.
     repeated: Vec<u64>,
     /// The atoms by their hash, while rules are added.
     known: HashTable<AtomIndex>,
+    /// The expressions by their text, while rules are added.
+    known_expressions: BTreeMap<Box<str>, u32>,
 }
 
 fn narrow(n: usize) -> u32 {
@@ -90,9 +101,11 @@ impl Program {
             atoms: Vec::new(),
             steps: Vec::new(),
             shared: Vec::new(),
+            expressions: Vec::new(),
             starts: Vec::new(),
             repeated: Vec::new(),
             known: HashTable::new(),
+            known_expressions: BTreeMap::new(),
         }
     }
 
@@ -105,9 +118,11 @@ impl Program {
     /// Forgets what only the adding needs.
     pub(crate) fn finish(&mut self) {
         self.known = HashTable::new();
+        self.known_expressions = BTreeMap::new();
         self.atoms.shrink_to_fit();
         self.steps.shrink_to_fit();
         self.shared.shrink_to_fit();
+        self.expressions.shrink_to_fit();
         self.starts.shrink_to_fit();
     }
 
@@ -142,9 +157,27 @@ impl Program {
     /// The step after the one at `at` and all inside it.
     pub(crate) fn after(&self, at: usize) -> usize {
         match self.steps[at] {
-            Step::Atom(_) | Step::Shared(_) => at + 1,
+            Step::Atom(_) | Step::Shared(_) | Step::Expression(_) => at + 1,
             Step::Group { end, .. } => end as usize,
         }
+    }
+
+    /// How many verdicts are worth keeping: those of the atoms, then those of the expressions.
+    #[inline]
+    pub(crate) fn verdicts(&self) -> usize {
+        self.atoms.len() + self.expressions.len()
+    }
+
+    /// Everything that the expression refers to becomes a tracked field.
+    fn expression(&mut self, expression: &Expression) -> u32 {
+        if let Some(at) = self.known_expressions.get(expression.source()) {
+            return *at;
+        }
+        self.paths.intern_expression(expression);
+        let at = narrow(self.expressions.len());
+        self.known_expressions.insert(expression.source().into(), at);
+        self.expressions.push(expression.clone());
+        at
     }
 
     fn atom(&mut self, predicate: &Predicate) -> AtomIndex {
@@ -174,6 +207,10 @@ impl Program {
             Condition::Predicate(predicate) => {
                 let atom = self.atom(predicate);
                 self.steps.push(Step::Atom(atom));
+            }
+            Condition::Expression(condition) => {
+                let expression = self.expression(&condition.expression);
+                self.steps.push(Step::Expression(expression));
             }
         }
     }
@@ -274,6 +311,7 @@ impl Program {
             + self.steps.capacity() * size_of::<Step>()
             + self.starts.capacity() * size_of::<u32>()
             + self.repeated.capacity() * size_of::<u64>()
+            + self.expressions.capacity() * size_of::<Expression>()
             + self.shared.iter().map(Shared::bytes).sum::<usize>()
     }
 }
@@ -289,6 +327,7 @@ impl Shared {
 
 /// What stands directly in an AND group.
 enum Unit<'a> {
+    /// A group, or an expression.
     Group(&'a Condition),
     Predicates(Vec<&'a Predicate>),
 }
@@ -300,5 +339,6 @@ fn cost(condition: &Condition) -> u32 {
             members.iter().map(cost).fold(1, u32::saturating_add)
         }
         Condition::Predicate(predicate) => predicate.operator.cost(),
+        Condition::Expression(_) => EXPRESSION_COST,
     }
 }

@@ -63,6 +63,18 @@ pub enum Condition {
     None(Vec<Condition>),
     /// One question about one field.
     Predicate(Predicate),
+    /// A question that is calculated.
+    Expression(ExpressionCondition),
+}
+
+/// `expr: ${ … }`: it holds when the expression is true; not when it is false, or something else, or
+/// has no value.
+#[derive(Clone, Debug)]
+pub struct ExpressionCondition {
+    /// It sees the message, as `msg`.
+    pub(crate) expression: expr::Expression,
+    /// Where its text stands.
+    pub span: Span,
 }
 
 /// One question about one field.
@@ -133,6 +145,7 @@ impl Condition {
                 }
             }
             Self::Predicate(predicate) => visit(predicate),
+            Self::Expression(_) => {}
         }
     }
 }

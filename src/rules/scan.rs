@@ -22,6 +22,7 @@
 use crate::bad_message::{BadMessage, Found};
 use crate::chains::CHAIN_RULES_MAX;
 use crate::enrichment::ENRICH_BYTES_MAX;
+use crate::expression::Built;
 use crate::number::Double;
 use crate::path::INDEXES_MAX;
 use crate::paths::{PathIndex, Paths};
@@ -32,6 +33,7 @@ mod number;
 mod numbers;
 mod skip;
 mod string;
+mod trusted;
 
 /// The longest text that is scanned. Unit: bytes. A message with all that a chain of enrichments
 /// can add, which is counted without escapes: each byte can take six.
@@ -140,6 +142,8 @@ pub(crate) struct Tape {
     frames: Box<[Frame; NESTING_MAX]>,
     /// By depth.
     places: Box<[Place; NESTING_MAX]>,
+    /// What expressions have asked for of this message.
+    built: Built,
 }
 
 impl Tape {
@@ -152,7 +156,13 @@ impl Tape {
             has_array: false,
             frames: Box::new([NO_FRAME; NESTING_MAX]),
             places: Box::new([Place { index: 0, wanted: PathIndex::ROOT }; NESTING_MAX]),
+            built: Built::default(),
         }
+    }
+
+    /// What expressions have asked for of this message.
+    pub(crate) fn built(&self) -> &Built {
+        &self.built
     }
 
     #[inline]
@@ -201,23 +211,11 @@ impl Tape {
         if cell.kind == CellKind::Unescaped { &self.unescaped[range] } else { &message[range] }
     }
 
-    /// Reads a message.
-    pub(crate) fn scan(&mut self, paths: &Paths, message: &[u8]) -> Result<(), BadMessage> {
-        if message.len() > MESSAGE_BYTES_MAX {
-            return Err(BadMessage::TooLarge { bytes: message.len() });
-        }
-        self.scan_enriched(paths, message)
-    }
-
-    /// Reads a message that was checked and then enriched: it may be longer than one from outside.
-    pub(crate) fn scan_enriched(
-        &mut self,
-        paths: &Paths,
-        message: &[u8],
-    ) -> Result<(), BadMessage> {
-        assert!(message.len() < SCANNED_BYTES_MAX, "enrichments are bounded");
+    /// Forgets the last message.
+    fn begin(&mut self, paths: &Paths) {
         self.cells.clear();
         self.unescaped.clear();
+        self.built.clear();
         self.has_array = false;
         if self.chains.len() != paths.len() {
             self.chains.resize(paths.len(), Chain::default());
@@ -227,6 +225,33 @@ impl Tape {
             self.chains.fill(Chain::default());
             self.epoch = 1;
         }
+    }
+
+    /// Reads a message that was accepted before, perhaps for other paths, as far as anybody asks for
+    /// it. It may have been enriched since, and be longer than one from outside. Other bytes leave
+    /// anything.
+    pub(crate) fn scan_trusted(&mut self, paths: &Paths, message: &[u8]) {
+        // No longer one was accepted, and enrichments are bounded.
+        let message = message.get(..SCANNED_BYTES_MAX).unwrap_or(message);
+        self.begin(paths);
+        let scanner = Scanner {
+            tape: self,
+            paths,
+            depth: 0,
+            top: NO_FRAME,
+            is_beyond_ascii: false,
+            error: None,
+        };
+        trusted::Trusting::new(scanner).message(message);
+        assert!(self.cells.len() <= CELLS_MAX, "a value has at least one byte");
+    }
+
+    /// Reads a message.
+    pub(crate) fn scan(&mut self, paths: &Paths, message: &[u8]) -> Result<(), BadMessage> {
+        if message.len() > MESSAGE_BYTES_MAX {
+            return Err(BadMessage::TooLarge { bytes: message.len() });
+        }
+        self.begin(paths);
         let mut scanner = Scanner {
             tape: self,
             paths,
@@ -416,23 +441,33 @@ impl Scanner<'_> {
         Ok(at + 1)
     }
 
+    /// Steps into an array, if anybody asks for what is in it; else over it, and the answer is false.
     /// An index asks for an element of the array under its key, not of one that is an element
     /// itself.
     #[inline(never)]
     fn open_array(
         &mut self,
+        bytes: &[u8],
         start: usize,
         path: PathIndex,
         is_element: bool,
-    ) -> Result<usize, Refused> {
+    ) -> Result<(usize, bool), Refused> {
         self.tape.has_array = true;
+        let has_elements = self.paths.has_elements(path);
         let wanted = self.paths.first_index(path);
+        if wanted == PathIndex::ROOT && !has_elements {
+            // Expressions take it whole.
+            let cell = self.push(path, is_element, CellKind::Array, start..start);
+            let at = self.skip_value(bytes, start, b'[')?;
+            self.tape.cells[cell as usize].stop = narrow(at);
+            return Ok((at, false));
+        }
         if is_element || wanted == PathIndex::ROOT {
-            return self.open(start, path, is_element, Open::Array);
+            return Ok((self.open(start, path, is_element, Open::Array)?, true));
         }
         let at = self.open(start, path, is_element, Open::Indexed)?;
         self.tape.places[self.depth - 1] = Place { index: 0, wanted };
-        Ok(at)
+        Ok((at, true))
     }
 
     /// The path of the next element, if it is asked for by its index.
@@ -606,7 +641,7 @@ impl Scanner<'_> {
                 at
             }
             b'{' => return Ok((self.open(start, path, is_element, Open::Object)?, true)),
-            b'[' => return Ok((self.open_array(start, path, is_element)?, true)),
+            b'[' => return self.open_array(bytes, start, path, is_element),
             b'-' | b'0'..=b'9' => {
                 let at = self.number(bytes, start, byte)?;
                 let double = Double::of(&bytes[start..at]);

@@ -1,4 +1,5 @@
-//! Somebody who changes the rules all the time: puts, deletes, flips, goes back, replaces all.
+//! Somebody who changes the rules all the time: puts, deletes, flips, goes back, replaces all; and
+//! now and then a definition.
 //!
 //! Some changes are refused, as their author knows little of the catalogue: of versions that are
 //! there already, or of rules that are not.
@@ -52,7 +53,12 @@ impl CatalogueUser {
                 self.given.entry(at).or_default().push(version);
                 Changing { method: Method::Put, path, body: Self::rule(&id, version) }
             }
-            10..13 => Changing { method: Method::Delete, path, body: String::new() },
+            10..12 => Changing { method: Method::Delete, path, body: String::new() },
+            // Orders for it may be on their way.
+            12 => {
+                let path = "/api/v1/definitions/by-key".into();
+                Changing { method: Method::Put, path, body: Self::definition(self.version) }
+            }
             13 | 14 => post("disable", String::new()),
             15 | 16 => post("enable", String::new()),
             17 | 18 => {
@@ -88,11 +94,25 @@ impl CatalogueUser {
         let kinds = ["a", "b", "c", "x", "x", "x", "x", "x"];
         let kind = kinds[usize::try_from(at % 8).expect("below eight")];
         let (priority, bound) = (at % 3, at * 97 % 1_000);
+        // Every other one by a key, one of a few.
+        let action = if bound % 2 == 0 {
+            "{\"workflow\":\"by-key\",\"params\":{\"by\":\"${ msg.amount }\"},\
+             \"key\":\"c${ msg.nonce % 9 }\"}"
+        } else {
+            "{\"workflow\":\"pure\"}"
+        };
         format!(
             "{{\"id\":\"{id}\",\"version\":{version},\"priority\":{priority},\"conditions\":[\
              {{\"field\":\"kind\",\"op\":\"equals\",\"value\":\"{kind}\"}},\
              {{\"field\":\"amount\",\"op\":\"less_than\",\"value\":{bound}}}],\
-             \"actions\":[{{\"workflow\":\"pure\"}}]}}"
+             \"actions\":[{action}]}}"
+        )
+    }
+
+    fn definition(version: u64) -> String {
+        format!(
+            "{{\"id\":\"by-key\",\"version\":{version},\"tasks\":[{{\"id\":\"one\",\
+             \"type\":\"transform\",\"with\":{{\"version\":{version}}}}}]}}"
         )
     }
 }

@@ -171,6 +171,23 @@ impl Checker {
         Ok(())
     }
 
+    /// The last entry that is known committed.
+    pub(crate) fn last(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// A node rests: its state is that of all others.
+    pub(crate) fn on_rest(&mut self, node: &Node) -> Result<(), String> {
+        let index = node.shards()[0].applied();
+        for shard in node.shards() {
+            self.on_state(index, None, hash64(&shard.globals().image()))?;
+            for partition in shard.partitions() {
+                self.on_state(index, Some(partition.id()), partition.checksum())?;
+            }
+        }
+        Ok(())
+    }
+
     /// A shard gives out an order: what it was last told of its role, and what it has applied.
     pub(crate) fn on_order(&self, leads: Option<u64>, applied: u64) -> Result<(), String> {
         let term = leads.ok_or("a shard gives out an order and was not told that it leads")?;

@@ -29,6 +29,7 @@ pub struct Disk {
     files: BTreeMap<File, Content>,
     snapshot: Option<(u64, Vec<u8>)>,
     unnamed: Vec<u8>,
+    fetched: Vec<u8>,
     /// Bytes that files may take; more is "no space".
     pub capacity: Option<u64>,
 }
@@ -82,9 +83,34 @@ impl Disk {
         self.files.remove(&file);
     }
 
-    /// The process that wrote a snapshot without a name is gone, and the file with it.
+    /// The process that wrote snapshots without a name is gone, and the files with it.
     pub fn abandon_snapshot(&mut self) {
         self.unnamed.clear();
+        self.fetched.clear();
+    }
+
+    /// Writes to the file of a snapshot that another node sends; at 0 it begins anew.
+    pub fn write_fetched(&mut self, offset: u64, bytes: &[u8]) {
+        let offset = usize::try_from(offset).expect("a small disk");
+        assert!(offset <= self.fetched.len(), "pieces come one after the other");
+        self.fetched.truncate(offset);
+        self.fetched.extend_from_slice(bytes);
+    }
+
+    /// Appends to it, makes it durable and reads it.
+    pub fn append_fetched(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.fetched.extend_from_slice(bytes);
+        self.fetched.clone()
+    }
+
+    /// Gives it its name, durably.
+    pub fn name_fetched(&mut self, index: u64) {
+        self.snapshot = Some((index, std::mem::take(&mut self.fetched)));
+    }
+
+    /// Nobody wants it any more.
+    pub fn abandon_fetched(&mut self) {
+        self.fetched.clear();
     }
 
     /// Whether something was written that no sync covers yet.
@@ -112,7 +138,7 @@ impl Disk {
             content.seen = after.clone();
             content.durable = after;
         }
-        self.unnamed.clear();
+        self.abandon_snapshot();
         is_lost
     }
 

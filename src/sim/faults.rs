@@ -1,6 +1,7 @@
 //! What goes wrong in a world, and how much is asked of it.
 
 use crate::clock::ClockFaults;
+use crate::network::Weather;
 use base::Prng;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct Faults {
     pub troubles: Vec<(Trouble, u64)>,
     /// How wrong clocks are.
     pub clocks: ClockFaults,
+    /// How bad the network is.
+    pub weather: Weather,
     /// Machines are slower than others by up to so much; 0 or 1: none is.
     pub slowness_max: u64,
 }
@@ -39,6 +42,18 @@ pub enum Trouble {
     Kill,
     /// The machine is as slow, or as quick, as it is drawn now.
     Slow,
+    /// Some machines are cut off from the others.
+    Part,
+    /// The machine that leads is cut off from all others.
+    IsolateLeader,
+    /// Nothing gets from one machine to another; the way back is free.
+    CutOneWay,
+    /// What one machine sends to another arrives late.
+    Clog,
+    /// A connection ends in the middle of what it carries.
+    Reset,
+    /// Every way is free again.
+    Heal,
 }
 
 impl Faults {
@@ -58,6 +73,12 @@ impl Faults {
             (Trouble::ClockJump, share(10)),
             (Trouble::Kill, share(5)),
             (Trouble::Slow, share(5)),
+            (Trouble::Part, share(5)),
+            (Trouble::IsolateLeader, share(5)),
+            (Trouble::CutOneWay, share(5)),
+            (Trouble::Clog, share(10)),
+            (Trouble::Reset, share(10)),
+            (Trouble::Heal, 15),
         ];
         let within = [100, 400, 1_500][usize::try_from(prng.below(3)).expect("below three")];
         let clocks = ClockFaults {
@@ -69,6 +90,7 @@ impl Faults {
             trouble_within: Duration::from_millis(within),
             troubles,
             clocks,
+            weather: Weather::drawn(&mut prng),
             slowness_max: 1 + prng.below(20),
             ..self
         }

@@ -11,7 +11,7 @@
 //! | `network` | what is between machines |
 //! | `faults` | what goes wrong, drawn per seed |
 //! | `clients`, `producers`, `catalogue` | who asks |
-//! | `checker`, `marks` | what must hold, and which rare branches a run reached |
+//! | `checker`, `keyed`, `marks` | what must hold, and which rare branches a run reached |
 
 mod catalogue;
 mod checker;
@@ -19,6 +19,7 @@ mod clients;
 mod clock;
 mod disk;
 mod faults;
+mod keyed;
 mod machine;
 mod marks;
 mod network;

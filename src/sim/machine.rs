@@ -4,8 +4,8 @@ use crate::clock::{Clock, ClockFaults};
 use crate::disk::Disk;
 use crate::node::{Event, Node, NodeConfig, Schedule, Who};
 use base::{BootId, CoreId, Instant, NodeId, Now, Prng, StoreId};
-use engine::RequestId;
 use engine::message::Packet;
+use engine::{Membership, RequestId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ enum Lane {
     Cores(CoreId, CoreId, bool),
     /// The snapshot's file.
     Snapshot,
+    /// The file of a snapshot that another node sends.
+    Fetch,
 }
 
 /// A mind's deadline.
@@ -90,15 +92,17 @@ impl Machine {
     pub(crate) fn start(
         &mut self,
         instant: Instant,
+        founded: &Membership,
         schedule: &mut Schedule<'_>,
     ) -> Result<(), String> {
         assert!(!self.is_up(), "one process at a time");
         self.boot = BootId(self.boot.0 + 1);
         let who = Who { node: self.name, store: self.store, boot: self.boot };
         let (now, seed) = (self.clock.now(instant), self.seeds.next_u64());
-        let node = Node::start(&self.config, who, &mut self.disk, now, seed, schedule).map_err(
-            |reason| format!("start {} of {} was refused: {reason}", self.boot, who.node),
-        )?;
+        let node = Node::start(&self.config, who, founded, &mut self.disk, now, seed, schedule)
+            .map_err(|reason| {
+                format!("start {} of {} was refused: {reason}", self.boot, who.node)
+            })?;
         self.node = Some(node);
         self.plan(now);
         Ok(())
@@ -184,7 +188,10 @@ impl Machine {
             Event::Written { .. } => (150, 20_000),
             Event::Synced { .. } => (300, 100_000),
             Event::Prepared { .. } => (20_000, 1_000_000),
-            Event::Snapshot(_) => (5_000, 100_000),
+            Event::Snapshot(_) | Event::Fetch(_) => (5_000, 100_000),
+            Event::ReadEntries(_) | Event::ReadSnapshot { .. } => (500, 30_000),
+            // The network has taken its time.
+            Event::Peer { .. } | Event::PeerUp(_) | Event::PeerDown(..) => (0, 0),
             Event::Called { .. } => (20_000, 3_000_000),
             // Small changes, all rules at once, and everything that is behind on its thread.
             Event::Worked { .. } => (400, 250_000),
@@ -199,6 +206,7 @@ impl Machine {
                 Lane::Cores(*from, *to, matches!(packet, Packet::Consensus(_)))
             }
             Event::Snapshot(_) => Lane::Snapshot,
+            Event::Fetch(_) => Lane::Fetch,
             _ => return at,
         };
         let last = self.lanes.entry(lane).or_insert(at);

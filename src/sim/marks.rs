@@ -1,5 +1,9 @@
 //! Rare branches that a run reached. A run that never reached them shows nothing about them.
 
+use crate::node::Event;
+use engine::FetchEffect;
+use engine::message::NotTaken;
+use engine::peer::PeerMessage;
 use std::collections::BTreeMap;
 
 /// What a run may reach, and how often it did.
@@ -39,11 +43,33 @@ pub enum Mark {
     DiskFull,
     /// Another node took the lead.
     LeaderChange,
+    /// Another node took the lead while forwarded batches had no answer.
+    LeaderChangeUnderLoad,
+    /// A follower sent its session's batches to the leader.
+    Forwarded,
+    /// A leader did not take a forwarded batch.
+    NotTaken,
+    /// A leader refused a batch because one before it was missing.
+    ForwardGap,
+    /// A node asked for leave to stand for election and did not get it.
+    PreVoteRefused,
+    /// A node was told that the process of a peer is gone.
+    PeerRefused,
+    /// A leader read old entries back for a follower.
+    EntriesServed,
+    /// A follower installed its leader's snapshot in place.
+    SnapshotInstalled,
+    /// A leader no longer had the snapshot that it had offered.
+    SnapshotGone,
+    /// A client was told that no leader is known.
+    NoLeaderTold,
+    /// A client was told that the outcome is unknown.
+    UnknownTold,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 26] = [
         Self::CutUnderLoad,
         Self::SectorsLost,
         Self::KilledWithUnsynced,
@@ -59,6 +85,17 @@ impl Mark {
         Self::SectionGap,
         Self::DiskFull,
         Self::LeaderChange,
+        Self::LeaderChangeUnderLoad,
+        Self::Forwarded,
+        Self::NotTaken,
+        Self::ForwardGap,
+        Self::PreVoteRefused,
+        Self::PeerRefused,
+        Self::EntriesServed,
+        Self::SnapshotInstalled,
+        Self::SnapshotGone,
+        Self::NoLeaderTold,
+        Self::UnknownTold,
     ];
 }
 
@@ -73,6 +110,41 @@ impl Marks {
         for (mark, count) in &other.0 {
             *self.0.entry(*mark).or_default() += count;
         }
+    }
+
+    /// A node sends this to another.
+    pub(crate) fn on_sent(&mut self, message: &PeerMessage) {
+        let mark = match message {
+            PeerMessage::Forward(_) => Mark::Forwarded,
+            PeerMessage::NotTaken { why: NotTaken::Gap, .. } => Mark::ForwardGap,
+            PeerMessage::NotTaken { .. } => Mark::NotTaken,
+            PeerMessage::SnapshotGone { .. } => Mark::SnapshotGone,
+            PeerMessage::Raft(quorum::Message::PreVoteResponse(ballot)) if ballot.reject => {
+                Mark::PreVoteRefused
+            }
+            _ => return,
+        };
+        self.reach(mark);
+    }
+
+    /// A node begins this.
+    pub(crate) fn on_event(&mut self, event: &Event) {
+        match event {
+            Event::ReadEntries(_) => self.reach(Mark::EntriesServed),
+            Event::Fetch(FetchEffect::Keep { .. }) => self.reach(Mark::SnapshotInstalled),
+            _ => {}
+        }
+    }
+
+    /// A client is told this.
+    pub(crate) fn on_reply(&mut self, response: &api::Response) {
+        if response.status != 503 {
+            return;
+        }
+        let text = String::from_utf8_lossy(&response.body);
+        let says = |code: api::Code| u64::from(text.contains(code.as_str()));
+        self.reach_if(Mark::NoLeaderTold, says(api::Code::NoLeader));
+        self.reach_if(Mark::UnknownTold, says(api::Code::OutcomeUnknown));
     }
 
     pub(crate) fn reach(&mut self, mark: Mark) {

@@ -63,6 +63,12 @@ impl Weather {
     }
 }
 
+impl Default for Weather {
+    fn default() -> Self {
+        Self::FINE
+    }
+}
+
 /// Something under way.
 #[derive(Clone, Debug)]
 pub struct Delivery<M>(Way<M>);

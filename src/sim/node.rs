@@ -5,10 +5,12 @@ use crate::disk::Disk;
 use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, Prng, StoreId, hash64};
 use bytes::Bytes;
 use engine::message::{Committed, Packet, ToConsensus, ToShard};
+use engine::peer::PeerMessage;
 use engine::record::{Born, Change, Ended, Failed};
 use engine::{
-    Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, Left, OrderId, Replay, RequestId,
-    ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start, Submission, SubmitResults, Work,
+    Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, FetchEffect, Membership, OrderId,
+    ReadBack, Replay, RequestId, ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start,
+    Submission, SubmitResults, Work,
 };
 use journal::{Effect, File, HeapBuffers, Journal, Recovery, Token};
 use std::collections::VecDeque;
@@ -71,6 +73,34 @@ pub enum Event {
     },
     /// The snapshot files have done something.
     Snapshot(SnapshotEffect),
+    /// The file of a snapshot that is being fetched has done something.
+    Fetch(FetchEffect),
+    /// Entries were read back.
+    ReadEntries(ReadBack),
+    /// A piece of the newest snapshot was read.
+    ReadSnapshot {
+        /// For whom.
+        to: NodeId,
+        /// The snapshot.
+        index: u64,
+        /// Where the piece begins.
+        offset: u64,
+        /// Its size at most.
+        bytes: usize,
+    },
+    /// A peer's message.
+    Peer {
+        /// Whose.
+        from: NodeId,
+        /// Its data directory.
+        store: StoreId,
+        /// What.
+        message: PeerMessage,
+    },
+    /// There is a link to a peer.
+    PeerUp(NodeId),
+    /// There is none any more; a new one was refused, or was not tried.
+    PeerDown(NodeId, bool),
     /// A call ended.
     Called {
         /// On which core.
@@ -165,6 +195,8 @@ pub struct Schedule<'a> {
     pub events: &'a mut Vec<Event>,
     /// What is said at once.
     pub said: &'a mut Vec<Said>,
+    /// What is sent to other nodes.
+    pub sent: &'a mut Vec<(NodeId, PeerMessage)>,
 }
 
 impl Node {
@@ -172,6 +204,7 @@ impl Node {
     pub fn start(
         config: &NodeConfig,
         who: Who,
+        founded: &Membership,
         disk: &mut Disk,
         now: Now,
         seed: u64,
@@ -193,9 +226,13 @@ impl Node {
             })
             .collect();
         let (mut committed, mut kept) = (Vec::new(), Vec::new());
-        let start = recover(config, who.store, disk, now, &mut shards, &mut committed, &mut kept)?;
+        let start =
+            recover(config, who.store, founded, disk, now, &mut shards, &mut committed, &mut kept)?;
         let consensus_config = ConsensusConfig {
             node: who.node,
+            store: who.store,
+            boot: who.boot,
+            founded: founded.clone(),
             shards: config.shards,
             seed,
             snapshot_journal_bytes: config.snapshot_journal_bytes,
@@ -290,6 +327,44 @@ impl Node {
                 self.drain_consensus(disk, schedule);
             }
             Event::Snapshot(effect) => self.on_snapshot(now, effect, disk, schedule),
+            Event::Fetch(effect) => self.on_fetch(now, effect, disk, schedule),
+            Event::ReadEntries(wanted) => {
+                let file = disk.read(wanted.stretch.file());
+                let begin = usize::try_from(wanted.stretch.offset()).expect("a small disk");
+                let end = begin + usize::try_from(wanted.stretch.bytes()).expect("a small disk");
+                let read = file.and_then(|file| file.get(begin..end));
+                let read = read.ok_or_else(|| "the file is gone".to_owned());
+                self.consensus.on_entries_read(now, &wanted, read, &mut self.consensus_out);
+                schedule.events.push(Event::ConsensusRound);
+                self.drain_consensus(disk, schedule);
+            }
+            Event::ReadSnapshot { to, index, offset, bytes } => {
+                let file = disk.snapshot().filter(|(at, _)| *at == index);
+                let read = file.map(|(_, file)| {
+                    let begin = usize::try_from(offset).expect("a small disk").min(file.len());
+                    let end = (begin + bytes).min(file.len());
+                    (Bytes::copy_from_slice(&file[begin..end]), file.len() as u64)
+                });
+                let at = (index, offset);
+                self.consensus.on_snapshot_read(now, to, at, read, &mut self.consensus_out);
+                schedule.events.push(Event::ConsensusRound);
+                self.drain_consensus(disk, schedule);
+            }
+            Event::Peer { from, store, message } => {
+                self.consensus.on_peer(now, from, store, message, &mut self.consensus_out);
+                schedule.events.push(Event::ConsensusRound);
+                self.drain_consensus(disk, schedule);
+            }
+            Event::PeerUp(peer) => {
+                self.consensus.on_peer_up(now, peer, &mut self.consensus_out);
+                schedule.events.push(Event::ConsensusRound);
+                self.drain_consensus(disk, schedule);
+            }
+            Event::PeerDown(peer, refused) => {
+                self.consensus.on_peer_down(now, peer, refused, &mut self.consensus_out);
+                schedule.events.push(Event::ConsensusRound);
+                self.drain_consensus(disk, schedule);
+            }
             Event::Called { core, order } => self.on_called(core, &order, prng, schedule),
             Event::Worked { core, work } => {
                 self.shards[usize::from(core.0)].on_worked(work.run(), &mut self.shard_out);
@@ -403,6 +478,34 @@ impl Node {
         self.drain_consensus(disk, schedule);
     }
 
+    fn on_fetch(
+        &mut self,
+        now: Now,
+        effect: FetchEffect,
+        disk: &mut Disk,
+        schedule: &mut Schedule<'_>,
+    ) {
+        let done = match effect {
+            FetchEffect::Write { offset, bytes } => {
+                disk.write_fetched(offset, &bytes);
+                Ok(None)
+            }
+            FetchEffect::Check { bytes } => {
+                let file = disk.append_fetched(&bytes);
+                let read = engine::snapshot::read(&Bytes::from(file));
+                read.map(|snapshot| Some(Box::new(snapshot))).map_err(|error| error.to_string())
+            }
+            FetchEffect::Keep { index } => {
+                disk.name_fetched(index);
+                Ok(None)
+            }
+            FetchEffect::Abandon => unreachable!("it is done at once"),
+        };
+        self.consensus.on_fetch_done(now, done, &mut self.consensus_out);
+        schedule.events.push(Event::ConsensusRound);
+        self.drain_consensus(disk, schedule);
+    }
+
     /// The outside world's part: a call succeeds, fails or fails for good.
     fn on_called(
         &mut self,
@@ -486,6 +589,15 @@ impl Node {
                     schedule.events.push(Event::Snapshot(effect));
                 }
                 ConsensusEffect::Journal(effect) => journal_event(effect, disk, schedule),
+                ConsensusEffect::Peer { to, message } => schedule.sent.push((to, message)),
+                ConsensusEffect::Fetch(FetchEffect::Abandon) => disk.abandon_fetched(),
+                ConsensusEffect::Fetch(effect) => schedule.events.push(Event::Fetch(effect)),
+                ConsensusEffect::ReadEntries(wanted) => {
+                    schedule.events.push(Event::ReadEntries(wanted));
+                }
+                ConsensusEffect::ReadSnapshot { to, index, offset, bytes } => {
+                    schedule.events.push(Event::ReadSnapshot { to, index, offset, bytes });
+                }
             }
         }
     }
@@ -517,6 +629,7 @@ fn journal_event(effect: Effect<Vec<u8>>, disk: &mut Disk, schedule: &mut Schedu
 fn recover(
     config: &NodeConfig,
     store: StoreId,
+    founded: &Membership,
     disk: &mut Disk,
     now: Now,
     shards: &mut [ShardCore],
@@ -544,19 +657,19 @@ fn recover(
         }
     }
     let at = snapshot.as_ref().map_or((0, 0), |snapshot| (snapshot.index, snapshot.term));
-    let stamp = snapshot.as_ref().map_or(base::UnixMicros(0), |snapshot| snapshot.stamp);
-    let size = snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes);
     if disk.read(File::Vote).is_none() {
         disk.prepare(File::Vote, 2 * journal::BLOCK_BYTES);
     }
-    let mut recovery = Recovery::new(journal_config.clone(), at);
+    let was_sent = snapshot.as_ref().is_some_and(|snapshot| snapshot.was_sent);
+    let recovery = if was_sent { Recovery::of_installed } else { Recovery::new };
+    let mut recovery = recovery(journal_config.clone(), at);
     recovery.on_vote_file(disk.read(File::Vote).expect("it was just made"));
     for (file, bytes) in disk.files() {
         if let File::Segment(slot) = file {
             recovery.on_header(slot, &bytes[..journal::BLOCK_BYTES.min(bytes.len())]);
         }
     }
-    let mut reading = Replay::new(at, stamp);
+    let mut reading = Replay::new(snapshot.as_ref(), founded);
     let mut entries = Vec::new();
     while let Some(slot) = recovery.next_segment() {
         let bytes = disk.read(File::Segment(slot)).expect("it was listed");
@@ -569,12 +682,12 @@ fn recover(
     let ready = reading.on_entries(&mut entries, recovered.commit)?;
     replay(now, &ready, shards, kept)?;
     committed.extend(ready);
-    let Left { delivered, stamp, tail } = reading.finish(entries)?;
+    let left = reading.finish(entries)?;
     let (term, vote, commit) = (recovered.term, recovered.vote, recovered.commit);
     let mut first = Outbox::new();
     let journal = Journal::resume(journal_config, HeapBuffers, recovered, &mut first);
-    let snapshot = (at.0, size);
-    Ok(Start { journal, first, term, vote, commit, delivered, stamp, tail, snapshot })
+    let snapshot = snapshot.map(|snapshot| (snapshot.mark(founded), snapshot.bytes));
+    Ok(Start { journal, first, term, vote, commit, left, snapshot, whole_through: 0 })
 }
 
 /// Hands entries to the shards of a node that only applies, and carries out what that takes: what is

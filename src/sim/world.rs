@@ -7,13 +7,16 @@ use crate::catalogue::{CatalogueUser, Changing};
 use crate::checker::{self, Checker};
 use crate::clients::{Clients, Produced};
 use crate::faults::{Faults, Trouble};
+use crate::keyed;
 use crate::machine::Machine;
 use crate::marks::{Mark, Marks};
+use crate::network::{self, Delivery, Network, Under, Weather};
 use crate::node::{Event, Node, NodeConfig, Said, Schedule};
 use api::{Method, Request};
 use base::{BootId, CoreId, Instant, NodeId, Prng};
 use engine::message::Committed;
-use engine::{Origin, RequestId, ShardCore, Submission};
+use engine::peer::PeerMessage;
+use engine::{Member, Membership, Origin, RequestId, ShardCore, Submission};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write;
@@ -45,6 +48,10 @@ pub struct Report {
     pub unanswered: u64,
     /// Instances that ended.
     pub instances: u64,
+    /// Those of them that have a key.
+    pub keyed_instances: u64,
+    /// Actions with a key.
+    pub keyed_starts: u64,
     /// Power cuts.
     pub crashes: u32,
     /// Requests refused.
@@ -75,6 +82,8 @@ enum Happening {
     Process(BootId, Event),
     /// Its process starts, if it does not run.
     Start,
+    /// Something is under way between machines.
+    Network(Delivery<PeerMessage>),
 }
 
 #[derive(Debug)]
@@ -110,6 +119,9 @@ impl Ord for Timed {
 pub struct World {
     faults: Faults,
     machines: Vec<Machine>,
+    /// The group's first members.
+    founded: Membership,
+    network: Network,
     instant: Instant,
     heap: BinaryHeap<Reverse<Timed>>,
     next_order: u64,
@@ -126,14 +138,23 @@ pub struct World {
 impl World {
     /// A world of one node that `seed` decides.
     pub fn new(seed: u64, config: NodeConfig, faults: Faults) -> Self {
+        Self::group(seed, vec![config], faults)
+    }
+
+    /// A world of one group of nodes that `seed` decides.
+    pub fn group(seed: u64, configs: Vec<NodeConfig>, faults: Faults) -> Self {
         let mut seeds = Prng::new(seed);
-        let configs = vec![config];
         let machines = (configs.into_iter().zip(1..)).map(|(config, name)| {
             let prng = seeds.fork(&format!("machine {name}"));
             Machine::new(NodeId(name), config, faults.clocks, prng)
         });
-        let machines = machines.collect();
+        let machines: Vec<Machine> = machines.collect();
+        let member =
+            |machine: &Machine| (machine.name, Member { store: machine.store, address: None });
+        let founded = Membership::founded(machines.iter().map(member)).expect("a group's size");
         Self {
+            network: Network::new(machines.len(), faults.weather, seeds.fork("network")),
+            founded,
             machines,
             crashes: seeds.fork("crashes"),
             troubles: seeds.fork("troubles"),
@@ -173,6 +194,10 @@ impl World {
         for machine in &self.machines {
             checker::check_acknowledged(machine.running(), &self.clients)?;
             self.report.instances = checker::check_instances(machine.running())?;
+            let keyed::Seen { instances, asked } = keyed::check(machine.running().shards())?;
+            self.report.keyed_instances = instances;
+            self.report.keyed_starts = asked;
+            self.checker.on_rest(machine.running())?;
         }
         self.report.virtual_time = self.instant.since(Instant(1));
         self.report.acknowledged = self.clients.acknowledged.len() as u64;
@@ -242,8 +267,24 @@ impl World {
             self.report.marks.reach(Mark::StartFromSnapshot);
         }
         self.checker.on_start(place);
-        let instant = self.instant;
-        self.with(place, |machine, schedule| machine.start(instant, schedule))?
+        let (instant, founded) = (self.instant, self.founded.clone());
+        self.with(place, |machine, schedule| machine.start(instant, &founded, schedule))??;
+        self.net(|network, now, out| network.on_start(now, place, out));
+        Ok(())
+    }
+
+    /// Does something with the network, and puts what is under way then into the heap.
+    fn net<T>(
+        &mut self,
+        act: impl FnOnce(&mut Network, Instant, &mut Under<PeerMessage>) -> T,
+    ) -> T {
+        let mut under = Under::new();
+        let done = act(&mut self.network, self.instant, &mut under);
+        for (at, delivery) in under {
+            // The network is nobody's place: its own events never wait for a process.
+            self.put(at, 0, Happening::Network(delivery));
+        }
+        done
     }
 
     /// The power fails: of one machine, or of all.
@@ -253,7 +294,7 @@ impl World {
         let is_all = self.crashes.chance(1, 3);
         for place in 0..self.machines.len() {
             if is_all || place == one {
-                self.end(place);
+                self.end(place, false);
                 let machine = &mut self.machines[place];
                 // Whoever starts a node again sees to its disk first.
                 machine.disk.capacity = None;
@@ -264,8 +305,11 @@ impl World {
         self.report.crashes += 1;
     }
 
-    /// A process ends.
-    fn end(&mut self, place: usize) {
+    /// A process ends, alone or with its machine.
+    fn end(&mut self, place: usize, is_powered: bool) {
+        if self.machines[place].is_up() {
+            self.net(|network, now, out| network.on_end(now, place, is_powered, out));
+        }
         self.machines[place].end();
         let lost = self.clients.on_lost(place);
         self.report.unanswered += lost;
@@ -296,7 +340,7 @@ impl World {
             Trouble::Kill if machine.is_up() => {
                 let is_unsynced = machine.disk.has_unsynced();
                 self.report.marks.reach_if(Mark::KilledWithUnsynced, u64::from(is_unsynced));
-                self.end(place);
+                self.end(place, true);
                 let at = self.instant + Duration::from_millis(self.troubles.below(500));
                 self.put(at, place, Happening::Start);
             }
@@ -304,6 +348,43 @@ impl World {
                 machine.slowness = 1 + self.troubles.below(self.faults.slowness_max.max(1));
             }
             Trouble::Pause | Trouble::Kill => {}
+            trouble => self.make_network_trouble(trouble, place),
+        }
+    }
+
+    fn make_network_trouble(&mut self, trouble: Trouble, place: usize) {
+        let count = self.machines.len();
+        let other = usize::try_from(self.troubles.below(count as u64)).expect("few");
+        if count < 2 || (other == place && trouble != Trouble::Heal) {
+            return;
+        }
+        match trouble {
+            Trouble::Part if self.troubles.chance(1, 2) && count > 2 => {
+                self.net(|network, now, out| network.part(now, &[place, other], out));
+            }
+            Trouble::Part => self.net(|network, now, out| network.part(now, &[place], out)),
+            Trouble::IsolateLeader => {
+                let leads = |machine: &Machine| {
+                    machine.node.as_ref().is_some_and(|node| node.status().leading)
+                };
+                if let Some(leader) = self.machines.iter().position(leads) {
+                    self.net(|network, now, out| network.part(now, &[leader], out));
+                }
+            }
+            Trouble::CutOneWay => {
+                self.net(|network, now, out| network.cut(now, place, other, out));
+            }
+            Trouble::Clog => {
+                let ms = self.troubles.below(1_000);
+                self.network.clog(place, other, self.instant + Duration::from_millis(ms));
+            }
+            Trouble::Reset => {
+                self.net(|network, now, out| network.reset(now, place, other, out));
+            }
+            Trouble::Heal => self.network.heal(),
+            Trouble::Pause | Trouble::ClockJump | Trouble::Kill | Trouble::Slow => {
+                unreachable!("{trouble:?} is a machine's")
+            }
         }
     }
 
@@ -386,6 +467,10 @@ impl World {
     }
 
     fn happen(&mut self, place: usize, happening: Happening) -> Result<(), String> {
+        let happening = match happening {
+            Happening::Network(delivery) => return self.on_delivery(delivery),
+            happening => happening,
+        };
         let (instant, machine) = (self.instant, &mut self.machines[place]);
         if let Some(until) = machine.paused_until {
             if until > instant {
@@ -403,7 +488,27 @@ impl World {
             }
             Happening::Start if machine.is_up() => Ok(()),
             Happening::Start => self.start(place),
+            Happening::Network(_) => unreachable!("handled above"),
         }
+    }
+
+    fn on_delivery(&mut self, delivery: Delivery<PeerMessage>) -> Result<(), String> {
+        let seen = self.net(|network, now, out| network.on_arrival(now, delivery, out));
+        let Some(seen) = seen else { return Ok(()) };
+        let place = seen.to();
+        let event = match seen {
+            network::Event::Message { from, message, .. } => {
+                let from = &self.machines[from];
+                Event::Peer { from: from.name, store: from.store, message }
+            }
+            network::Event::Up { peer, .. } => Event::PeerUp(self.machines[peer].name),
+            network::Event::Down { peer, refused, .. } => {
+                self.report.marks.reach_if(Mark::PeerRefused, u64::from(refused));
+                Event::PeerDown(self.machines[peer].name, refused)
+            }
+        };
+        let boot = self.machines[place].boot;
+        self.happen(place, Happening::Process(boot, event))
     }
 
     fn put(&mut self, at: Instant, place: usize, happening: Happening) {
@@ -417,14 +522,21 @@ impl World {
         place: usize,
         act: impl FnOnce(&mut Machine, &mut Schedule<'_>) -> T,
     ) -> Result<T, String> {
-        let (mut events, mut said) = (Vec::new(), Vec::new());
-        let mut schedule = Schedule { events: &mut events, said: &mut said };
+        let (mut events, mut said, mut sent) = (Vec::new(), Vec::new(), Vec::new());
+        let mut schedule = Schedule { events: &mut events, said: &mut said, sent: &mut sent };
         let done = act(&mut self.machines[place], &mut schedule);
         for event in events {
             let machine = &mut self.machines[place];
+            self.report.marks.on_event(&event);
             let at = machine.time_of(self.instant, &event);
             let boot = machine.boot;
             self.put(at, place, Happening::Process(boot, event));
+        }
+        for (to, message) in sent {
+            self.report.marks.on_sent(&message);
+            let to = self.machines.iter().position(|machine| machine.name == to);
+            let to = to.expect("nodes send to members");
+            self.net(|network, now, out| network.send(now, (place, to), message, out));
         }
         let (instant, machine) = (self.instant, &self.machines[place]);
         if let Some(node) = &machine.node {
@@ -441,7 +553,10 @@ impl World {
             Said::Fatal(reason) => {
                 Err(format!("{} ended itself: {reason}", self.machines[place].name))
             }
-            Said::Reply { request, response } => self.clients.on_reply(request, &response),
+            Said::Reply { request, response } => {
+                self.report.marks.on_reply(&response);
+                self.clients.on_reply(request, &response)
+            }
             Said::Submitted { request, results } => self.clients.on_results(request, &results),
             Said::Ordered { leads, applied } => self.checker.on_order(leads, applied),
             Said::State { index, part, checksum } => self.checker.on_state(index, part, checksum),
@@ -555,6 +670,8 @@ impl World {
             machine.slowness = 1;
             machine.clock.correct();
         }
+        self.network.heal();
+        self.network.weather = Weather::FINE;
         self.start_all()?;
         let limit = self.instant + REST_MAX;
         while !self.is_at_rest() {
@@ -573,10 +690,12 @@ impl World {
 
     fn is_at_rest(&self) -> bool {
         let is_still = |node: &Node| {
-            node.partitions().all(|partition| partition.running() == 0)
+            node.partitions().all(|part| part.running() == 0 && !part.has_orders())
                 && node.shards().iter().all(ShardCore::is_drained)
         };
         let mut nodes = self.machines.iter().map(|machine| &machine.node);
+        let is_still =
+            |node: &Node| is_still(node) && node.shards()[0].applied() == self.checker.last();
         self.clients.waiting() == 0 && nodes.all(|node| node.as_ref().is_some_and(is_still))
     }
 
@@ -589,9 +708,11 @@ impl World {
             for (shard, core) in node.shards().iter().zip(0..) {
                 let running: usize = shard.partitions().map(engine::Partition::running).sum();
                 let (applied, waiting) = (shard.applied(), shard.unanswered());
+                let orders = shard.partitions().filter(|part| part.has_orders()).count();
                 write!(
                     text,
-                    "; core {core}: applied {applied}, {waiting} wait, {running} instances run"
+                    "; core {core}: applied {applied}, {waiting} wait, {running} instances run, \
+                     {orders} partitions have orders"
                 )
                 .expect("a string grows");
             }

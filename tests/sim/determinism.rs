@@ -8,7 +8,10 @@ use std::time::Duration;
 
 const NOW: Now = Now { instant: Instant(1), wall: UnixMicros(1) };
 
-fn log(seed: u64) -> (Vec<Committed>, NodeConfig) {
+/// Finished messages that are kept: all of a run, or so few that keys come free again. Unit: bytes.
+const RETENTIONS: [u64; 2] = [512 << 20, (7 * 24) << 10];
+
+fn log(seed: u64, retention_bytes: u64) -> (Vec<Committed>, NodeConfig) {
     let faults = Faults {
         messages: 400,
         crashes: 0,
@@ -17,7 +20,9 @@ fn log(seed: u64) -> (Vec<Committed>, NodeConfig) {
         full_disk: false,
         ..Faults::default()
     };
-    World::new(seed, changing(2), faults).log().unwrap()
+    let mut config = changing(2);
+    config.born.retention_bytes = retention_bytes;
+    World::new(seed, config, faults).log().unwrap()
 }
 
 fn shards(count: u16, config: &NodeConfig) -> Vec<ShardCore> {
@@ -71,24 +76,28 @@ fn image(shard: &mut ShardCore, part: Part) -> (u64, u16, Vec<u8>) {
 
 #[test]
 fn the_same_log_gives_the_same_state_whatever_the_number_of_cores() {
-    let (log, config) = log(1);
-    assert!(log.len() > 50, "the log has {} entries", log.len());
-    let mut one = shards(1, &config);
-    apply(&mut one, &log);
-    let expected = state(&one);
-    assert!(one[0].partitions().map(engine::Partition::accepted).sum::<u64>() > 300);
-    for count in [2, 3, 5, 7] {
-        let mut many = shards(count, &config);
-        apply(&mut many, &log);
-        assert!(state(&many) == expected, "{count} cores differ from one");
+    for retention_bytes in RETENTIONS {
+        let (log, config) = log(1, retention_bytes);
+        assert!(log.len() > 50, "the log has {} entries", log.len());
+        let mut one = shards(1, &config);
+        apply(&mut one, &log);
+        let expected = state(&one);
+        assert!(one[0].partitions().map(engine::Partition::accepted).sum::<u64>() > 300);
+        let taken = one[0].partitions().flat_map(engine::Partition::taken);
+        assert!(taken.map(|(_, number)| number).sum::<u64>() > 100, "orders were passed");
+        for count in [2, 3, 5, 7] {
+            let mut many = shards(count, &config);
+            apply(&mut many, &log);
+            assert!(state(&many) == expected, "{count} cores differ from one");
+        }
     }
 }
 
 /// The partitions' images are taken one after the other while the log goes on, as a node does it.
 #[test]
 fn the_same_log_gives_the_same_state_whatever_the_snapshot_point_it_restarts_from() {
-    for seed in [2, 5] {
-        let (log, config) = log(seed);
+    for (seed, retention_bytes) in [2, 5].into_iter().zip(RETENTIONS) {
+        let (log, config) = log(seed, retention_bytes);
         let mut whole = shards(2, &config);
         apply(&mut whole, &log);
         let expected = state(&whole);

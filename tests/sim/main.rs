@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says by a panic what is wrong")]
 
 mod determinism;
+mod group;
 mod power;
 mod reload;
 
@@ -34,13 +35,41 @@ workflows:
       - { id: pause, type: delay, with: { for: 120ms } }
       - { id: both, type: transform, depends_on: [ask, pause], with: { done: true } }
       - { id: sorry, type: transform, depends_on: [ask], run_if: failure, with: { sorry: true } }
+  - id: by-key
+    version: 1
+    tasks:
+      - { id: one, type: transform, with: { n: "${ input.nonce }" } }
+      - { id: pause, type: delay, depends_on: [one], with: { for: 70ms } }
 "#;
 
-const RULES: &str = r"
+/// Some start an instance for a key, one of a few, and some of these can name no key; some calculate
+/// what they hand over.
+const RULES: &str = r#"
 rules:
   - { id: b-is-pure, version: 1, priority: 2, conditions: [{ field: kind, op: equals, value: b }], actions: [{ workflow: pure }] }
   - { id: c-calls, version: 1, priority: 1, conditions: [{ field: kind, op: equals, value: c }], actions: [{ workflow: call }] }
-";
+  - id: a-by-key
+    version: 1
+    conditions: [{ field: kind, op: equals, value: a }]
+    actions: [{ workflow: by-key, key: "k${ msg.nonce % 20 }", params: { half: "${ msg.amount / 2 }" } }]
+  - id: b-made
+    version: 1
+    conditions: [{ field: kind, op: equals, value: b }]
+    enrich: { user.level: "${ msg.amount * 1.5 }" }
+    actions:
+      - { workflow: pure, transform: { nonce: "${ msg.nonce + 1 }", level: "${ msg.user.level }" } }
+      - { workflow: pure, key: "${ 100 / (msg.nonce % 5) }" }
+  - id: b-after-made
+    version: 1
+    continue_from: b-made
+    requires: [b-is-pure]
+    conditions: [{ field: user.level, op: less_than, value: 900 }]
+    actions: [{ workflow: by-key, key: "l${ msg.user.level }" }]
+  - id: c-by-key
+    version: 1
+    conditions: [{ field: kind, op: equals, value: c }]
+    actions: [{ workflow: call, key: "${ msg.nonce % 7 }" }, { workflow: pure }]
+"#;
 
 /// What a run comes to; where it fails, by an error or a panic, the line that replays it is said.
 fn replayable<T>(replay: &str, run: impl FnOnce() -> Result<T, String>) -> T {

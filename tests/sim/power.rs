@@ -45,6 +45,8 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
         total.repeated += report.repeated;
         total.unanswered += report.unanswered;
         total.instances += report.instances;
+        total.keyed_instances += report.keyed_instances;
+        total.keyed_starts += report.keyed_starts;
         total.refused += report.refused;
         total.full_disks += report.full_disks;
         total.catalogue_changes += report.catalogue_changes;
@@ -58,6 +60,8 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
     // A run that never reached the rare branches shows nothing.
     assert!(total.acknowledged > seeds * 20, "clients were served");
     assert!(total.catalogue_changes > seeds, "the catalogue was changed");
+    assert!(total.keyed_instances > seeds, "keys had instances");
+    assert!(total.keyed_starts > 2 * total.keyed_instances, "keys were asked for again");
     for (mark, one_of) in [
         (Mark::CutUnderLoad, 4),
         (Mark::SectorsLost, 10),

@@ -26,6 +26,8 @@ struct Rule {
     kind: String,
     /// Only below this amount.
     bound: Option<i64>,
+    /// The same, of a rule that continues from others, which are as constant as it is.
+    below: Option<i64>,
     enabled: bool,
 }
 
@@ -35,9 +37,11 @@ impl Rule {
         let rule = Self {
             id: json["id"].as_str().unwrap().to_owned(),
             version: json["version"].as_u64().unwrap(),
-            priority: json["priority"].as_i64().unwrap(),
-            kind: json["conditions"][0]["value"].as_str().unwrap().to_owned(),
+            priority: json["priority"].as_i64().unwrap_or(0),
+            kind: json["conditions"][0]["value"].as_str().unwrap_or("b").to_owned(),
             bound: json["conditions"][1]["value"].as_i64(),
+            // Of the one chain there is the level is one and a half times the amount.
+            below: json["conditions"][0]["value"].as_i64().map(|level| level * 2 / 3),
             enabled: json["enabled"].as_bool().unwrap_or(true),
         };
         assert!(rule.bound.is_none() || rule.text() == text, "{text}");
@@ -48,12 +52,17 @@ impl Rule {
     fn text(&self) -> String {
         let Self { id, version, priority, kind, enabled, .. } = self;
         let bound = self.bound.expect("only the world's rules are written again");
+        let action = if bound % 2 == 0 {
+            r#"{"workflow":"by-key","params":{"by":"${ msg.amount }"},"key":"c${ msg.nonce % 9 }"}"#
+        } else {
+            r#"{"workflow":"pure"}"#
+        };
         let disabled = if *enabled { "" } else { ",\"enabled\":false" };
         format!(
             "{{\"id\":\"{id}\",\"version\":{version},\"priority\":{priority},\"conditions\":[\
              {{\"field\":\"kind\",\"op\":\"equals\",\"value\":\"{kind}\"}},\
              {{\"field\":\"amount\",\"op\":\"less_than\",\"value\":{bound}}}],\
-             \"actions\":[{{\"workflow\":\"pure\"}}]{disabled}}}"
+             \"actions\":[{action}]{disabled}}}"
         )
     }
 }
@@ -64,7 +73,8 @@ type Past = (u64, Option<Rule>);
 #[derive(Clone, Debug, Default)]
 struct Catalogue {
     version: u64,
-    definitions: usize,
+    /// By id, each with its version.
+    definitions: BTreeMap<String, u64>,
     rules: BTreeMap<String, Rule>,
     past: BTreeMap<String, Vec<Past>>,
 }
@@ -78,7 +88,7 @@ impl Catalogue {
         if changes.iter().any(|change| next.one(change).is_err()) {
             return false;
         }
-        if (&next.rules, next.definitions) != (&self.rules, self.definitions) {
+        if (&next.rules, &next.definitions) != (&self.rules, &self.definitions) {
             next.version += 1;
         }
         for (id, old) in &self.rules {
@@ -99,7 +109,15 @@ impl Catalogue {
 
     fn one(&mut self, change: &Change) -> Result<(), Refused> {
         match change {
-            Change::PutDefinition(_) => self.definitions += 1,
+            Change::PutDefinition(text) => {
+                let json: Value = serde_json::from_str(text).unwrap();
+                let version = json["version"].as_u64().unwrap();
+                let old = self.definitions.insert(json["id"].as_str().unwrap().into(), version);
+                // No two of one version have different texts.
+                if old.is_some_and(|old| version < old) {
+                    return Err(Refused);
+                }
+            }
             Change::PutRule(text) => self.put(Rule::of(text))?,
             Change::DeleteRule(id) => {
                 self.rules.remove(id).ok_or(Refused)?;
@@ -160,6 +178,7 @@ impl Catalogue {
             rule.enabled
                 && message["kind"] == *rule.kind
                 && rule.bound.is_none_or(|bound| message["amount"].as_i64().unwrap() < bound)
+                && rule.below.is_none_or(|below| message["amount"].as_i64().unwrap() < below)
         };
         let mut woken: Vec<&Rule> = self.rules.values().filter(holds).collect();
         woken.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.id.cmp(&b.id)));

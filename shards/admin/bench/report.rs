@@ -1,7 +1,7 @@
 //! What `rules bench` prints.
 
 use super::machine::Machine;
-use super::{Cost, Counts, Slowest, Speed, per_second, ratio};
+use super::{Cost, Counts, Mode, Slowest, Speed, per_second, ratio};
 use crate::check::counted;
 use crate::table::{plain, write_table};
 use hdrhistogram::Histogram;
@@ -21,6 +21,7 @@ pub(super) struct Report {
     pub(super) speed: Speed,
     pub(super) latency: Histogram<u64>,
     pub(super) slowest: Slowest,
+    pub(super) mode: Mode,
     pub(super) machine: Machine,
 }
 
@@ -47,7 +48,7 @@ impl Report {
             "table_bytes": self.table_bytes,
             "slowest_rules": slowest,
             "slowest_sampled": self.slowest.sampled,
-            "mode": "strict",
+            "mode": self.mode.name(),
             "machine": self.machine.to_json(),
         })
     }
@@ -68,9 +69,14 @@ impl Report {
         )?;
         writeln!(
             out,
-            "input  {} of {:.0} bytes, raw, each checked whole (strict)",
+            "input  {} of {:.0} bytes, raw, each {} ({})",
             counted(self.messages, "message"),
-            ratio(self.bytes as u64, self.messages)
+            ratio(self.bytes as u64, self.messages),
+            match self.mode {
+                Mode::Strict => "checked whole",
+                Mode::Fast => "read as far as some rule asks",
+            },
+            self.mode.name()
         )?;
         writeln!(out)?;
         writeln!(

@@ -11,10 +11,14 @@ const RULES: &str = "
 const MESSAGES: &str = "{\"kind\":\"pay\"}\n\n  {\"kind\":\"x\"}\r\n{\"kind\":\"pay\",\"a\":1}\n";
 
 fn run(rules: &str, messages: &str, json: bool) -> (Result<(), String>, String) {
+    run_in(Mode::Strict, rules, messages, json)
+}
+
+fn run_in(mode: Mode, rules: &str, messages: &str, json: bool) -> (Result<(), String>, String) {
     let directory = directory(&[("r.yaml", rules), ("m.jsonl", messages)]);
     let (rules, messages) = (directory.path().join("r.yaml"), directory.path().join("m.jsonl"));
     let time = Duration::from_millis(1);
-    let asked = Asked { rules: &rules, messages: &messages, time, json };
+    let asked = Asked { rules: &rules, messages: &messages, time, mode, json };
     text(|out| bench(&asked, out))
 }
 
@@ -46,6 +50,18 @@ fn what_was_counted_is_right_and_what_was_measured_is_there() {
     let gone = rules.iter().find(|rule| rule["rule"] == "gone").unwrap();
     assert_eq!((&gone["candidate_share"], &gone["match_share"]), (&1.0.into(), &0.0.into()));
     assert!(!value["machine"]["cpu"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn in_fast_mode_the_same_is_found() {
+    let (outcome, out) = run_in(Mode::Fast, RULES, MESSAGES, true);
+    assert_eq!(outcome, Ok(()));
+    let value: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&value["mode"], &value["matches"]), (&"fast".into(), &2.into()));
+    let (_, out) = run_in(Mode::Fast, RULES, MESSAGES, false);
+    assert!(out.contains("raw, each read as far as some rule asks (fast)\n"), "{out}");
+    let (outcome, _) = run_in(Mode::Fast, RULES, "{}\n[1]\n", true);
+    assert!(outcome.unwrap_err().contains("m.jsonl:2: a message is a JSON object"));
 }
 
 #[test]

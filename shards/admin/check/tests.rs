@@ -38,6 +38,18 @@ fn a_rule_file_is_checked_with_its_tests() {
 }
 
 #[test]
+fn a_test_whose_rule_needs_one_that_is_nowhere_has_not_passed() {
+    let chained = RULES.replace("    priority: 100\n", "    requires: [elsewhere]\n");
+    let directory = directory(&[("chained.yaml", &chained)]);
+    let file = directory.path().join("chained.yaml");
+    let (outcome, out) = text(|out| check::<Rule>(&asked(std::slice::from_ref(&file), false), out));
+    assert_eq!(outcome, Ok(()), "a node may have that rule");
+    assert!(out.contains("2 rules, 0 of 1 test passed, 1 could not run, 1 warning"), "{out}");
+    let (_, out) = text(|out| crate::matching::test(&file, None, true, out));
+    assert_eq!(out, "{\"passed\":0,\"failed\":[],\"not_run\":1}\n");
+}
+
+#[test]
 fn a_rule_id_in_two_files_is_a_warning() {
     let directory = directory(&[("a.yaml", RULES), ("b.yaml", RULES)]);
     let files: Vec<_> = ["a.yaml", "b.yaml"].map(|name| directory.path().join(name)).to_vec();

@@ -10,7 +10,7 @@ const RULES: &str = r"
     - none: [{ field: blocked, op: exists }]
   actions: [{ workflow: w }]
 - id: later
-  conditions: [{ field: kind, op: exists }]
+  conditions: [{ field: kind, op: exists }, { expr: '${ size(msg.kind) > 1 }' }]
   actions: [{ workflow: w }]
 - id: shelf
   enabled: false
@@ -59,6 +59,7 @@ fn a_rule_whose_conditions_hold_may_not_act_all_the_same() {
         ("r.yaml#shelf", split, "rule shelf: does not match\n"),
         ("r.yaml#shelf", split, "  no   all of: each holds, but for no element all at once\n"),
         ("r.yaml#later", "{}", "it is not there"),
+        ("r.yaml#later", r#"{"kind":1}"#, "it is an error: `size` cannot take int"),
     ];
     for (rule, message, expected) in rows {
         let (outcome, out) = told(rule, message, false);
@@ -83,6 +84,11 @@ fn a_file_stands_for_all_its_rules_in_the_order_of_rank() {
         "line": 10, "column": 35,
     });
     assert_eq!(later["conditions"][1], condition);
+    let expression = json!({
+        "depth": 1, "condition": "${ size(msg.kind) > 1 }", "holds": true, "outcome": "true",
+        "line": 10, "column": 53,
+    });
+    assert_eq!(later["conditions"][2], expression);
 }
 
 #[test]

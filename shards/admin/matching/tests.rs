@@ -85,7 +85,7 @@ fn the_files_own_tests_run_with_a_message_and_without() {
     assert_eq!(outcome, Ok(()));
     assert!(out.ends_with("good.yaml: 1 of 1 test passed\n"), "{out}");
     let (_, out) = text(|out| test(&path("good.yaml"), None, true, out));
-    assert_eq!(out, "{\"passed\":1,\"failed\":[]}\n");
+    assert_eq!(out, "{\"passed\":1,\"failed\":[],\"not_run\":0}\n");
 
     let (outcome, out) = text(|out| test(&path("bad.yaml"), Some(&message), true, out));
     assert_eq!(out, "{\"matched\":[]}\n", "what was asked is answered");

@@ -32,6 +32,8 @@ fn summary() -> api::InstanceSummary<'static> {
         status: "running",
         started_at: UnixMicros(0),
         ended_at: None,
+        message: id().message,
+        key: None,
     }
 }
 
@@ -79,6 +81,7 @@ fn rules_and_definitions_are_listed_with_the_version_of_the_catalogue() {
             priority: -5,
             enabled: false,
             workflows: &["a", "b"],
+            hash: 1,
         }],
     };
     let text = shown(|out| rules_view.write(out), rules);
@@ -86,7 +89,7 @@ fn rules_and_definitions_are_listed_with_the_version_of_the_catalogue() {
     assert_eq!(words(&text)[2].join(" "), "catalogue version 12");
     let definitions_view = api::DefinitionsView {
         version: 12,
-        definitions: &[api::DefinitionSummary { id: "w", version: 2, tasks: &["t", "u"] }],
+        definitions: &[api::DefinitionSummary { id: "w", version: 2, tasks: &["t", "u"], hash: 1 }],
     };
     let text = shown(|out| definitions_view.write(out), definitions);
     assert_eq!(words(&text)[1].join(" "), "w 2 t, u");
@@ -116,12 +119,14 @@ fn a_message_shows_its_rules_and_instances() {
         idempotency_key: Some("order-17"),
         rules: &[api::RuleMatch { rule: "large", version: 2, workflows: &["fraud_check"] }],
         instances: &[summary()],
+        keyed: &[api::KeyedStart { workflow: "follow", key: "p-17" }],
         message: b"{\"amount\":15000,\"note\":\"\\u001b[2J\"}",
     };
     let text = shown(|out| view.write(out), message);
     assert!(text.contains("key      order-17"), "{text}");
     assert!(text.contains("large"), "{text}");
     assert!(text.contains("00300000000000a1-1"), "{text}");
+    assert!(text.contains("p-17"), "{text}");
     assert!(!text.contains('\u{1b}'), "no escape reaches the terminal");
 }
 

@@ -161,11 +161,21 @@ fn instances_are_filtered_and_paged_by_the_query() {
     let expected = InstancesQuery {
         status: Some(Status::Failed),
         workflow: Some("a b+c".to_owned()),
+        key: None,
         limit: 7,
         after: Some(cursor),
     };
     assert_eq!(asked(&query), Ok(expected));
     assert_eq!(asked("status=&after=&"), Ok(InstancesQuery::default()));
+    let mut key = String::from("workflow=w&key=");
+    percent_encoded("a b&c=%ü", &mut key);
+    assert_eq!(key, "workflow=w&key=a%20b%26c%3D%25%C3%BC");
+    let expected = InstancesQuery {
+        workflow: Some("w".to_owned()),
+        key: Some("a b&c=%ü".to_owned()),
+        ..InstancesQuery::default()
+    };
+    assert_eq!(asked(&key), Ok(expected));
     let refused = [
         "status=done",
         "limit=0",
@@ -178,6 +188,8 @@ fn instances_are_filtered_and_paged_by_the_query() {
         "after=0000000000000000-00300000000000a1",
         "after=+000000000000000-00300000000000a1-1",
         "workflow=%",
+        "key=k",
+        "key=k&workflow=",
     ];
     for query in refused {
         assert_eq!(asked(query), Err(Code::BadQuery), "{query}");

@@ -3,12 +3,12 @@
 
 use crate::json::{self, Object};
 use crate::page::Cursor;
-use base::{InstanceId, UnixMicros};
+use base::{InstanceId, MessageId, UnixMicros};
 
 /// An instance in a list.
 #[derive(Clone, Debug)]
 pub struct InstanceSummary<'a> {
-    /// Its id, which names its message too.
+    /// Its id.
     pub instance: InstanceId,
     /// The workflow that it runs.
     pub workflow: &'a str,
@@ -20,6 +20,10 @@ pub struct InstanceSummary<'a> {
     pub started_at: UnixMicros,
     /// When it ended.
     pub ended_at: Option<UnixMicros>,
+    /// The message that caused it.
+    pub message: MessageId,
+    /// The key that it was started for.
+    pub key: Option<&'a str>,
 }
 
 impl InstanceSummary<'_> {
@@ -30,7 +34,8 @@ impl InstanceSummary<'_> {
         o.text("status", self.status);
         o.time("started_at", Some(self.started_at));
         o.time("ended_at", self.ended_at);
-        o.display("message_id", self.instance.message);
+        o.display("message_id", self.message);
+        o.text_if("key", self.key);
     }
 
     /// The cursor of a page that begins behind this instance.

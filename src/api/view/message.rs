@@ -2,6 +2,7 @@
 
 use super::instance::InstanceSummary;
 use crate::json;
+use crate::route::percent_encoded;
 use base::{MessageId, UnixMicros};
 
 /// A message, what it woke and how far that has come.
@@ -20,6 +21,8 @@ pub struct MessageView<'a> {
     pub rules: &'a [RuleMatch<'a>],
     /// The instances that it started, in the order of the matches.
     pub instances: &'a [InstanceSummary<'a>],
+    /// What it asked an instance for by a key, in the order of the matches.
+    pub keyed: &'a [KeyedStart<'a>],
     /// The message itself, JSON as it was sent.
     pub message: &'a [u8],
 }
@@ -33,6 +36,27 @@ pub struct RuleMatch<'a> {
     pub version: u64,
     /// The workflows that its actions name.
     pub workflows: &'a [&'a str],
+}
+
+/// An action with a key: its instance was there before, or another message's action made it, or this
+/// one's did.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyedStart<'a> {
+    /// The workflow.
+    pub workflow: &'a str,
+    /// The key.
+    pub key: &'a str,
+}
+
+impl KeyedStart<'_> {
+    /// Where the instance is found as long as it is kept.
+    fn path(&self) -> String {
+        let mut path = String::from("/api/v1/workflows?workflow=");
+        percent_encoded(self.workflow, &mut path);
+        path.push_str("&key=");
+        percent_encoded(self.key, &mut path);
+        path
+    }
 }
 
 impl MessageView<'_> {
@@ -57,6 +81,17 @@ impl MessageView<'_> {
                     list.object(|o| instance.fields(o));
                 }
             });
+            if !self.keyed.is_empty() {
+                o.array("keyed", |list| {
+                    for start in self.keyed {
+                        list.object(|o| {
+                            o.text("workflow", start.workflow);
+                            o.text("key", start.key);
+                            o.text("instances", &start.path());
+                        });
+                    }
+                });
+            }
             o.raw("message", self.message);
         });
     }

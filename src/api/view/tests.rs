@@ -22,6 +22,8 @@ fn summary() -> InstanceSummary<'static> {
         status: "completed",
         started_at: AT,
         ended_at: Some(LATER),
+        message: INSTANCE.message,
+        key: None,
     }
 }
 
@@ -40,6 +42,7 @@ fn a_message_shows_its_rules_and_instances() {
         idempotency_key: Some("order-17"),
         rules: &[RuleMatch { rule: "high-value", version: 2, workflows: &["fraud_check"] }],
         instances: &[summary()],
+        keyed: &[],
         message: br#"{"amount":15000}"#,
     };
     assert_eq!(
@@ -55,6 +58,34 @@ fn a_message_shows_its_rules_and_instances() {
             r#"}],"message":{"amount":15000}}"#
         )
     );
+}
+
+#[test]
+fn a_message_tells_where_to_find_the_instances_of_its_keys() {
+    let view = MessageView {
+        message_id: MESSAGE,
+        status: "completed",
+        accepted_at: AT,
+        idempotency_key: None,
+        rules: &[],
+        instances: &[],
+        keyed: &[KeyedStart { workflow: "pay", key: "order 17" }],
+        message: b"{}",
+    };
+    let shown = text(|out| view.write(out));
+    let expected = concat!(
+        r#""instances":[],"keyed":[{"workflow":"pay","key":"order 17","#,
+        r#""instances":"/api/v1/workflows?workflow=pay&key=order%2017"}],"message":{}}"#
+    );
+    assert!(shown.ends_with(expected), "{shown}");
+}
+
+#[test]
+fn an_instance_with_a_key_names_the_message_that_caused_it() {
+    let instance = InstanceSummary { message: MessageId(7), key: Some("k"), ..summary() };
+    let view = InstancesView { instances: &[instance], next: None };
+    let shown = text(|out| view.write(out));
+    assert!(shown.contains(r#""message_id":"0000000000000007","key":"k"}"#), "{shown}");
 }
 
 #[test]
@@ -80,19 +111,20 @@ fn the_catalogue_lists_rules_and_definitions_with_its_version() {
             priority: -5,
             enabled: false,
             workflows: &["a", "b"],
+            hash: 0xfeed,
         }],
     };
     assert_eq!(
         text(|out| rules.write(out)),
-        r#"{"version":12,"rules":[{"id":"r","version":1,"priority":-5,"enabled":false,"workflows":["a","b"]}]}"#
+        r#"{"version":12,"rules":[{"id":"r","version":1,"priority":-5,"enabled":false,"workflows":["a","b"],"hash":"000000000000feed"}]}"#
     );
     let definitions = DefinitionsView {
         version: 12,
-        definitions: &[DefinitionSummary { id: "w", version: 2, tasks: &["t"] }],
+        definitions: &[DefinitionSummary { id: "w", version: 2, tasks: &["t"], hash: u64::MAX }],
     };
     assert_eq!(
         text(|out| definitions.write(out)),
-        r#"{"version":12,"definitions":[{"id":"w","version":2,"tasks":["t"]}]}"#
+        r#"{"version":12,"definitions":[{"id":"w","version":2,"tasks":["t"],"hash":"ffffffffffffffff"}]}"#
     );
     let change = CatalogueChange { version: 13, stored: &["r"], deleted: &[] };
     assert_eq!(text(|out| change.write(out)), r#"{"version":13,"stored":["r"],"deleted":[]}"#);

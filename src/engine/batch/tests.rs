@@ -45,6 +45,22 @@ fn a_batch_has_these_bytes() {
 }
 
 #[test]
+fn a_record_between_two_partitions_names_both_in_its_header() {
+    let (from, to) = (PartitionId(0x0304), PartitionId(0x0102));
+    let mut section = Section::new(0);
+    section.push_between(RecordType::Passed, from, to, |body| body.extend_from_slice(b"xy"));
+    let sealed = section.seal(&header(4));
+    // Type, version, zero, who takes, who gives, bytes.
+    let expected = [&[20, 0, 1, 0, 2, 1, 4, 3, 2, 0, 0, 0], &b"xy"[..]].concat();
+    assert_eq!(sealed[SECTION_HEADER_BYTES..], expected);
+    let record = SectionView::of(&sealed).unwrap().records().next().unwrap().unwrap();
+    assert_eq!((record.from, record.partition), (Some(from), to));
+    let mut again = Section::new(0);
+    again.push_raw(&record);
+    assert_eq!(again.seal(&header(4)), sealed);
+}
+
+#[test]
 fn what_was_joined_is_read_back() {
     let sections = [accepted(b"{}"), accepted(br#"{"a":1}"#)];
     let batch = join(UnixMicros(9), &sections);

@@ -22,8 +22,9 @@ const COMPILE_ALL_SHARE: usize = 4;
 pub struct StoredRule {
     /// The rule. The compiled rules share it.
     pub rule: Arc<rules::Rule>,
-    /// What each of its actions hands over, read once.
-    pub params: Vec<Value>,
+    /// What each of its actions hands over beside the message, read once; nothing for an action of
+    /// which something is calculated for each message, its input, its parameters or its key.
+    pub params: Vec<Option<Value>>,
     /// How this version came.
     pub came: Came,
 }
@@ -56,6 +57,8 @@ pub struct Catalogue {
     pub(super) touched: OrdMap<Arc<str>, u64>,
     /// Each workflow with each rule that starts it.
     pub(super) uses: OrdSet<(Arc<str>, Arc<str>)>,
+    /// Which rules need a rule. Copied by a change of a rule that needs others: few do.
+    pub(super) dependents: Arc<rules::Dependents>,
     pub(super) history: History,
 }
 
@@ -76,6 +79,7 @@ impl Default for Catalogue {
             compiled_at: 0,
             touched: OrdMap::new(),
             uses: OrdSet::new(),
+            dependents: Arc::default(),
             history: History::default(),
         }
     }
@@ -156,13 +160,21 @@ impl Catalogue {
         self.compiled_at > merged.version
     }
 
-    pub(super) fn use_workflows(&mut self, rule: &rules::Rule) {
+    /// A rule comes: what it names is known to be used from now on.
+    pub(super) fn link(&mut self, rule: &rules::Rule) {
+        if rule.needs().next().is_some() {
+            Arc::make_mut(&mut self.dependents).insert(rule);
+        }
         for (workflow, id) in uses(rule) {
             self.uses.insert((workflow, id));
         }
     }
 
-    pub(super) fn leave_workflows(&mut self, rule: &rules::Rule) {
+    /// A rule goes.
+    pub(super) fn unlink(&mut self, rule: &rules::Rule) {
+        if rule.needs().next().is_some() {
+            Arc::make_mut(&mut self.dependents).remove(rule);
+        }
         for (workflow, id) in uses(rule) {
             self.uses.remove(&(workflow, id));
         }
@@ -175,18 +187,14 @@ fn uses(rule: &rules::Rule) -> impl Iterator<Item = (Arc<str>, Arc<str>)> {
 }
 
 impl StoredRule {
-    pub(super) fn new(rule: Arc<rules::Rule>, came: Came) -> Result<Self, String> {
-        // What a start does not act on yet must not be taken and then ignored.
-        if !rule.is_plain() {
-            let id = &rule.id;
-            return Err(format!(
-                "rule `{id}`: `requires`, `continue_from`, `enrich`, `key`, `transform`, \
-                 expressions in `params` and rules without actions are not supported yet"
-            ));
-        }
-        let params = rule.actions.iter().map(|action| action.params.constant().cloned());
-        let params = params.collect::<Option<_>>().expect("a plain action calculates nothing");
-        Ok(Self { rule, params, came })
+    pub(super) fn new(rule: Arc<rules::Rule>, came: Came) -> Self {
+        let sees_the_message = rule.continue_from.is_none() && rule.enrich.is_empty();
+        let constant = |action: &rules::Action| {
+            let is_plain = sees_the_message && action.is_plain();
+            is_plain.then(|| action.params.constant().cloned()).flatten()
+        };
+        let params = rule.actions.iter().map(constant).collect();
+        Self { rule, params, came }
     }
 }
 

@@ -10,7 +10,7 @@ use base::hash64;
 use document::{Entry, Kind, Node, Source, Span};
 use flow::Definition;
 use imbl::OrdMap;
-use rules::Rule;
+use rules::{ChainCheck, ChainError, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -56,12 +56,12 @@ impl Catalogue {
             let is_there = new.is_some();
             let old = self.rules.remove(&*id);
             if let Some(StoredRule { rule, came, .. }) = old.as_deref() {
-                self.leave_workflows(rule);
+                self.unlink(rule);
                 let (name, text) = ((&*id, rule.version), rule.source.as_str());
                 self.remember(Table::Rules, name, (came, text), !is_there, removed);
             }
             if let Some(stored) = new {
-                self.use_workflows(&stored.rule);
+                self.link(&stored.rule);
                 self.rules.insert(id.as_str().into(), stored);
             }
             edits.push(id, old.is_some(), is_there);
@@ -201,14 +201,14 @@ impl Editor<'_> {
         } else {
             room("rules", self.rules.len, RULES_MAX)?;
         }
-        self.stage_rule(Arc::clone(rule), how)
+        self.stage_rule(Arc::clone(rule), how);
+        Ok(())
     }
 
-    fn stage_rule(&mut self, rule: Arc<Rule>, how: How) -> Result<(), Refused> {
-        let stored = StoredRule::new(rule, self.came(how)).map_err(invalid)?;
+    fn stage_rule(&mut self, rule: Arc<Rule>, how: How) {
+        let stored = StoredRule::new(rule, self.came(how));
         let id = stored.rule.id.clone();
         self.rules.put(&id, stored);
-        Ok(())
     }
 
     fn put_definition(&mut self, definition: Arc<Definition>) -> Result<(), Refused> {
@@ -239,7 +239,8 @@ impl Editor<'_> {
         // Enabled is what a rule is that says nothing of it.
         let text = with_field(&old.source, "enabled", (!enabled).then_some(Kind::Bool(false)));
         let how = if enabled { How::Enabled } else { How::Disabled };
-        self.stage_rule(stored_rule(&text)?, how)
+        self.stage_rule(stored_rule(&text)?, how);
+        Ok(())
     }
 
     fn roll_back_rule(&mut self, id: &str, version: u32) -> Result<(), Refused> {
@@ -248,7 +249,8 @@ impl Editor<'_> {
         if current.is_none() {
             room("rules", self.rules.len, RULES_MAX)?;
         }
-        self.stage_rule(stored_rule(&text)?, How::RolledBack(version))
+        self.stage_rule(stored_rule(&text)?, How::RolledBack(version));
+        Ok(())
     }
 
     fn roll_back_definition(&mut self, id: &str, version: u32) -> Result<(), Refused> {
@@ -325,8 +327,39 @@ impl Editor<'_> {
         put.iter().try_for_each(|rule| self.put_rule(rule))
     }
 
-    /// No rule may start a workflow that is not there. Only what is staged can have broken that.
+    /// No rule may start a workflow, or need a rule, that is not there; nor may rules need each other
+    /// in a circle. Only what is staged can have broken that.
     fn check_references(&self) -> Result<(), Refused> {
+        self.check_workflows()?;
+        self.check_chains()
+    }
+
+    fn check_chains(&self) -> Result<(), Refused> {
+        let find = |id: &str| self.rules.get(id).map(|stored| &*stored.rule);
+        let mut check = ChainCheck::new(&find);
+        // Those that need a staged one may be longer chains now, or lack what was removed.
+        let staged = self.rules.new.keys().map(String::as_str);
+        let affected = self.catalogue.dependents.of_all(staged);
+        let affected = affected.into_iter().filter_map(find);
+        let staged = self.rules.new.values().flatten().map(|stored| &*stored.rule);
+        for rule in staged.chain(affected) {
+            check.check(rule).map_err(|error| self.broken(&error))?;
+        }
+        Ok(())
+    }
+
+    fn broken(&self, error: &ChainError) -> Refused {
+        if let ChainError::Unknown { rule, needed } = error
+            && self.rules.old.contains_key(&**needed)
+        {
+            let detail = format!("rule `{rule}` needs rule `{needed}`");
+            let hint = "change or delete the rule that needs it first";
+            return (Refusal::InUse, detail, hint.into());
+        }
+        (Refusal::Conflict, error.to_string(), error.hint().into())
+    }
+
+    fn check_workflows(&self) -> Result<(), Refused> {
         for stored in self.rules.new.values().flatten() {
             for action in &stored.rule.actions {
                 if self.definitions.get(&action.workflow).is_none() {

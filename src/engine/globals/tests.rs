@@ -261,7 +261,7 @@ fn how_far_the_rules_are_merged_makes_no_difference() {
         rule(version, &value).replace("\"r\"", &format!("\"r{at:03}\""))
     };
     let (mut busy, mut resting, mut late) = (filled(), filled(), filled());
-    let (mut merges, mut matcher) = (0, rules::Matcher::new());
+    let (mut at_once, mut matcher) = (0, rules::Matcher::new());
     let (mut under_way, mut caught_up, mut useless) = (None, 0, 0);
     for step in 0..900 {
         let at = step * 37 % 300;
@@ -273,7 +273,7 @@ fn how_far_the_rules_are_merged_makes_no_difference() {
             _ => Change::PutRule(text(at, version)),
         };
         applied(&mut busy, vec![change.clone()]);
-        merges += usize::from(busy.catalogue.touched.is_empty());
+        at_once += usize::from(busy.catalogue.touched.is_empty());
         applied(&mut late, vec![change.clone()]);
         let (due, merged) = under_way.take().unwrap_or_else(|| (step + step % 90, None));
         let merged = merged.unwrap_or_else(|| late.catalogue.merged());
@@ -293,7 +293,7 @@ fn how_far_the_rules_are_merged_makes_no_difference() {
         }
         assert!(!resting.catalogue.needs_merge());
     }
-    assert!((1..300).contains(&merges), "{merges} merges while busy");
+    assert!((1..300).contains(&at_once), "{at_once} merges while busy");
     assert!(caught_up > 5 && useless > 5, "{caught_up} merges in time, {useless} too late");
     let whole = Globals::from_image(&busy.image()).unwrap();
     assert!(whole.image() == resting.image() && whole.image() == late.image());
@@ -318,12 +318,12 @@ fn how_far_the_rules_are_merged_makes_no_difference() {
 fn only_the_successor_of_a_sessions_last_batch_is_admitted() {
     let mut globals = Globals::default();
     let rows = [
-        (header(5, 2, 0), Admission::OutOfOrder, "a gap at the start"),
+        (header(5, 2, 0), Admission::Gap, "a gap at the start"),
         (header(5, 1, 0), Admission::Admitted, "the first"),
         (header(5, 1, 0), Admission::OutOfOrder, "the same again"),
         (header(5, 2, 9), Admission::OtherCatalogue, "another catalogue"),
         (header(5, 2, 0), Admission::Admitted, "again under its number"),
-        (header(6, 2, 0), Admission::OutOfOrder, "a new boot begins at 1"),
+        (header(6, 2, 0), Admission::Gap, "a new boot begins at 1"),
         (header(6, 1, 0), Admission::Admitted, "the new boot's first"),
         (header(5, 3, 0), Admission::OutOfOrder, "the old boot is over"),
     ];
@@ -397,5 +397,58 @@ fn an_image_of_the_version_before_is_read() {
         assert_eq!(globals.admit(&header(3, 13, 1)), Admission::Admitted);
         assert!(upgraded(version, &old[..old.len() - 1]).is_err());
     }
-    assert!(upgraded(3, &old).is_err());
+    assert_eq!(upgraded(3, &old), Ok(old.clone()), "the layout has not changed since");
+    assert!(upgraded(9, &old).is_err());
+}
+
+/// A rule that needs others: `continue_from` the first, `requires` the rest.
+fn needing(id: &str, needs: &[&str]) -> Change {
+    let continued = needs.first().map(|id| format!(",\"continue_from\":\"{id}\""));
+    let others: Vec<String> = needs.iter().skip(1).map(|id| format!("\"{id}\"")).collect();
+    let requires = (!others.is_empty()).then(|| format!(",\"requires\":[{}]", others.join(",")));
+    let (continued, requires) = (continued.unwrap_or_default(), requires.unwrap_or_default());
+    Change::PutRule(format!(
+        "{{\"id\":\"{id}\",\"version\":1,\"conditions\":[{{\"field\":\"a\",\"op\":\"exists\"}}],\
+         \"enrich\":{{\"x\":1}}{continued}{requires}}}"
+    ))
+}
+
+#[test]
+fn no_rule_needs_one_that_is_not_there_whatever_a_change_puts_and_removes() {
+    let delete = |id: &str| Change::DeleteRule(id.into());
+    let rows: [(&[Change], Option<Refusal>); 9] = [
+        (&[needing("b", &["a"])], Some(Refusal::Conflict)),
+        (&[needing("b", &["a"]), needing("a", &[])], None),
+        (&[delete("a")], Some(Refusal::InUse)),
+        (&[needing("c", &["b", "a"])], None),
+        (&[delete("b"), delete("a")], Some(Refusal::InUse)),
+        (&[Change::EnableRule("a".into(), false)], None),
+        (&[Change::ReplaceRules(Vec::new(), Vec::new())], None),
+        (&[needing("a", &["b"]), needing("b", &["a"])], Some(Refusal::Conflict)),
+        (&[needing("a", &[]), needing("b", &["a"]), delete("b"), delete("a")], None),
+    ];
+    let mut globals = Globals::default();
+    for (changes, expected) in rows {
+        let refused = match apply(&mut globals, changes.to_vec()) {
+            Changed::Applied { .. } => None,
+            Changed::Refused { why, .. } => Some(why),
+        };
+        assert_eq!(refused, expected, "{changes:?}");
+        let again = Globals::from_image(&globals.image()).unwrap();
+        let dependents = |globals: &Globals| Arc::clone(&globals.catalogue.dependents);
+        assert_eq!(dependents(&again), dependents(&globals), "known again from the image");
+    }
+}
+
+#[test]
+fn a_chain_that_a_change_makes_too_long_is_refused_though_it_does_not_name_its_end() {
+    let mut globals = Globals::default();
+    let id = |at: usize| format!("r{at:02}");
+    let mut changes = vec![needing(&id(1), &[])];
+    changes.extend((2..=rules::CHAIN_RULES_MAX).map(|at| needing(&id(at), &[&id(at - 1)])));
+    assert!(matches!(apply(&mut globals, changes), Changed::Applied { .. }));
+    let Change::PutRule(longer) = needing(&id(1), &["r00"]) else { unreachable!() };
+    let longer = Change::PutRule(longer.replace("\"version\":1", "\"version\":2"));
+    let told = apply(&mut globals, vec![needing("r00", &[]), longer]);
+    assert!(matches!(told, Changed::Refused { why: Refusal::Conflict, .. }), "{told:?}");
 }

@@ -14,8 +14,10 @@ pub enum Outcome {
     Accepted {
         /// Its id.
         id: MessageId,
-        /// What it started.
+        /// What it started, by itself or for a key.
         workflows: Workflows,
+        /// How many of them for a key: whether they are started is decided elsewhere.
+        keyed: usize,
     },
     /// The same key, or the same sequence, with the same body came before.
     Duplicate {
@@ -38,12 +40,14 @@ pub enum Outcome {
     },
     /// Nothing is known of the producer, and it does not begin with 1.
     UnknownProducer,
-    /// Too much is unfinished.
+    /// Too much is unfinished, or waits to be handed to other partitions.
     LiveFull,
     /// The catalogue was changed, or not. Shared by all cores.
     Catalogue(Arc<Changed>),
     /// An instance was to be cancelled.
     Cancelled(CancelOutcome),
+    /// The state was taken over with the record in it: what became of it was not seen.
+    Skipped,
     /// Nobody waits for this one.
     Done,
 }

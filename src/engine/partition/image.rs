@@ -5,14 +5,16 @@
 //! a new version, and [`upgraded`] makes the newest of every older one.
 
 mod version_1;
+mod version_3;
 
-use super::Partition;
-use super::live::{Live, Run};
-use super::view::shelved;
+use super::live::{Caused, KeyedAction, Live, OnShelf, Run};
+use super::passing::{Link, Waiting};
+use super::{Partition, forget_key};
 use crate::keys::Known;
 use crate::producers::Producer;
-use crate::record::Born;
-use base::{PartitionId, UnixMicros, hash64};
+use crate::record::{Born, KeyedStart};
+use crate::shelf::Entry;
+use base::{InstanceId, PartitionId, UnixMicros, hash64};
 use document::Source;
 use flow::{Definition, Instance};
 use rkyv::rancor::Error as Rancor;
@@ -22,14 +24,14 @@ use std::sync::Arc;
 use telemetry::TraceContext;
 
 /// The version of the layout.
-pub(crate) const IMAGE_VERSION: u16 = 3;
+pub(crate) const IMAGE_VERSION: u16 = 4;
 
 /// An image of an older version in the newest layout.
 pub(crate) fn upgraded(version: u16, bytes: &[u8]) -> Result<Vec<u8>, String> {
     match version {
         1 => version_1::upgraded(bytes),
-        // Version 3 is another image of the globals: a partition's is as it was.
-        2 => Ok(bytes.to_vec()),
+        // Version 3 was another image of the globals: a partition's was as before.
+        2 | 3 => version_3::upgraded(bytes),
         _ => Err(format!("an image of version {version}; this program knows {IMAGE_VERSION}")),
     }
 }
@@ -39,14 +41,20 @@ struct PartitionImage {
     id: PartitionId,
     applied: u64,
     next_sequence: u64,
-    /// Sources of the definitions that live instances need, by their hash.
+    /// Sources of the definitions that live instances and orders need, by their hash.
     definitions: Vec<String>,
     live: Vec<LiveImage>,
     keys: Vec<KeyImage>,
     /// By their number.
     producers: Vec<ProducerImage>,
+    /// Orders to each partition.
+    links: Vec<LinkImage>,
+    /// The number of the last order taken from each partition.
+    taken: Vec<(PartitionId, u64)>,
     /// Sequence and length of each entry of the shelf, the oldest first.
     shelf: Vec<(u64, u32)>,
+    /// The sequences of those with the layout of linked ones, in the same order.
+    linked: Vec<u64>,
     shelf_bytes: Vec<u8>,
 }
 
@@ -61,6 +69,23 @@ struct LiveImage {
     trace: Option<(u128, u64)>,
     /// Hash of the definition, and the instance's image.
     runs: Vec<(u64, Vec<u8>)>,
+    /// Ordinal, workflow and key of the actions with a key.
+    keyed: Vec<(u16, String, String)>,
+    caused: Option<CausedImage>,
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+struct CausedImage {
+    cause: InstanceId,
+    namespace: String,
+    key: String,
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+struct LinkImage {
+    to: PartitionId,
+    given: u64,
+    waiting: Vec<KeyedStart>,
 }
 
 #[derive(Archive, Serialize, Deserialize)]
@@ -135,11 +160,25 @@ impl Partition {
                     .collect(),
             })
             .collect();
+        for link in self.passing.links.values() {
+            for Waiting { definition, .. } in &link.waiting {
+                definitions.insert(definition.hash, definition);
+            }
+        }
+        let links = (self.passing.links.iter())
+            .map(|(to, link)| LinkImage {
+                to: *to,
+                given: link.given,
+                waiting: link.waiting.iter().map(|order| order.start.clone()).collect(),
+            })
+            .collect();
         let mut places = Vec::with_capacity(self.shelf.len());
+        let mut linked = Vec::new();
         let mut shelf_bytes = Vec::with_capacity(self.shelf.used());
-        for (sequence, bytes) in self.shelf.oldest_first() {
-            places.push((sequence, u32::try_from(bytes.len()).expect("an entry is small")));
-            shelf_bytes.extend_from_slice(bytes);
+        for (sequence, entry) in self.shelf.oldest_first() {
+            places.push((sequence, u32::try_from(entry.bytes.len()).expect("an entry is small")));
+            linked.extend(entry.linked.then_some(sequence));
+            shelf_bytes.extend_from_slice(entry.bytes);
         }
         let image = PartitionImage {
             id: self.id,
@@ -149,7 +188,10 @@ impl Partition {
             live,
             keys,
             producers,
+            links,
+            taken: self.taken().collect(),
             shelf: places,
+            linked,
             shelf_bytes,
         };
         rkyv::to_bytes::<Rancor>(&image).expect("writing to memory cannot fail").to_vec()
@@ -187,20 +229,77 @@ impl Partition {
             let places = places.into_iter().map(|known| known.map(KnownImage::known)).collect();
             partition.producers.restore(producer, Producer { seen, base, places });
         }
-        let mut rest = &image.shelf_bytes[..];
-        for (sequence, length) in image.shelf {
+        for link in image.links {
+            partition.restore_link(link, &definitions)?;
+        }
+        partition.passing.taken = image.taken.into_iter().collect();
+        partition.restore_shelf(&image.shelf, &image.linked, &image.shelf_bytes)?;
+        Ok(partition)
+    }
+
+    fn restore_link(
+        &mut self,
+        image: LinkImage,
+        definitions: &BTreeMap<u64, Arc<Definition>>,
+    ) -> Result<(), String> {
+        let LinkImage { to, given, waiting } = image;
+        if waiting.len() as u64 > given {
+            return Err(format!("more orders wait for partition {to} than were given"));
+        }
+        let waiting = (waiting.into_iter())
+            .map(|start| {
+                let definition = known(definitions, start.definition)?;
+                Ok(Waiting { start, definition })
+            })
+            .collect::<Result<_, String>>()?;
+        self.passing.restore(to, Link { given, waiting });
+        Ok(())
+    }
+
+    fn restore_shelf(
+        &mut self,
+        places: &[(u64, u32)],
+        linked: &[u64],
+        mut rest: &[u8],
+    ) -> Result<(), String> {
+        let mut linked = linked.iter().copied().peekable();
+        for &(sequence, length) in places {
             let (bytes, tail) = rest
                 .split_at_checked(length as usize)
                 .ok_or_else(|| "the shelf's bytes end early".to_owned())?;
             rest = tail;
-            rkyv::access::<super::live::ArchivedFinished<'_>, Rancor>(bytes)
+            let linked = linked.next_if_eq(&sequence).is_some();
+            let entry = Entry { bytes, linked };
+            let found = OnShelf::read(entry)
                 .map_err(|error| format!("message {sequence} on the shelf: {error}"))?;
-            partition.shelf.put(sequence, bytes);
-            if !shelved(bytes).instances.is_empty() {
-                partition.shelved_with_instances.push(sequence);
+            if let Some(caused) = found.caused {
+                let [instance] = found.finished.instances.as_ref() else {
+                    return Err(format!("the key of message {sequence} has not one instance"));
+                };
+                let (namespace, workflow) = (&*caused.namespace, &*instance.row.workflow);
+                self.restore_key(namespace, workflow, &caused.key, sequence)?;
             }
+            if !found.finished.instances.is_empty() {
+                self.shelved_with_instances.push(sequence);
+            }
+            let Self { shelf, keyed, .. } = self;
+            shelf.put(sequence, entry, |gone| forget_key(keyed, gone));
         }
-        Ok(partition)
+        Ok(())
+    }
+
+    fn restore_key(
+        &mut self,
+        namespace: &str,
+        workflow: &str,
+        key: &str,
+        sequence: u64,
+    ) -> Result<(), String> {
+        if let Some(other) = self.keyed.find(namespace, workflow, key) {
+            return Err(format!("messages {other} and {sequence} have one key"));
+        }
+        self.keyed.insert(namespace, workflow, key, sequence);
+        Ok(())
     }
 
     fn restore_live(
@@ -208,17 +307,37 @@ impl Partition {
         image: LiveImage,
         definitions: &BTreeMap<u64, Arc<Definition>>,
     ) -> Result<(), String> {
-        let mut runs = Vec::with_capacity(image.runs.len());
-        for ((hash, bytes), ordinal) in image.runs.iter().zip(1..) {
-            let definition = definitions
-                .get(hash)
-                .ok_or_else(|| format!("definition {hash:016x} is missing"))?;
+        let mut runs: Vec<Run> = Vec::with_capacity(image.runs.len());
+        for (hash, bytes) in &image.runs {
+            let definition = known(definitions, *hash)?;
             let instance = Instance::from_image(bytes)
                 .map_err(|error| format!("message {}: {error}", image.sequence))?;
+            let ordinal = instance.id().ordinal;
+            if runs.last().is_some_and(|last| last.instance.id().ordinal >= ordinal) {
+                return Err(format!("message {}: its instances are mixed up", image.sequence));
+            }
             if let Some(due) = instance.deadline() {
                 self.timers.insert((due, image.sequence, ordinal));
             }
-            runs.push(Run { definition: Arc::clone(definition), instance });
+            runs.push(Run { definition, instance });
+        }
+        let keyed = (image.keyed.into_iter())
+            .map(|(ordinal, workflow, key)| KeyedAction {
+                ordinal,
+                workflow: workflow.into(),
+                key: key.into(),
+            })
+            .collect();
+        let caused = image.caused.map(|caused| {
+            let CausedImage { cause, namespace, key } = caused;
+            Box::new(Caused { cause, namespace: namespace.into(), key: key.into() })
+        });
+        if let Some(caused) = &caused {
+            let [run] = &runs[..] else {
+                return Err(format!("the key of message {} has not one instance", image.sequence));
+            };
+            let workflow = &run.definition.id;
+            self.restore_key(&caused.namespace, workflow, &caused.key, image.sequence)?;
         }
         let rules = image.rules.into_iter().map(|(id, version)| (id.into(), version)).collect();
         let mut live = Live {
@@ -229,6 +348,8 @@ impl Partition {
             trace: image.trace.map(|(trace, span)| TraceContext { trace, span }),
             runs,
             counted: 0,
+            keyed,
+            caused,
         };
         self.live_bytes += live.recount();
         self.live.insert(image.sequence, live);
@@ -245,7 +366,23 @@ fn live_image(sequence: u64, live: &Live) -> LiveImage {
         payload: live.payload.to_vec(),
         trace: live.trace.map(|context| (context.trace, context.span)),
         runs: (live.runs.iter()).map(|run| (run.definition.hash, run.instance.image())).collect(),
+        keyed: (live.keyed.iter())
+            .map(|action| (action.ordinal, action.workflow.to_string(), action.key.to_string()))
+            .collect(),
+        caused: live.caused.as_ref().map(|caused| CausedImage {
+            cause: caused.cause,
+            namespace: caused.namespace.to_string(),
+            key: caused.key.to_string(),
+        }),
     }
+}
+
+fn known(
+    definitions: &BTreeMap<u64, Arc<Definition>>,
+    hash: u64,
+) -> Result<Arc<Definition>, String> {
+    let definition = definitions.get(&hash);
+    definition.cloned().ok_or_else(|| format!("definition {hash:016x} is missing"))
 }
 
 fn definitions(sources: &[String]) -> Result<BTreeMap<u64, Arc<Definition>>, String> {

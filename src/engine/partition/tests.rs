@@ -65,7 +65,7 @@ fn id(sequence: u64) -> MessageId {
 
 fn accepted(sequence: u64, workflows: &[&str]) -> Outcome {
     let workflows = workflows.iter().map(|name| Arc::from(*name)).collect();
-    Outcome::Accepted { id: id(sequence), workflows }
+    Outcome::Accepted { id: id(sequence), workflows, keyed: 0 }
 }
 
 #[test]
@@ -120,10 +120,10 @@ fn a_list_comes_in_pages_newest_first_and_each_instance_once() {
         (Vec::new(), api::InstancesQuery { limit: 3, ..Default::default() });
     loop {
         let (rows, more) = view::list([&case.partition].into_iter(), &query);
-        found.extend(rows.iter().map(|row| row.id));
+        found.extend(rows.iter().map(|listed| listed.row.id));
         assert!(rows.len() <= 3);
         let Some(last) = rows.last().filter(|_| more) else { break };
-        query.after = Some(api::Cursor { started_at: last.started_at, instance: last.id });
+        query.after = Some(api::Cursor { started_at: last.row.started_at, instance: last.row.id });
     }
     let mut unique = found.clone();
     unique.dedup();

@@ -1,10 +1,12 @@
 //! What a partition says to those who read.
 
 use super::Partition;
-use super::live::{ArchivedFinished, ArchivedShelved, Live};
+use super::live::{ArchivedFinished, ArchivedShelved, Live, OnShelf};
 use crate::globals::Globals;
+use crate::record::NAMESPACE;
 use api::{
-    ApiError, InstanceSummary, InstancesQuery, InstancesView, MessageView, Response, RuleMatch,
+    ApiError, InstanceSummary, InstancesQuery, InstancesView, KeyedStart, MessageView, Response,
+    RuleMatch,
 };
 use base::{InstanceId, MessageId, UnixMicros};
 use rkyv::rancor::Error as Rancor;
@@ -12,6 +14,17 @@ use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A row of a list of instances.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedInstance {
+    /// What is kept of it with the message that caused it.
+    pub row: InstanceRow,
+    /// That message.
+    pub message: MessageId,
+    /// The key that it was started for.
+    pub key: Option<String>,
+}
+
+/// What a list tells of an instance, as it lies on the shelf.
 #[derive(Clone, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
 pub struct InstanceRow {
     /// The instance.
@@ -39,21 +52,31 @@ impl InstanceRow {
             ended_at: run.instance.ended(),
         }
     }
+}
+
+impl ListedInstance {
+    fn of(row: InstanceRow, caused: Option<(MessageId, &str)>) -> Self {
+        let message = caused.map_or(row.id.message, |(message, _)| message);
+        Self { row, message, key: caused.map(|(_, key)| key.to_owned()) }
+    }
 
     fn summary(&self) -> InstanceSummary<'_> {
+        let Self { row, message, key } = self;
         InstanceSummary {
-            instance: self.id,
-            workflow: &self.workflow,
-            version: u64::from(self.version),
-            status: &self.status,
-            started_at: self.started_at,
-            ended_at: self.ended_at,
+            instance: row.id,
+            workflow: &row.workflow,
+            version: u64::from(row.version),
+            status: &row.status,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+            message: *message,
+            key: key.as_deref(),
         }
     }
 
     /// Ascending, the oldest first.
-    fn key(&self) -> (UnixMicros, InstanceId) {
-        (self.started_at, self.id)
+    fn place(&self) -> (UnixMicros, InstanceId) {
+        (self.row.started_at, self.row.id)
     }
 }
 
@@ -78,7 +101,7 @@ pub(super) enum Found<'a> {
     /// Some instance of it runs.
     Live(&'a Live),
     /// It has finished.
-    Shelved(&'a ArchivedFinished<'a>),
+    Shelved(OnShelf<'a>),
 }
 
 /// The sequences of finished messages that had instances, the oldest first.
@@ -104,20 +127,13 @@ impl Recent {
     }
 }
 
-/// What was written to the shelf, seen in place. The state machine wrote it, or an image that
-/// checked did.
-pub(super) fn shelved(bytes: &[u8]) -> &ArchivedFinished<'_> {
-    rkyv::access::<ArchivedFinished<'_>, Rancor>(bytes)
-        .expect("the shelf holds what the state machine wrote")
-}
-
 impl Partition {
     pub(super) fn find(&self, message: MessageId) -> Found<'_> {
         let sequence = message.sequence();
         if let Some(live) = self.live.get(&sequence) {
             Found::Live(live)
-        } else if let Some(bytes) = self.shelf.find(sequence) {
-            Found::Shelved(shelved(bytes))
+        } else if let Some(entry) = self.shelf.find(sequence) {
+            Found::Shelved(OnShelf::of(entry))
         } else if sequence == 0 || sequence >= self.next_sequence {
             Found::Never
         } else {
@@ -129,25 +145,37 @@ impl Partition {
     pub fn message_view(&self, globals: &Globals, id: MessageId) -> Result<Response, ApiError> {
         let mut body = Vec::new();
         match self.find(id) {
-            Found::Never => return Err(ApiError::unknown_id("message", id)),
             Found::Gone => return Err(ApiError::gone("message", id)),
-            Found::Live(live) => {
-                let rows: Vec<InstanceRow> = live.runs.iter().map(InstanceRow::of).collect();
+            Found::Live(live) if live.caused.is_none() => {
+                let rows =
+                    (live.runs.iter()).map(|run| ListedInstance::of(InstanceRow::of(run), None));
                 let rules: Vec<(&str, u32)> =
                     live.rules.iter().map(|(rule, version)| (&**rule, *version)).collect();
-                let what = Told { accepted_at: live.accepted_at, key: &live.key, rules, rows };
+                let keyed: Vec<KeyedStart<'_>> = (live.keyed.iter())
+                    .map(|action| KeyedStart { workflow: &action.workflow, key: &action.key })
+                    .collect();
+                let (accepted_at, key) = (live.accepted_at, &*live.key);
+                let what = Told { accepted_at, key, rules, rows: rows.collect(), keyed };
                 what.write(globals, id, "accepted", &live.payload, &mut body);
             }
-            Found::Shelved(finished) => {
-                let rows: Vec<InstanceRow> = finished.rows();
-                let well = rows.iter().all(|row| row.status == "completed");
+            Found::Shelved(OnShelf { finished, keyed, caused: None }) => {
+                let rows = finished.rows().map(|row| ListedInstance::of(row, None));
+                let rows: Vec<ListedInstance> = rows.collect();
+                let well = rows.iter().all(|listed| listed.row.status == "completed");
                 let rules: Vec<(&str, u32)> = (finished.matches.iter())
                     .map(|matched| (&*matched.rule, matched.version.to_native()))
                     .collect();
+                let keyed: Vec<KeyedStart<'_>> = (keyed.iter())
+                    .map(|entry| KeyedStart { workflow: &entry.workflow, key: &entry.key })
+                    .collect();
                 let accepted_at = UnixMicros(finished.accepted_at.0.to_native());
-                let what = Told { accepted_at, key: &finished.key, rules, rows };
+                let what = Told { accepted_at, key: &finished.key, rules, rows, keyed };
                 let status = if well { "completed" } else { "failed" };
                 what.write(globals, id, status, &finished.payload, &mut body);
+            }
+            // An instance with a key has a place in the sequence, but is no message.
+            Found::Never | Found::Live(_) | Found::Shelved(_) => {
+                return Err(ApiError::unknown_id("message", id));
             }
         }
         Ok(Response::json(200, body))
@@ -161,57 +189,78 @@ impl Partition {
             Found::Gone => return Err(ApiError::gone("workflow instance", id)),
             Found::Live(live) => {
                 let run = live.run(id.ordinal).ok_or_else(unknown)?;
-                run.instance.to_json(&run.definition).into_bytes()
+                live.json(run).into_bytes()
             }
-            Found::Shelved(finished) => finished.json(id.ordinal).ok_or_else(unknown)?.to_vec(),
+            Found::Shelved(found) => found.finished.json(id.ordinal).ok_or_else(unknown)?.to_vec(),
         };
         Ok(Response::json(200, body))
     }
 
     /// Adds the rows that are asked for to a page.
     fn list(&self, query: &InstancesQuery, page: &mut Page) {
-        for run in self.live.values().flat_map(|live| &live.runs) {
-            let row = InstanceRow::of(run);
-            if is_wanted(query, &row.status, &row.workflow, row.key()) {
-                page.add(row);
+        if let Some(key) = &query.key {
+            return self.list_keyed(query, key, page);
+        }
+        for live in self.live.values() {
+            for run in &live.runs {
+                let row = InstanceRow::of(run);
+                if is_wanted(query, &row.status, &row.workflow, (row.started_at, row.id)) {
+                    page.add(ListedInstance::of(row, live.caused_by()));
+                }
             }
         }
         for sequence in self.shelved_with_instances.newest_first() {
-            let Some(bytes) = self.shelf.find(sequence) else { continue };
-            let finished = shelved(bytes);
+            let Some(entry) = self.shelf.find(sequence) else { continue };
+            let found = OnShelf::of(entry);
             // What lies deeper ended no later than this, so it started no later either.
-            if page.is_full_of_later(UnixMicros(finished.ended_at.0.to_native())) {
+            if page.is_full_of_later(UnixMicros(found.finished.ended_at.0.to_native())) {
                 page.more = true;
                 break;
             }
-            for shelved in finished.instances.iter().filter(|one| one.is_wanted(query)) {
-                page.add(shelved.to_row());
+            for shelved in found.finished.instances.iter().filter(|one| one.is_wanted(query)) {
+                page.add(ListedInstance::of(shelved.to_row(), found.caused_by()));
             }
+        }
+    }
+
+    /// Adds the instance that a workflow has for a key.
+    fn list_keyed(&self, query: &InstancesQuery, key: &str, page: &mut Page) {
+        let workflow = query.workflow.as_deref().unwrap_or_default();
+        let Some(sequence) = self.keyed.find(NAMESPACE, workflow, key) else { return };
+        let (row, message) = match self.find(MessageId::new(self.id, sequence)) {
+            Found::Live(live) => (InstanceRow::of(&live.runs[0]), live.caused_by()),
+            Found::Shelved(found) => (found.finished.instances[0].to_row(), found.caused_by()),
+            Found::Never | Found::Gone => unreachable!("a key is known while its instance is kept"),
+        };
+        if is_wanted(query, &row.status, &row.workflow, (row.started_at, row.id)) {
+            page.add(ListedInstance::of(row, message));
         }
     }
 
     /// Every message of the state with its body, in no particular order: for audits.
     pub fn messages(&self) -> impl Iterator<Item = (MessageId, &[u8])> {
-        let live = self.live.iter().map(|(sequence, live)| (*sequence, &*live.payload));
-        let finished = self.shelf.oldest_first();
-        let finished = finished.map(|(sequence, bytes)| (sequence, &*shelved(bytes).payload));
+        let live = self.live.iter().filter(|(_, live)| live.caused.is_none());
+        let live = live.map(|(sequence, live)| (*sequence, &*live.payload));
+        let finished =
+            self.shelf.oldest_first().map(|(sequence, entry)| (sequence, OnShelf::of(entry)));
+        let finished = finished.filter(|(_, found)| found.caused.is_none());
+        let finished = finished.map(|(sequence, found)| (sequence, &*found.finished.payload));
         live.chain(finished).map(|(sequence, payload)| (MessageId::new(self.id, sequence), payload))
     }
 
     /// Every instance of the state as JSON, in no particular order: for audits.
     pub fn instances(&self) -> impl Iterator<Item = Vec<u8>> {
         let live = (self.live.values())
-            .flat_map(|live| &live.runs)
-            .map(|run| run.instance.to_json(&run.definition).into_bytes());
+            .flat_map(|live| live.runs.iter().map(|run| live.json(run).into_bytes()));
         let finished = (self.shelf.oldest_first())
-            .flat_map(|(_, bytes)| shelved(bytes).instances.iter())
+            .flat_map(|(_, entry)| OnShelf::of(entry).finished.instances.iter())
             .map(|shelved| shelved.json.to_vec());
         live.chain(finished)
     }
 
-    /// Memory held by messages and instances, as the budgets count it. Unit: bytes.
+    /// Memory held by messages, instances and orders, as the budgets count it. Unit: bytes.
     pub fn held_bytes(&self) -> usize {
-        self.live_bytes + self.shelf.used()
+        self.live_bytes + self.passing.bytes() + self.shelf.used()
     }
 }
 
@@ -220,7 +269,8 @@ struct Told<'a> {
     accepted_at: UnixMicros,
     key: &'a str,
     rules: Vec<(&'a str, u32)>,
-    rows: Vec<InstanceRow>,
+    rows: Vec<ListedInstance>,
+    keyed: Vec<KeyedStart<'a>>,
 }
 
 impl Told<'_> {
@@ -249,7 +299,7 @@ impl Told<'_> {
             })
             .collect();
         let instances: Vec<InstanceSummary<'_>> =
-            self.rows.iter().map(InstanceRow::summary).collect();
+            self.rows.iter().map(ListedInstance::summary).collect();
         MessageView {
             message_id: id,
             status,
@@ -257,6 +307,7 @@ impl Told<'_> {
             idempotency_key: (!self.key.is_empty()).then_some(self.key),
             rules: &rules,
             instances: &instances,
+            keyed: &self.keyed,
             message: payload,
         }
         .write(out);
@@ -278,13 +329,15 @@ impl ArchivedShelved<'_> {
 }
 
 impl ArchivedFinished<'_> {
-    fn rows(&self) -> Vec<InstanceRow> {
-        self.instances.iter().map(ArchivedShelved::to_row).collect()
+    fn rows(&self) -> impl Iterator<Item = InstanceRow> {
+        self.instances.iter().map(ArchivedShelved::to_row)
     }
 
+    /// Actions with a key leave gaps between the ordinals.
     fn json(&self, ordinal: u16) -> Option<&[u8]> {
-        let at = usize::from(ordinal).checked_sub(1)?;
-        self.instances.as_ref().get(at).map(|shelved| &*shelved.json)
+        let of = |shelved: &ArchivedShelved<'_>| shelved.row.id.ordinal.to_native();
+        let at = self.instances.binary_search_by_key(&ordinal, of).ok()?;
+        Some(&self.instances[at].json)
     }
 
     pub(super) fn has_instance(&self, ordinal: u16) -> bool {
@@ -295,7 +348,7 @@ impl ArchivedFinished<'_> {
 /// The newest rows so far, at most a page of them.
 struct Page {
     limit: usize,
-    rows: BTreeMap<(UnixMicros, InstanceId), InstanceRow>,
+    rows: BTreeMap<(UnixMicros, InstanceId), ListedInstance>,
     /// Whether older ones were left out.
     more: bool,
 }
@@ -305,8 +358,8 @@ impl Page {
         Self { limit: query.limit as usize, rows: BTreeMap::new(), more: false }
     }
 
-    fn add(&mut self, row: InstanceRow) {
-        self.rows.insert(row.key(), row);
+    fn add(&mut self, row: ListedInstance) {
+        self.rows.insert(row.place(), row);
         if self.rows.len() > self.limit {
             self.rows.pop_first();
             self.more = true;
@@ -319,7 +372,7 @@ impl Page {
         self.rows.len() == self.limit && oldest.is_some_and(|((started, _), _)| *started > at)
     }
 
-    fn newest_first(self) -> Vec<InstanceRow> {
+    fn newest_first(self) -> Vec<ListedInstance> {
         self.rows.into_values().rev().collect()
     }
 }
@@ -328,7 +381,7 @@ impl Page {
 pub(crate) fn list<'a>(
     partitions: impl Iterator<Item = &'a Partition>,
     query: &InstancesQuery,
-) -> (Vec<InstanceRow>, bool) {
+) -> (Vec<ListedInstance>, bool) {
     let mut page = Page::new(query);
     for partition in partitions {
         partition.list(query, &mut page);
@@ -338,7 +391,7 @@ pub(crate) fn list<'a>(
 }
 
 /// The page made of all cores' parts.
-pub(crate) fn page(query: &InstancesQuery, rows: Vec<InstanceRow>, more: bool) -> Response {
+pub(crate) fn page(query: &InstancesQuery, rows: Vec<ListedInstance>, more: bool) -> Response {
     let mut page = Page::new(query);
     page.more = more;
     for row in rows {
@@ -346,7 +399,7 @@ pub(crate) fn page(query: &InstancesQuery, rows: Vec<InstanceRow>, more: bool) -
     }
     let more = page.more;
     let rows = page.newest_first();
-    let instances: Vec<InstanceSummary<'_>> = rows.iter().map(InstanceRow::summary).collect();
+    let instances: Vec<InstanceSummary<'_>> = rows.iter().map(ListedInstance::summary).collect();
     let next = instances.last().filter(|_| more).map(InstanceSummary::cursor);
     let mut body = Vec::new();
     InstancesView { instances: &instances, next }.write(&mut body);

@@ -30,6 +30,21 @@ fn every_change() -> CatalogueChanged {
     CatalogueChanged::new("default", "ann", changes)
 }
 
+fn keyed_start() -> KeyedStart {
+    KeyedStart {
+        cause: instance(),
+        namespace: "default".into(),
+        workflow: "w".into(),
+        key: "k".into(),
+        definition: 0x0d,
+        input: b"{}".to_vec(),
+        params: b"{\"a\":1}".to_vec(),
+        timeout_us: Some(5),
+        retry: Some(2),
+        trace: Some((3, 4)),
+    }
+}
+
 /// Layouts are frozen: a log that was written once must be read for ever. A change here needs a
 /// new version of the record, not a new golden text.
 #[test]
@@ -68,6 +83,9 @@ fn the_layout_of_every_record_is_frozen() {
     };
     let stopped = TaskStopped { instance: instance(), task: 4, attempt: 5 };
     let cancelled = Cancelled { instance: instance() };
+    let start = keyed_start();
+    let passed = Passed { number: 6, source: None, start: &start };
+    let brought = Passed { number: 7, source: Some("{}"), start: &start };
     let rows = [
         ("born", bytes(|out| born.write(out))),
         ("catalogue_changed", bytes(|out| out.extend_from_slice(&old_change))),
@@ -77,6 +95,8 @@ fn the_layout_of_every_record_is_frozen() {
         ("task_ended", bytes(|out| ended.write(out))),
         ("task_stopped", bytes(|out| stopped.write(out))),
         ("cancelled", bytes(|out| cancelled.write(out))),
+        ("passed", bytes(|out| passed.write(out))),
+        ("passed_source", bytes(|out| brought.write(out))),
     ];
     let written = rows.map(|(name, hex)| format!("{name} {hex}\n")).concat();
     assert_eq!(written, include_str!("golden.txt"), "the layout of a record has changed");
@@ -93,6 +113,16 @@ fn what_was_written_is_read_back() {
     let mut out = Vec::new();
     ended.write(&mut out);
     assert_eq!(TaskEnded::read(&out), Ok(ended));
+    for start in
+        [keyed_start(), KeyedStart { timeout_us: None, retry: None, trace: None, ..keyed_start() }]
+    {
+        for source in [None, Some("{}")] {
+            out.clear();
+            Passed { number: 6, source, start: &start }.write(&mut out);
+            let view = PassedView::read(&out).unwrap();
+            assert_eq!((view.number, view.source, view.start()), (6, source, start.clone()));
+        }
+    }
     let mut out = Vec::new();
     let matches = [Match { rule: "a", version: 1 }, Match { rule: "b", version: 2 }];
     let payload = vec![b'x'; 1000];
@@ -160,6 +190,19 @@ fn a_damaged_body_is_an_error_with_the_records_type() {
 }
 
 #[test]
+fn a_damaged_order_is_an_error_or_another_order() {
+    let start = keyed_start();
+    let mut text = Vec::new();
+    Passed { number: 6, source: Some("{}"), start: &start }.write(&mut text);
+    for at in 0..text.len() {
+        assert!(PassedView::read(&text[..at]).is_err());
+        let mut damaged = text.clone();
+        damaged[at] ^= 0x80;
+        let _either = PassedView::read(&damaged).map(|view| view.start());
+    }
+}
+
+#[test]
 fn every_type_has_its_number() {
     for kind in [
         RecordType::Born,
@@ -168,6 +211,7 @@ fn every_type_has_its_number() {
         RecordType::TaskEnded,
         RecordType::TaskStopped,
         RecordType::Cancelled,
+        RecordType::Passed,
     ] {
         assert_eq!(RecordType::from_code(kind as u16), Some(kind));
     }

@@ -10,18 +10,17 @@
 use super::limits::{CHANGES_MAX, GROUP_BYTES_MAX};
 use super::queries::{Named, Told};
 use super::session::Waiter;
-use super::submit::NAMESPACE;
 use super::swap::work;
 use super::{RequestId, ShardCore, ShardEffect};
 use crate::globals::{self, Draft, Prepared, differ_in_enabled_alone};
-use crate::record::{CatalogueChanged, Change};
+use crate::record::{CatalogueChanged, Change, NAMESPACE};
 use crate::work::{Kind, Retired};
 use api::{ApiError, Code, Request, Route};
 use base::{Outbox, hash64};
 use bytes::Bytes;
 use document::{FAULTS_MAX, Fault, Faults, Fields, Source};
-use rules::{Catalogue, Matcher, Matches, Rule};
-use std::collections::VecDeque;
+use rules::Rule;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// What a change may take in its record. Unit: bytes. Names and headers take the rest of a group.
@@ -147,8 +146,8 @@ fn changes(
 ) -> Result<(Named, Vec<Change>), ApiError> {
     let one = |name: &String, told, change| (Named { ids: vec![name.clone()], told }, vec![change]);
     Ok(match route {
-        Route::PostRules => put_rules(None, body)?,
-        Route::PutRule(rule) => put_rules(Some(rule), body)?,
+        Route::PostRules => put_rules(catalogue, None, body)?,
+        Route::PutRule(rule) => put_rules(catalogue, Some(rule), body)?,
         Route::ReplaceRules => replace_rules(catalogue, body)?,
         Route::PostDefinitions => put_definitions(None, body)?,
         Route::PutDefinition(workflow) => put_definitions(Some(workflow), body)?,
@@ -288,13 +287,26 @@ impl ShardCore {
     pub(super) fn change_again(&mut self, out: &mut Outbox<ShardEffect>) {
         let under_way = self.changes.under_way.as_mut().expect("a change is on its way");
         let record = under_way.sent.take().expect("it was sent");
-        self.ready_again(record, out);
+        if under_way.waiter == Waiter::Own {
+            // Another leader's birth came first.
+            self.end_change(out);
+        } else {
+            self.ready_again(record, out);
+        }
     }
 
     fn ready_again(&self, record: Record, out: &mut Outbox<ShardEffect>) {
         let under_way = self.changes.under_way.as_ref().expect("a change is made ready again");
         let asked = Asked { by: under_way.by.clone(), what: What::Again(record) };
         self.make_ready(asked, out);
+    }
+
+    /// A snapshot was installed in place: the birth that this node wanted may be in it.
+    pub(super) fn end_change_if_skipped(&mut self, out: &mut Outbox<ShardEffect>) {
+        let is_own = |now: &UnderWay| now.waiter == Waiter::Own && now.sent.is_some();
+        if self.changes.under_way.as_ref().is_some_and(is_own) && !self.session.holds_change() {
+            self.end_change(out);
+        }
     }
 
     /// The change under way has its outcome: the next one's turn.
@@ -314,7 +326,7 @@ fn replace_rules(
     catalogue: &globals::Catalogue,
     body: &[u8],
 ) -> Result<(Named, Vec<Change>), ApiError> {
-    let found = parse_rules(body)?;
+    let found = parse_rules(body, None)?;
     let (mut keep, mut put, mut ids) = (Vec::new(), Vec::new(), Vec::new());
     for rule in found {
         let there = catalogue.rules.get(&*rule.id).map(|stored| &*stored.rule);
@@ -332,8 +344,12 @@ fn replace_rules(
     Ok((named, vec![Change::ReplaceRules(keep, put)]))
 }
 
-fn put_rules(named: Option<&str>, body: &[u8]) -> Result<(Named, Vec<Change>), ApiError> {
-    let found = parse_rules(body)?;
+fn put_rules(
+    catalogue: &globals::Catalogue,
+    named: Option<&str>,
+    body: &[u8],
+) -> Result<(Named, Vec<Change>), ApiError> {
+    let found = parse_rules(body, Some(catalogue))?;
     if let Some(named) = named {
         one_named("rule", named, found.iter().map(|rule| rule.id.as_str()))?;
     }
@@ -354,39 +370,37 @@ fn put_definitions(named: Option<&str>, body: &[u8]) -> Result<(Named, Vec<Chang
     Ok((Named { ids, told: Told::Stored }, changes))
 }
 
-/// The rules of the body; their own tests pass.
-fn parse_rules(body: &[u8]) -> Result<Vec<Rule>, ApiError> {
+/// The rules of the body; their own tests pass. `others` has those that are there besides.
+fn parse_rules(body: &[u8], others: Option<&globals::Catalogue>) -> Result<Vec<Rule>, ApiError> {
     let source = Source { name: "body", text: document(body)? };
-    let found = rules::parse(source).and_then(|rules| match failed_tests(source, &rules) {
-        failed if failed.is_empty() => Ok(rules),
-        failed => Err(Faults(failed)),
+    let found = rules::parse(source).and_then(|rules| {
+        let failed = failed_tests(source, &rules, others);
+        if failed.is_empty() { Ok(rules) } else { Err(Faults(failed)) }
     });
     found.map_err(|faults| invalid(Code::InvalidRule, &faults))
 }
 
 /// The tests of rules that do not say what the rules do, up to as many as are shown.
-fn failed_tests(source: Source<'_>, rules: &[Rule]) -> Vec<Fault> {
-    let (mut matcher, mut fired) = (Matcher::new(), Matches::new());
+fn failed_tests(
+    source: Source<'_>,
+    rules: &[Rule],
+    others: Option<&globals::Catalogue>,
+) -> Vec<Fault> {
+    let of_body: BTreeMap<&str, &Rule> = rules.iter().map(|rule| (&*rule.id, rule)).collect();
+    let find = |id: &str| {
+        let other = || Some(&*others?.rules.get(id)?.rule);
+        of_body.get(id).copied().or_else(other)
+    };
     let mut failed = Vec::new();
-    for rule in rules.iter().filter(|rule| !rule.tests.is_empty()) {
-        // Its verdict alone counts, so it is matched alone, and also while it is disabled.
-        let alone = Catalogue::compile(vec![Rule { enabled: true, ..rule.clone() }]);
-        for test in &rule.tests {
-            let what = match matcher.matches(&alone, test.message.as_bytes(), &mut fired) {
-                Ok(()) if fired.is_empty() != test.fires => continue,
-                Ok(()) if test.fires => {
-                    format!("a test fails: `{}` should fire and does not", rule.id)
-                }
-                Ok(()) => format!("a test fails: `{}` should not fire and does", rule.id),
-                Err(error) => {
-                    format!("a test of `{}` has a message that is refused: {error}", rule.id)
-                }
-            };
+    for rule in rules {
+        // Without what it needs it says nothing; the change will be refused for that.
+        let found = rules::failed_tests(rule, &find, FAULTS_MAX - failed.len());
+        failed.extend(found.unwrap_or_default().into_iter().map(|test| {
             let hint = "`distric-admin rules explain` shows why; correct the rule or its test";
-            failed.push(Fault::at(source, test.span, what).hint(hint));
-            if failed.len() >= FAULTS_MAX {
-                return failed;
-            }
+            Fault::at(source, test.span, test.what).hint(hint)
+        }));
+        if failed.len() >= FAULTS_MAX {
+            break;
         }
     }
     failed

@@ -71,6 +71,12 @@ impl Orders {
         self.wanted.clear();
     }
 
+    /// Whoever leads now gives them anew. What runs is heard to its end: its outcome is worth having.
+    pub(super) fn leave_office(&mut self) {
+        self.waiting.clear();
+        self.wanted.clear();
+    }
+
     /// Orders that wait for their turn.
     pub(super) fn waiting(&self) -> usize {
         self.wanted.len()
@@ -129,6 +135,7 @@ impl ShardCore {
     /// This node took office: everything outstanding goes out again.
     pub(super) fn take_office(&mut self, out: &mut Outbox<ShardEffect>) {
         self.role.in_office = true;
+        self.passing.start_over();
         let (mut orders, mut stopping) = (Vec::new(), Vec::new());
         for partition in self.partitions.iter().flatten() {
             orders.extend(partition.outstanding());

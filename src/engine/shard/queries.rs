@@ -6,10 +6,11 @@
 
 use super::limits::{EVENT_WAITS_MAX, QUERIES_MAX};
 use super::session::{Form, Waiter};
+use super::submit::outcome_unknown;
 use super::{RequestId, ShardCore, ShardEffect};
 use crate::globals::{self, CatalogueEdits, Changed, Edits, Refusal};
 use crate::message::{Answer, ConsensusStatus, Question, ShardStatus, ToConsensus, ToShard};
-use crate::partition::{CancelOutcome, InstanceRow, Outcome, Workflows, view};
+use crate::partition::{CancelOutcome, ListedInstance, Outcome, Workflows, view};
 use crate::submission::{LineResult, SubmitResults};
 use api::{ApiError, BatchAnswer, BatchLine, Code, ContentType, InstancesQuery, Response, Route};
 use base::{CoreId, FixedState, MessageId, NodeId, Now, Outbox, PartitionId, StoreId, hash64};
@@ -132,7 +133,7 @@ pub(super) enum Kind {
     AwaitedEvents,
     List {
         query: InstancesQuery,
-        rows: Vec<InstanceRow>,
+        rows: Vec<ListedInstance>,
         more: bool,
     },
     Applied {
@@ -152,6 +153,11 @@ pub(super) enum Kind {
 pub(super) fn starting() -> ApiError {
     ApiError::new(Code::Starting, "the node is not yet ready: its log is being read")
         .with_retry_after(1)
+}
+
+/// What became of it was not seen.
+pub(super) fn skipped() -> ApiError {
+    outcome_unknown("a snapshot took the place of the part of the log that it is in")
 }
 
 /// Answers a client.
@@ -555,11 +561,16 @@ impl ShardCore {
     ) {
         let Some(waiter) = self.session.take(number, slot) else { return };
         match waiter {
+            Waiter::Gone => {}
             Waiter::Own => {
                 if matches!(outcome, Outcome::Catalogue(_)) {
                     self.end_change(out);
                 }
             }
+            Waiter::Cancel(request, _) if outcome == Outcome::Skipped => {
+                reply(request, skipped().to_response(), out);
+            }
+            Waiter::Order(order) => self.passing.arrived(order),
             Waiter::Message(request, Form::Json) => {
                 let response = message_response(self.line_result(outcome));
                 reply(request, response, out);
@@ -610,9 +621,9 @@ impl ShardCore {
     fn line_result(&self, outcome: Outcome) -> LineResult {
         let metrics = &self.metrics;
         let error = match outcome {
-            Outcome::Accepted { id, workflows } => {
+            Outcome::Accepted { id, workflows, keyed } => {
                 metrics.accepted.increment();
-                metrics.started.add(workflows.len() as u64);
+                metrics.started.add((workflows.len() - keyed) as u64);
                 return LineResult::Accepted { id, workflows };
             }
             Outcome::Duplicate { id, workflows } => {
@@ -639,6 +650,7 @@ impl ShardCore {
                 let detail = "nothing is known of the producer, and this is not its sequence 1";
                 ApiError::new(Code::UnknownProducer, detail)
             }
+            Outcome::Skipped => skipped(),
             outcome => unreachable!("{outcome:?} is no message's outcome"),
         };
         metrics.refused.increment();
@@ -723,7 +735,9 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) {
         match waiter {
-            Waiter::Own => unreachable!("own records are held back, not refused"),
+            Waiter::Own | Waiter::Gone | Waiter::Order(_) => {
+                unreachable!("no client waits for them")
+            }
             Waiter::Message(request, form) => refused(*request, *form, error, out),
             Waiter::Cancel(request, _) => reply(*request, error.to_response(), out),
             // All lines of a batch are in one section: the first one answers for all.

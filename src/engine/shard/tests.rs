@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A shard and the log it talks to, committed by hand.
-struct Case {
-    shard: ShardCore,
+pub(super) struct Case {
+    pub(super) shard: ShardCore,
     out: Outbox<ShardEffect>,
     /// Submitted and not yet committed: number, round, section.
-    submitted: Vec<(u64, u32, Bytes)>,
-    replies: Vec<(u64, u16, String)>,
+    pub(super) submitted: Vec<(u64, u32, Bytes)>,
+    pub(super) replies: Vec<(u64, u16, String)>,
     results: Vec<(u64, SubmitResults)>,
     calls: Vec<OrderId>,
     aborted: Vec<OrderId>,
@@ -27,7 +27,7 @@ struct Case {
     work: Vec<Work>,
     index: u64,
     stamp: u64,
-    now: Now,
+    pub(super) now: Now,
 }
 
 const WORKFLOWS: &str = r#"
@@ -53,7 +53,7 @@ fn rule(version: u32, kind: &str, workflow: &str) -> String {
 
 impl Case {
     /// A lone shard that leads and whose cluster is born.
-    fn serving() -> Self {
+    pub(super) fn serving() -> Self {
         let mut case = Self::new();
         case.lead();
         case.commit_all();
@@ -98,11 +98,11 @@ impl Case {
     }
 
     fn lead(&mut self) {
-        self.packet(ToShard::Role { leading: true, term: 1 });
+        self.packet(ToShard::Role { leading: true, term: 1, leader: Some(NodeId(1)) });
         self.commit_entry(Bytes::new());
     }
 
-    fn packet(&mut self, message: ToShard) {
+    pub(super) fn packet(&mut self, message: ToShard) {
         self.shard.on_packet(self.now, CoreId(0), message, &mut self.out);
         self.drain();
     }
@@ -118,7 +118,7 @@ impl Case {
     }
 
     /// Commits them in one entry, with what was made ready of them.
-    fn commit(&mut self, sections: &[Bytes]) {
+    pub(super) fn commit(&mut self, sections: &[Bytes]) {
         self.stamp += 1;
         let of = |section: &Bytes| self.carried.iter().find(|(carried, _)| carried == section);
         let prepared =
@@ -134,7 +134,7 @@ impl Case {
     }
 
     /// Commits what was submitted, each batch in an entry of its own, until nothing is.
-    fn commit_all(&mut self) {
+    pub(super) fn commit_all(&mut self) {
         self.shard.on_flush(&mut self.out);
         self.drain();
         while !self.submitted.is_empty() {
@@ -145,7 +145,7 @@ impl Case {
         }
     }
 
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         for effect in self.out.take() {
             match effect {
                 ShardEffect::ToConsensus(ToConsensus::Submit {
@@ -180,7 +180,7 @@ impl Case {
         }
     }
 
-    fn post(&mut self, id: u64, path: &str, key: Option<&str>, body: &str) {
+    pub(super) fn post(&mut self, id: u64, path: &str, key: Option<&str>, body: &str) {
         let request = Request {
             method: Method::Post,
             path,
@@ -196,7 +196,7 @@ impl Case {
         self.drain();
     }
 
-    fn get(&mut self, id: u64, path: &str, query: &str) {
+    pub(super) fn get(&mut self, id: u64, path: &str, query: &str) {
         let request = Request {
             method: Method::Get,
             path,
@@ -212,7 +212,7 @@ impl Case {
         self.drain();
     }
 
-    fn message(&mut self, id: u64, body: &str) {
+    pub(super) fn message(&mut self, id: u64, body: &str) {
         self.post(id, "/api/v1/messages", None, body);
     }
 
@@ -243,12 +243,12 @@ impl Case {
         self.shard.partitions().map(|partition| partition.messages().count()).sum()
     }
 
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         self.shard.on_flush(&mut self.out);
         self.drain();
     }
 
-    fn statuses(&self) -> Vec<(u64, u16)> {
+    pub(super) fn statuses(&self) -> Vec<(u64, u16)> {
         self.replies.iter().map(|(id, status, _)| (*id, *status)).collect()
     }
 }
@@ -373,7 +373,7 @@ fn an_order_goes_out_in_office_only_and_its_result_is_recorded_once() {
     case.commit_all();
     let order = case.calls[0];
     // Another term begins: the order is outstanding and goes out again, as the same attempt.
-    case.packet(ToShard::Role { leading: true, term: 1 });
+    case.packet(ToShard::Role { leading: true, term: 1, leader: Some(NodeId(1)) });
     case.commit_entry(Bytes::new());
     assert_eq!(case.calls.len(), 1, "it is still running here");
     let ended = crate::record::Ended::Output(b"{\"status\":200}".to_vec());

@@ -1,18 +1,25 @@
 use super::*;
 use proptest::prelude::*;
 
+fn plain(bytes: &[u8]) -> Entry<'_> {
+    Entry { bytes, linked: false }
+}
+
 #[test]
 fn the_oldest_entries_are_dropped_first_and_the_newest_is_always_kept() {
     let entry = [7; 36];
     let mut shelf = Shelf::new(3 * (36 + ENTRY_OVERHEAD_BYTES));
     for sequence in 1..=5 {
-        shelf.put(sequence, &entry);
+        shelf.put(sequence, plain(&entry), |_| {});
     }
     assert_eq!(shelf.oldest_first().map(|(s, _)| s).collect::<Vec<_>>(), [3, 4, 5]);
     assert_eq!(shelf.find(2), None);
-    assert_eq!(shelf.find(3), Some(&entry[..]));
-    shelf.put(6, &[1; 10_000]);
-    assert_eq!(shelf.oldest_first().map(|(s, b)| (s, b.len())).collect::<Vec<_>>(), [(6, 10_000)]);
+    assert_eq!(shelf.find(3), Some(plain(&entry)));
+    shelf.put(6, plain(&[1; 10_000]), |_| {});
+    assert_eq!(
+        shelf.oldest_first().map(|(s, e)| (s, e.bytes.len())).collect::<Vec<_>>(),
+        [(6, 10_000)]
+    );
 }
 
 proptest! {
@@ -32,20 +39,30 @@ proptest! {
         for (sequence, (size, _)) in sequences.iter().copied().zip(&puts) {
             let size = *size;
             let bytes = vec![u8::try_from(sequence % 251).unwrap(); size];
-            shelf.put(sequence, &bytes);
+            // Of those with a link it is told when they are dropped.
+            let (linked, mut dropped) = (sequence % 3 == 0, Vec::new());
+            shelf.put(sequence, Entry { bytes: &bytes, linked }, |gone| dropped.push(gone.to_vec()));
             list.push((sequence, bytes));
             let cost = |l: &[(u64, Vec<u8>)]| {
                 l.iter().map(|(_, b)| b.len() + ENTRY_OVERHEAD_BYTES).sum::<usize>()
             };
             while cost(&list) > budget && list.len() > 1 {
-                list.remove(0);
+                let (sequence, bytes) = list.remove(0);
+                if sequence % 3 == 0 {
+                    prop_assert_eq!(dropped.first(), Some(&bytes));
+                    dropped.remove(0);
+                }
             }
+            prop_assert!(dropped.is_empty());
             prop_assert_eq!(shelf.used(), cost(&list));
         }
         let kept: Vec<(u64, Vec<u8>)> =
-            shelf.oldest_first().map(|(s, b)| (s, b.to_vec())).collect();
+            shelf.oldest_first().map(|(s, entry)| (s, entry.bytes.to_vec())).collect();
         for sequence in &sequences {
-            let expected = list.iter().find(|(kept, _)| kept == sequence).map(|(_, b)| &b[..]);
+            let expected = list.iter().find(|(kept, _)| kept == sequence).map(|(_, b)| Entry {
+                bytes: b,
+                linked: sequence % 3 == 0,
+            });
             prop_assert_eq!(shelf.find(*sequence), expected);
         }
         prop_assert_eq!(shelf.find(0), None);

@@ -46,7 +46,8 @@ pub(super) fn bool(call: &Call<'_>) -> Result<Value, EvalError> {
     }
 }
 
-/// A double is cut off towards zero, a time becomes seconds.
+/// A double is cut off towards zero, a time becomes seconds. As CEL has it, the double -2^63 is out
+/// of range: it may stand for a number below, rounded.
 pub(super) fn int(call: &Call<'_>) -> Result<Value, EvalError> {
     /// 2^63, the first whole number that is no int.
     const BEYOND: f64 = 9_223_372_036_854_775_808.0;
@@ -54,9 +55,7 @@ pub(super) fn int(call: &Call<'_>) -> Result<Value, EvalError> {
         Value::Int(number) => Ok(Value::Int(*number)),
         Value::Uint(number) => i64::try_from(*number).map(Value::Int).map_err(|_| call.overflow()),
         #[allow(clippy::cast_possible_truncation, reason = "the range was checked")]
-        Value::Double(number) if (-BEYOND..BEYOND).contains(number) => {
-            Ok(Value::Int(*number as i64))
-        }
+        Value::Double(number) if number.abs() < BEYOND => Ok(Value::Int(*number as i64)),
         Value::Double(_) => Err(call.overflow()),
         Value::Text(text) => text.parse().map(Value::Int).map_err(|error| call.bad_whole(&error)),
         Value::Transient(Transient(Kept::Timestamp(at))) => Ok(Value::Int(at.seconds())),
@@ -76,9 +75,7 @@ pub(super) fn uint(call: &Call<'_>) -> Result<Value, EvalError> {
             clippy::cast_sign_loss,
             reason = "the range was checked"
         )]
-        Value::Double(number) if *number > -1.0 && *number < BEYOND => {
-            Ok(Value::Uint(*number as u64))
-        }
+        Value::Double(number) if (0.0..BEYOND).contains(number) => Ok(Value::Uint(*number as u64)),
         Value::Double(_) => Err(call.overflow()),
         Value::Text(text) if text.starts_with('-') => Err(call.not_a_number()),
         Value::Text(text) => text.parse().map(Value::Uint).map_err(|error| call.bad_whole(&error)),

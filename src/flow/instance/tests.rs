@@ -440,6 +440,38 @@ fn an_instance_reads_as_json() {
 }
 
 #[test]
+fn an_instance_that_cannot_be_given_its_input_ends_before_anything_of_it_begins() {
+    let text = "- { id: a, type: http, with: { url: http://a } }\n\
+                - { id: b, type: log, depends_on: [a], run_if: failure, with: { message: m } }";
+    let definition = definition_of(text);
+    let start = Start {
+        id: InstanceId { message: MessageId(7), ordinal: 2 },
+        definition: &definition,
+        message: Value::Null,
+        params: Value::Null,
+        now: START,
+        timeout: Some(Duration::from_secs(1)),
+        retry: None,
+    };
+    let mut out = Outbox::new();
+    let error = TaskError::lasting("expression", "`key`: there is no `msg.k`");
+    let instance = Instance::start_failed(start, error.clone(), &mut out);
+    let status = InstanceStatus::Failed;
+    assert_eq!(out.take(), [Effect::Ended { instance: instance.id(), status }]);
+    assert_eq!((instance.status(), instance.deadline()), (status, None));
+    assert_eq!(
+        instance.error().map(|failure| (failure.task, &failure.error)),
+        Some((None, &error))
+    );
+    for task in [TaskIndex(0), TaskIndex(1)] {
+        assert_eq!(instance.task_status(task), TaskStatus::Cancelled);
+    }
+    assert_eq!(Instance::from_image(&instance.image()).unwrap(), instance);
+    let shown = instance.to_json_of_key(&definition, MessageId(9), "k");
+    assert!(shown.contains(r#""message_id":"0000000000000009","key":"k","#), "{shown}");
+}
+
+#[test]
 #[should_panic(expected = "was handed definition w (")]
 fn an_instance_refuses_another_definition() {
     let definition = definition_of("- { id: a, type: delay, with: { for: 1s } }");

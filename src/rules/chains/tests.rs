@@ -16,7 +16,7 @@ fn rules(lines: &[&str]) -> Vec<Rule> {
             }
         }
         if !requires.is_empty() {
-            more.push_str(&format!(", requires: [{}]", requires.join(", ")));
+            more = format!("{more}, requires: [{}]", requires.join(", "));
         }
         let text = format!("{{id: {id}, conditions: [{{field: a, op: exists}}]{more}}}");
         // One by one, so that circles are not refused already.
@@ -105,7 +105,9 @@ fn a_row_of_needs_is_bounded_whichever_end_is_looked_at_first() {
 fn dependents_are_those_who_need_a_rule_directly_or_over_others() {
     let rules = rules(&["a:", "b: a", "c: >b a", "d: c", "e: a"]);
     let mut dependents = Dependents::default();
-    rules.iter().for_each(|rule| dependents.insert(rule));
+    for rule in &rules {
+        dependents.insert(rule);
+    }
     assert_eq!(dependents.of("a").collect::<Vec<_>>(), ["b", "c", "e"]);
     assert_eq!(dependents.of("e").count(), 0);
     let all = dependents.of_all(["b"]);

@@ -12,7 +12,8 @@ fn told(rules: &str, id: &str, message: &str) -> (bool, Vec<String>, Vec<String>
         let verdict = if c.holds { "yes" } else { "no" };
         let seen =
             if c.seen.is_empty() { String::new() } else { format!(" <- {}", c.seen.join(", ")) };
-        format!("{}{verdict}: {}{seen}", "  ".repeat(c.depth), c.text)
+        let outcome = c.outcome.as_ref().map(|text| format!(" = {text}")).unwrap_or_default();
+        format!("{}{verdict}: {}{seen}{outcome}", "  ".repeat(c.depth), c.text)
     };
     (told.matches, told.found_by, told.conditions.iter().map(line).collect())
 }
@@ -50,6 +51,29 @@ fn every_condition_is_told_with_what_was_seen_and_its_verdict() {
             "  no: items.qty greater_than 0, of all <- 1, 0",
         ]
     );
+}
+
+#[test]
+fn an_expression_is_told_with_what_it_came_to() {
+    let rule = |text: &str| {
+        format!(
+            "id: r\nactions: [{{workflow: w}}]\nconditions:\n- {{field: 'a[0].b', op: exists}}\n- expr: ${{ {text} }}\n"
+        )
+    };
+    let message = r#"{"a":[{"b":"secret"}],"n":3}"#;
+    let rows = [
+        ("msg.n > 2", "  yes: ${ msg.n > 2 } = true"),
+        ("msg.n > 3", "  no: ${ msg.n > 3 } = false"),
+        ("msg.n + 1", "  no: ${ msg.n + 1 } = int, neither true nor false"),
+        ("msg.n > msg.x", "  no: ${ msg.n > msg.x } = an error: there is no `msg.x`"),
+        ("msg.n / 0 == 1", "  no: ${ msg.n / 0 == 1 } = an error: `/` by zero"),
+    ];
+    for (text, expected) in rows {
+        let (_, found_by, conditions) = told(&rule(text), "r", message);
+        assert_eq!(found_by, ["a[0].b: that it is there"]);
+        assert_eq!(conditions[1], "  yes: a[0].b exists <- \"secret\"");
+        assert_eq!(conditions[2], expected);
+    }
 }
 
 #[test]

@@ -146,6 +146,7 @@ fn shape(program: &Program, start: usize, rule: &Rule) -> String {
             let atoms: Vec<String> = members.iter().map(|m| m.atom.index().to_string()).collect();
             format!("({}) ", atoms.join(" "))
         }
+        Step::Expression(expression) => format!("expression {expression} "),
         Step::Group { group, end } => format!("{group:?} to {} ", *end as usize - start),
     });
     let mut shape: String = steps.collect();
@@ -165,7 +166,7 @@ fn plain(program: &Program, start: usize) -> Option<Vec<AtomIndex>> {
                 atoms.extend(program.shared[*shared as usize].members.iter().map(|m| m.atom));
             }
             Step::Group { group: Group::All, .. } => {}
-            Step::Group { .. } => return None,
+            Step::Group { .. } | Step::Expression(_) => return None,
         }
     }
     let is_absence = |atom: &AtomIndex| program.atoms[atom.index()].operator == Operator::NotExists;

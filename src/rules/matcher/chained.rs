@@ -19,6 +19,7 @@ use crate::links::Slot;
 use crate::rule::Rule;
 use crate::scan::Tape;
 use expr::{JsonReader, Value};
+use std::cell::OnceCell;
 
 /// The buffers for chains; nothing in them is used without.
 #[derive(Debug, Default)]
@@ -173,7 +174,7 @@ impl Matcher {
         if let Some(delta) = delta {
             self.looked_at += look.delta(&read, &delta.root, &mut self.delta);
         }
-        let mut value = None;
+        let value = OnceCell::new();
         loop {
             look.work.settle(catalogue, out);
             let Some((rule, slot)) = look.work.due.pop() else { break };
@@ -181,9 +182,9 @@ impl Matcher {
             let of_delta = delta.and_then(|delta| delta.links.view(slot));
             // The delta's paths are those of the base and more.
             let Some(view) = of_delta.or(of_base) else { continue };
-            let message = see(catalogue, rule, message, &mut value, (seen, before));
-            let scanned = views.tape.scan_enriched(&view.program.paths, message);
-            scanned.expect("a message that was checked is enriched to one that is right");
+            let message = see(catalogue, rule, message, &value, (seen, before));
+            // A message that was checked is enriched to one that is right.
+            views.tape.scan_trusted(&view.program.paths, message);
             views.number += 1;
             let read = Read { tape: &views.tape, message, number: views.number };
             if let Some(view) = of_base {
@@ -264,7 +265,7 @@ fn see<'s>(
     catalogue: &Catalogue,
     rule: RuleIndex,
     message: &'s [u8],
-    value: &mut Option<Option<Value>>,
+    value: &OnceCell<Option<Value>>,
     (seen, before): (&'s mut Vec<u8>, &'s mut Vec<u8>),
 ) -> &'s [u8] {
     let rule = catalogue.rule(rule);
@@ -275,7 +276,7 @@ fn see<'s>(
     if way.is_empty() {
         return message;
     }
-    let value = value.get_or_insert_with(|| JsonReader::new().read(message).ok());
+    let value = value.get_or_init(|| JsonReader::new().read(message).ok());
     let mut value = value.clone();
     for (at, rule) in way.iter().enumerate() {
         let edits = rule.enrich.edits(value.as_ref());

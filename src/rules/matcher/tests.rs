@@ -6,6 +6,9 @@ use crate::oracle::naive::Condition;
 use crate::oracle::tree::Tree;
 use crate::{BadMessage, Catalogue, Matches, Rule, parse};
 use document::Source;
+
+mod trusted;
+
 use std::fmt::Write as _;
 
 fn rules(text: &str) -> Vec<Rule> {
@@ -412,6 +415,73 @@ fn indexes_far_inside_of_long_arrays_are_found() {
     assert!(!fires(&format!("[{}, {}]", at(2_999, 2_999), at(3_000, 0)), &message));
     let both = format!("[{}, {{field: a.x, op: equals, value: 17}}]", at(1, 1));
     assert!(fires(&both, &message));
+}
+
+#[test]
+fn an_expression_holds_when_it_is_true_and_only_then() {
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        (
+            "[{expr: '${ msg.amount > msg.payload.limit * 1.2 }'}]",
+            &[r#"{"amount":13,"payload":{"limit":10}}"#],
+            // Too little; missing; of another kind.
+            &[
+                r#"{"amount":12,"payload":{"limit":10}}"#,
+                r#"{"amount":13}"#,
+                r#"{"amount":"13","payload":{"limit":10}}"#,
+                r#"{"amount":13,"payload":[{"limit":10}]}"#,
+            ],
+        ),
+        ("[{expr: '${ msg.a }'}]", &[r#"{"a":true}"#], &[r#"{"a":1}"#, r#"{"a":false}"#, "{}"]),
+        ("[{expr: '${ msg.a / msg.b == 2 }'}]", &[r#"{"a":4,"b":2}"#], &[r#"{"a":4,"b":0}"#]),
+        // Under `none` whatever is not true is right.
+        (
+            "{none: [{expr: '${ msg.a / msg.b == 2 }'}]}",
+            &[r#"{"a":4,"b":0}"#, r#"{"a":1,"b":1}"#, "{}"],
+            &[r#"{"a":4,"b":2}"#],
+        ),
+        (
+            "{any: [{field: c, op: exists}, {expr: '${ size(msg) == 1 }'}]}",
+            &[r#"{"c":1,"d":2}"#, r#"{"x":[1,{"y":2}]}"#],
+            &["{}", r#"{"a":1,"b":2}"#],
+        ),
+        (
+            "[{field: a, op: equals, value: 1}, {expr: '${ msg.list[msg.at].name == msg.name }'}]",
+            &[r#"{"a":1,"list":[{"name":"x"},{"name":"y"}],"at":1,"name":"\u0079"}"#],
+            &[
+                r#"{"a":1,"list":[{"name":"x"},{"name":"y"}],"at":0,"name":"y"}"#,
+                r#"{"a":2,"list":[{"name":"x"},{"name":"y"}],"at":1,"name":"y"}"#,
+            ],
+        ),
+    ];
+    for (conditions, hold, fail) in rows {
+        for (message, expected) in
+            hold.iter().map(|message| (message, true)).chain(fail.iter().map(|m| (m, false)))
+        {
+            assert_eq!(fires(conditions, message), expected, "{conditions}: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_rule_with_an_expression_alone_is_looked_at_always_and_one_with_more_is_found_by_that() {
+    let text = "
+- {id: alone, conditions: [{expr: '${ msg.a > 1 }'}], actions: [{workflow: w}]}
+- {id: either, conditions: {any: [{expr: '${ msg.a > 1 }'}, {field: b, op: exists}]}, actions: [{workflow: w}]}
+- {id: found, conditions: [{expr: '${ msg.a > 1 }'}, {field: b, op: equals, value: 1}], actions: [{workflow: w}]}
+";
+    let catalogue = Catalogue::compile(rules(text));
+    let always: Vec<&str> =
+        catalogue.always_checked().map(|index| catalogue.rule(index).id.as_str()).collect();
+    assert_eq!(always, ["alone", "either"]);
+    // The same one stands in the delta, where it is asked of the same message.
+    let mut changed = rules(text);
+    let changed = catalogue.with_change(&changed.split_off(2), &["either"]);
+    let mut matcher = Matcher::new();
+    for catalogue in [&catalogue, &changed] {
+        let found = matched(catalogue, &mut matcher, r#"{"a":2,"b":1}"#);
+        assert!(found.starts_with(&["alone".to_owned()]) && found.ends_with(&["found".to_owned()]));
+        assert!(matched(catalogue, &mut matcher, r#"{"a":1,"b":1}"#).len() < 2);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! the matcher. The way it treats arrays is another one on purpose: it tries every choice of
 //! elements instead of walking down. Numbers are decimals, compared as one does on paper.
 
+use super::formula::Formula;
 use super::tree::Tree;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ pub(crate) enum Condition {
     Any(Vec<Condition>),
     None(Vec<Condition>),
     Predicate(Predicate),
+    Expression(Formula),
 }
 
 /// One step of a field's path.
@@ -51,7 +53,10 @@ impl Condition {
                 "NOT" => Self::None(members(list)),
                 other => panic!("no such combinator: {other}"),
             },
-            None => Self::Predicate(Predicate::of(written)),
+            None => match written.get("expr") {
+                Some(text) => Self::Expression(Formula::of(text.text().unwrap())),
+                None => Self::Predicate(Predicate::of(written)),
+            },
         }
     }
 
@@ -61,6 +66,7 @@ impl Condition {
             Self::Any(members) => members.iter().any(|member| member.holds(message)),
             Self::None(members) => !members.iter().any(|member| member.holds(message)),
             Self::Predicate(predicate) => all(&[predicate], message),
+            Self::Expression(formula) => formula.holds(message),
             // The predicates of an AND group are bound to each other, its groups are on their own.
             Self::All(members) => {
                 let predicates: Vec<&Predicate> =

@@ -269,7 +269,43 @@ fn predicate(prng: &mut Prng, fields: &[&str]) -> String {
     format!("{{\"field\":{field},{operation}{quantifier}}}")
 }
 
+/// What an expression may name; as a list or a map, too.
+const NAMES: &[&str] =
+    &["msg", "msg.a", "msg.b", "msg.c", "msg.d", "msg.a.a", "msg.a.b", "msg.b.c", "msg.a.b.c"];
+
+const LITERALS: &[&str] = &["0", "1", "2", "1.0", "0.5", "-1", "true", "null", "\"a\"", "\"\""];
+
+fn term(prng: &mut Prng) -> String {
+    match prng.below(8) {
+        0..4 => pick(prng, NAMES).to_owned(),
+        4 => format!("size({})", pick(prng, NAMES)),
+        5 => format!("{}[{}]", pick(prng, NAMES), prng.below(3)),
+        6 => format!("{}[{}]", pick(prng, NAMES), pick(prng, NAMES)),
+        _ => pick(prng, LITERALS).to_owned(),
+    }
+}
+
+fn expression(prng: &mut Prng) -> String {
+    let part = |prng: &mut Prng| match prng.below(8) {
+        0 => format!("has({})", pick(prng, &NAMES[1..])),
+        1 => pick(prng, NAMES).to_owned(),
+        _ => {
+            let operator = pick(prng, &["==", "!=", "<", ">=", "in", "=="]);
+            format!("{} {operator} {}", term(prng), term(prng))
+        }
+    };
+    let parts: Vec<String> = (0..=prng.below(2)).map(|_| part(prng)).collect();
+    format!("${{ {} }}", parts.join(" && "))
+}
+
 fn condition(prng: &mut Prng, depth: u64, fields: &[&str]) -> String {
+    if prng.chance(1, 12) {
+        let text = expression(prng);
+        // One without the message is the same for every message, and refused.
+        if text.contains("msg") {
+            return format!("{{\"expr\":{}}}", quoted(&text));
+        }
+    }
     if depth == 0 || prng.chance(1, 3) {
         return predicate(prng, fields);
     }

@@ -89,6 +89,9 @@ impl World {
         let mut found = Matches::new();
         let outcome = self.matcher.matches(&self.catalogue, message.as_bytes(), &mut found);
         assert!(outcome.is_ok(), "{outcome:?}\n{message}");
+        let mut trusted = Matches::new();
+        self.matcher.matches_trusted(&self.catalogue, message.as_bytes(), &mut trusted);
+        assert_eq!(trusted, found, "trusted: {message}");
         let found: Vec<String> =
             found.iter().map(|index| self.catalogue.rule(*index).id.clone()).collect();
         let expected = self.expected(&Tree::parse(message));

@@ -1,13 +1,13 @@
 //! The conditions of a rule.
 
-use super::{Read, all, keep};
+use super::{Read, all, expression, keep};
 use crate::network::Network;
 use crate::number::{Constant, is_number};
 use crate::operator::{End, OPERATORS, Operator};
 use crate::path::FieldPath;
 use crate::pattern::{Folded, PATTERN_BYTES_MAX, Pattern, Wildcard};
 use crate::program::SHARED_MAX;
-use crate::rule::{Condition, Doubt, Predicate, Quantifier};
+use crate::rule::{Condition, Doubt, ExpressionCondition, Predicate, Quantifier};
 use crate::value::{Bound, Value};
 use document::{Fault, Fields, Kind, Node, Source};
 use std::cmp::Ordering;
@@ -36,9 +36,13 @@ pub(super) fn read(source: Source<'_>, node: &Node, faults: &mut Vec<Fault>) -> 
 fn read_one(source: Source<'_>, node: &Node, faults: &mut Vec<Fault>) -> Option<Condition> {
     let mut fields = keep(faults, Fields::of(source, node, "a condition"))?;
     if fields.has("expr") {
-        let fault = Fault::at(source, node.span, "`expr` is not supported yet");
-        faults.push(fault.hint("say it with `field`, `op` and `value`"));
-        return None;
+        let text = fields.take("expr").expect("it is there");
+        let expression = expression::single(source, "expr", text, faults);
+        faults.extend(fields.finish().into_iter().map(|fault| {
+            fault.hint("`expr` is a whole condition: put others beside it in a list")
+        }));
+        let expression = expression?;
+        return Some(Condition::Expression(ExpressionCondition { expression, span: text.span }));
     }
     let is_group = ["combinator", "conditions"].iter().any(|key| fields.has(key))
         || SHORT_GROUPS.iter().any(|(key, _)| fields.has(key));
@@ -143,7 +147,9 @@ fn read_predicate(source: Source<'_>, fields: &mut Fields<'_>) -> Read<Predicate
         return Err(if is_hinted {
             fault
         } else {
-            fault.hint("a condition is `field`, `op`, `value`; or a group: `all`, `any`, `none`")
+            fault.hint(
+                "a condition is `field`, `op`, `value`; or `expr`; or a group: `all`, `any`, `none`",
+            )
         });
     };
     let Some(path) = field.as_text() else { return Err(fields.unexpected("field", "text", field)) };

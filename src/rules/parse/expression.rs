@@ -1,11 +1,9 @@
 //! The expressions of a rule: they see the message, as `msg`, and nothing else.
 
 use super::{Read, all, keep};
+use crate::expression::MESSAGE;
 use document::{Fault, Kind, Node, Source};
 use expr::{Expression, ParseError, Reference, Template, Tree, Value};
-
-/// The one name that an expression of a rule can begin with.
-const MESSAGE: &str = "msg";
 
 /// A text that may hold `${ }`.
 pub(super) fn template(
@@ -24,7 +22,6 @@ pub(super) fn template(
 }
 
 /// A text that is one `${ }` and nothing else.
-#[allow(dead_code, reason = "conditions will be of this kind")]
 pub(super) fn single(
     source: Source<'_>,
     key: &str,

@@ -137,6 +137,7 @@ fn long_and_short_groups_give_the_same_tree() {
                 Condition::Any(members) => group("any", members),
                 Condition::None(members) => group("none", members),
                 Condition::Predicate(predicate) => predicate.field.to_string(),
+                Condition::Expression(condition) => condition.expression.source().to_owned(),
             }
         }
         shape(&read(&with_conditions(text))[0].when)
@@ -220,7 +221,7 @@ r.yaml:12:9: a rule's test needs the key `fires`
 r.yaml:14:17: a condition needs the key `field`
   14 |     conditions: { al: [] }
      |                 ^
-     = a condition is `field`, `op`, `value`; or a group: `all`, `any`, `none`
+     = a condition is `field`, `op`, `value`; or `expr`; or a group: `all`, `any`, `none`
 r.yaml:15:14: `actions` has 0 elements, it must have 1 to 16
   15 |     actions: []
      |              ^"
@@ -238,7 +239,15 @@ fn wrong_conditions_are_refused() {
         ("{combinator: XOR, conditions: []}", "unknown combinator `XOR`"),
         ("{combinator: AND}", "a group of conditions needs the key `conditions`"),
         ("{conditions: []}", "a group of conditions needs the key `combinator`"),
-        ("[{expr: '${ msg.a > 1 }'}]", "`expr` is not supported yet"),
+        ("[{expr: '${ mgs.a > 1 }'}]", "did you mean `msg`?"),
+        ("[{expr: '${ msg.a > }'}]", "r.yaml:3:33: expected"),
+        ("[{expr: '${ input.a > 1 }'}]", "r.yaml:3:25: a rule has no `input`"),
+        ("[{expr: '${ secrets.a == msg.b }'}]", "a rule cannot see `secrets`"),
+        ("[{expr: msg.a > 1}]", "`expr` must be one expression in ${ }"),
+        ("[{expr: '${ msg.a } > 1'}]", "`expr` must be one expression in ${ }"),
+        ("[{expr: '${ true }'}]", "`expr` must be one expression in ${ }"),
+        ("[{expr: true}]", "`expr` must be an expression, this is"),
+        ("[{expr: '${ msg.a > 1 }', field: b}]", "`expr` is a whole condition"),
         ("[{field: a, value: 1}]", "a condition needs the key `op`"),
         ("[{field: a, oprator: equals, value: 1}]", "is `oprator` meant to be it?"),
         ("[{field: a, op: equals}]", "a condition needs the key `value`"),

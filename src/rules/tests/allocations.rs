@@ -39,6 +39,14 @@ fn catalogue(is_chained: bool) -> Catalogue {
         )
         .unwrap();
     }
+    // Numbers, truth values and null are calculated with as they are.
+    for n in 0..20 {
+        writeln!(
+            text,
+            "- {{id: e{n}, conditions: [{{field: f1, op: exists}}, {{expr: '${{ msg.sum.n * 2 > {n} && (msg.sum.flag || has(msg.x.y) || msg.none == null) }}'}}], actions: [{{workflow: w}}]}}"
+        )
+        .unwrap();
+    }
     // Some need others; none adds to the message.
     for n in 0..60 {
         let (needed, other, field) = (n * 3, n * 3 + 1, n % 7);
@@ -67,7 +75,10 @@ fn messages() -> Vec<String> {
     let values =
         ["\"v\"", "7", "\"abcde\"", "\"\\u0061bcde\"", "\"10.1.2.3\"", "null", "[1,\"v\",8]"];
     let message = |n: usize| {
-        let mut text = String::from("{\"items\":[");
+        let mut text = format!(
+            "{{\"sum\":{{\"n\":{n}.5,\"flag\":{}}},\"none\":null,\"items\":[",
+            n.is_multiple_of(2)
+        );
         for element in 0..n * 40 {
             let comma = if element > 0 { "," } else { "" };
             write!(text, "{comma}{{\"q\":{}}}", element % 11).unwrap();

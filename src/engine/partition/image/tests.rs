@@ -1,7 +1,10 @@
 use super::version_1::{KeyImageV1, LiveImageV1, PartitionImageV1};
+use super::version_3::PartitionImageV3;
 use super::*;
 use crate::globals::{Draft, Globals, Prepared};
-use crate::record::{Accepted, AcceptedView, CatalogueChanged, Change, Match, ProducerSequence};
+use crate::record::{
+    Accepted, AcceptedView, CatalogueChanged, Change, Match, Passed, PassedView, ProducerSequence,
+};
 use base::Outbox;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -14,12 +17,18 @@ fn globals() -> Globals {
     let workflow =
         r#"{"id":"w","version":1,"tasks":[{"id":"a","type":"delay","with":{"for":"1s"}}]}"#;
     let rule = r#"{"id":"r","version":1,"conditions":[{"field":"k","op":"equals","value":1}],"actions":[{"workflow":"w"}]}"#;
-    let changes = vec![Change::PutDefinition(workflow.into()), Change::PutRule(rule.into())];
     let mut globals = Globals::default();
+    change(
+        &mut globals,
+        vec![Change::PutDefinition(workflow.into()), Change::PutRule(rule.into())],
+    );
+    globals
+}
+
+fn change(globals: &mut Globals, changes: Vec<Change>) {
     let change = CatalogueChanged::new("default", "", changes);
     let prepared = Prepared::new(&globals.catalogue, Arc::new(Draft::of(change)));
     globals.catalogue = Arc::clone(prepared.next(UnixMicros(0)).expect("it is not refused"));
-    globals
 }
 
 /// A partition with a finished message, a live one with a key, and, when asked for, a producer with
@@ -47,6 +56,37 @@ fn partition(newer: bool) -> Partition {
     partition
 }
 
+/// A partition with an order that waits, an instance with a key that runs, another one that has
+/// ended, and a message that has given an order.
+fn linked() -> Partition {
+    let mut globals = globals();
+    let rule = r#"{"id":"k","version":1,"conditions":[{"field":"k","op":"equals","value":2}],"actions":[{"workflow":"w","key":"${ msg.name }"}]}"#;
+    let pure = r#"{"id":"pure","version":1,"tasks":[{"id":"a","type":"transform","with":{}}]}"#;
+    change(&mut globals, vec![Change::PutDefinition(pure.into()), Change::PutRule(rule.into())]);
+    let mut partition = Partition::new(PartitionId(0), &born(), 0);
+    let woken = [Match { rule: "k", version: 1 }];
+    let payload = b"{\"k\":2,\"name\":\"n\"}";
+    let record = Accepted { namespace: "default", matches: &woken, payload, ..Accepted::default() };
+    let mut body = Vec::new();
+    record.write(&mut body);
+    let view = AcceptedView::read(record.version(), &body).unwrap();
+    let at = UnixMicros(1);
+    assert!(partition.begin(1, at, &mut Outbox::new()));
+    partition.apply_accepted(&globals, at, &view, &mut Outbox::new());
+    let (_, _, orders) = partition.waiting().next().unwrap();
+    let started = orders[0].start.clone();
+    for (workflow, number) in [("w", 1), ("pure", 2)] {
+        let definition = globals.catalogue.definitions[workflow].definition.hash;
+        let start = KeyedStart { workflow: workflow.into(), definition, ..started.clone() };
+        let mut body = Vec::new();
+        Passed { number, source: None, start: &start }.write(&mut body);
+        let view = PassedView::read(&body).unwrap();
+        let from = PartitionId(9);
+        partition.apply_taken(&globals, at, from, &view, &mut Outbox::new()).unwrap();
+    }
+    partition
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
@@ -62,7 +102,12 @@ fn bytes(hex: &str) -> Vec<u8> {
 /// What a release wrote is read for ever. A change here needs a new version.
 #[test]
 fn the_layout_of_every_version_is_frozen() {
-    assert_eq!(hex(&partition(true).image()), include_str!("version_2.hex").trim());
+    assert_eq!(hex(&linked().image()), include_str!("version_4.hex").trim());
+    let old = bytes(include_str!("version_2.hex"));
+    let read = rkyv::from_bytes::<PartitionImageV3, Rancor>(&old).unwrap();
+    assert_eq!((read.next_sequence, read.live.len(), read.producers.len()), (5, 2, 1));
+    let written = rkyv::to_bytes::<Rancor>(&read).unwrap();
+    assert_eq!(&written[..], &old[..]);
     let old = bytes(include_str!("version_1.hex"));
     let read = rkyv::from_bytes::<PartitionImageV1, Rancor>(&old).unwrap();
     assert_eq!((read.next_sequence, read.live.len(), read.keys.len()), (3, 1, 1));
@@ -75,6 +120,11 @@ fn an_image_of_an_older_version_gives_the_same_partition() {
     let old = bytes(include_str!("version_1.hex"));
     let again = Partition::from_image(&upgraded(1, &old).unwrap(), &born(), 0).unwrap();
     assert_eq!(again.checksum(), partition(false).checksum());
+    let old_2 = bytes(include_str!("version_2.hex"));
+    for version in [2, 3] {
+        let again = Partition::from_image(&upgraded(version, &old_2).unwrap(), &born(), 0).unwrap();
+        assert_eq!(again.checksum(), partition(true).checksum());
+    }
     assert!(upgraded(1, &old[1..]).is_err());
     assert!(upgraded(9, &old).is_err());
 }
@@ -90,6 +140,24 @@ fn producers_and_traces_survive_an_image() {
     assert_eq!((id, producer.base, producer.seen), (5, 1, UnixMicros(4)));
     assert_eq!(places, [Some(3), None, Some(4)]);
     assert_eq!(again.live[&4].trace, Some(TraceContext { trace: 6, span: 7 }));
+}
+
+#[test]
+fn orders_and_keys_survive_an_image() {
+    let before = linked();
+    let again = Partition::from_image(&before.image(), &born(), 0).unwrap();
+    assert_eq!(again.checksum(), before.checksum());
+    assert_eq!(again.taken().collect::<Vec<_>>(), [(PartitionId(9), 2)]);
+    let (to, passed, orders) = again.waiting().next().unwrap();
+    assert_eq!(
+        (to, passed, orders.len(), again.passing.bytes()),
+        (PartitionId(0), 0, 1, before.passing.bytes())
+    );
+    for (workflow, sequence) in [("w", 2), ("pure", 3)] {
+        assert_eq!(again.keyed.find("default", workflow, "n"), Some(sequence));
+    }
+    assert_eq!(again.deadline(), before.deadline());
+    assert_eq!(again.held_bytes(), before.held_bytes());
 }
 
 /// How `version_1.hex` was made, of what is the same in both versions.

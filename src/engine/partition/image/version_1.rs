@@ -48,6 +48,8 @@ pub(super) fn upgraded(bytes: &[u8]) -> Result<Vec<u8>, String> {
             payload: live.payload,
             trace: None,
             runs: live.runs,
+            keyed: Vec::new(),
+            caused: None,
         })
         .collect();
     let keys = (old.keys.into_iter())
@@ -65,7 +67,10 @@ pub(super) fn upgraded(bytes: &[u8]) -> Result<Vec<u8>, String> {
         live,
         keys,
         producers: Vec::new(),
+        links: Vec::new(),
+        taken: Vec::new(),
         shelf: old.shelf,
+        linked: Vec::new(),
         shelf_bytes: old.shelf_bytes,
     };
     Ok(rkyv::to_bytes::<Rancor>(&image).expect("writing to memory cannot fail").to_vec())

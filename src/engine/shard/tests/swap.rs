@@ -37,10 +37,10 @@ impl Case {
         let mut body = Vec::new();
         CatalogueChanged::new("default", "", vec![change]).write(&mut body);
         section.push_change(&body);
-        section.seal(&self.header(number, self.version()))
+        section.seal(&Self::header(number, self.version()))
     }
 
-    fn header(&self, number: u64, catalogue: u64) -> SectionHeader {
+    fn header(number: u64, catalogue: u64) -> SectionHeader {
         let (node, boot, core) = (NodeId(2), BootId(1), CoreId(0));
         SectionHeader { node, boot, core, number, catalogue, round: 0 }
     }
@@ -197,14 +197,14 @@ fn apply_halts_before_a_change_that_is_not_ready_and_the_shard_does_all_else() {
     let mut case = Case::patient();
     let before = case.shard.applied();
     let matched = Match { rule: "other", version: 1 };
-    let message = |payload, matches| Accepted { payload, matches, ..Accepted::default() };
+    let message = |payload, matches| Accepted { matches, payload, ..Accepted::default() };
     let mut early = Section::new(0);
     early.push_accepted(PartitionId(0), &message(br#"{"kind":"x"}"#, &[]));
     let other = case.of_another(2, Change::PutRule(named("other", 1, "x")));
     let mut late = Section::new(0);
     late.push_accepted(PartitionId(0), &message(br#"{"kind":"x"}"#, &[matched]));
-    let early = early.seal(&case.header(1, case.version()));
-    let late = late.seal(&case.header(3, case.version() + 1));
+    let early = early.seal(&Case::header(1, case.version()));
+    let late = late.seal(&Case::header(3, case.version() + 1));
     // The change in the middle of an entry, and an entry behind it.
     case.replay(&[early, other]);
     case.replay(&[late]);
@@ -262,7 +262,7 @@ fn a_log_that_was_read_again_gives_the_state_that_its_changes_made_ready_gave() 
         }
     }
     let mut again = Case::serving();
-    again.packet(ToShard::Role { leading: false, term: 2 });
+    again.packet(ToShard::Role { leading: false, term: 2, leader: None });
     again.stamp = case.stamp - log.len() as u64;
     for section in &log {
         again.replay(std::slice::from_ref(section));

@@ -161,14 +161,14 @@ fn run(seed: u64) -> World {
     chaos.world
 }
 
-/// How many seeds `cargo test` tries; DISTRIC_SEEDS=from..to tries others, for as long as you ask.
+/// How many seeds `cargo test` tries.
 const SEEDS: u64 = 60;
 
 #[test]
 fn nothing_that_was_committed_is_lost_whatever_happens() {
     for seed in 0..SEEDS {
         let outcome = std::panic::catch_unwind(|| run(seed));
-        assert!(outcome.is_ok(), "seed {seed} fails: chaos::replay({seed}) repeats it");
+        assert!(outcome.is_ok(), "seed {seed} fails: run({seed}) repeats it");
     }
 }
 
