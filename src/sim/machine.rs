@@ -190,13 +190,16 @@ impl Machine {
             Event::Prepared { .. } => (20_000, 1_000_000),
             Event::Snapshot(_) | Event::Fetch(_) => (5_000, 100_000),
             Event::ReadEntries(_) | Event::ReadSnapshot { .. } => (500, 30_000),
-            // The network has taken its time.
-            Event::Peer { .. } | Event::PeerUp(_) | Event::PeerDown(..) => (0, 0),
             Event::Called { .. } => (20_000, 3_000_000),
             // Small changes, all rules at once, and everything that is behind on its thread.
             Event::Worked { .. } => (400, 250_000),
             Event::ShardRound(_) | Event::ConsensusRound => (5, 200),
-            Event::ConsensusDeadline | Event::ShardDeadline(_) => (0, 0),
+            // A deadline has come, and the network has taken its time.
+            Event::ConsensusDeadline
+            | Event::ShardDeadline(_)
+            | Event::Peer { .. }
+            | Event::PeerUp(_)
+            | Event::PeerDown(..) => (0, 0),
         };
         let most = if self.delays.chance(1, 50) { rare } else { usual };
         let takes = self.delays.below(most + 1) * self.slowness;

@@ -43,8 +43,6 @@ pub enum Mark {
     DiskFull,
     /// Another node took the lead.
     LeaderChange,
-    /// Another node took the lead while forwarded batches had no answer.
-    LeaderChangeUnderLoad,
     /// A follower sent its session's batches to the leader.
     Forwarded,
     /// A leader did not take a forwarded batch.
@@ -69,7 +67,7 @@ pub enum Mark {
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 25] = [
         Self::CutUnderLoad,
         Self::SectorsLost,
         Self::KilledWithUnsynced,
@@ -85,7 +83,6 @@ impl Mark {
         Self::SectionGap,
         Self::DiskFull,
         Self::LeaderChange,
-        Self::LeaderChangeUnderLoad,
         Self::Forwarded,
         Self::NotTaken,
         Self::ForwardGap,

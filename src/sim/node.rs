@@ -226,8 +226,15 @@ impl Node {
             })
             .collect();
         let (mut committed, mut kept) = (Vec::new(), Vec::new());
-        let start =
-            recover(config, who.store, founded, disk, now, &mut shards, &mut committed, &mut kept)?;
+        let start = recover(
+            config,
+            who.store,
+            founded,
+            disk,
+            now,
+            &mut shards,
+            (&mut committed, &mut kept),
+        )?;
         let consensus_config = ConsensusConfig {
             node: who.node,
             store: who.store,
@@ -307,15 +314,11 @@ impl Node {
             }
             Event::Written { token, file, offset, bytes } => {
                 disk.write(file, offset, &bytes);
-                self.consensus.on_journal_done(now, token, &mut self.consensus_out);
-                schedule.events.push(Event::ConsensusRound);
-                self.drain_consensus(disk, schedule);
+                self.on_journal_done(now, token, disk, schedule);
             }
             Event::Synced { token, file, covered } => {
                 disk.end_sync(file, covered);
-                self.consensus.on_journal_done(now, token, &mut self.consensus_out);
-                schedule.events.push(Event::ConsensusRound);
-                self.drain_consensus(disk, schedule);
+                self.on_journal_done(now, token, disk, schedule);
             }
             Event::Prepared { token, slot, bytes } => {
                 let bytes = usize::try_from(bytes).expect("a small segment");
@@ -328,42 +331,21 @@ impl Node {
             }
             Event::Snapshot(effect) => self.on_snapshot(now, effect, disk, schedule),
             Event::Fetch(effect) => self.on_fetch(now, effect, disk, schedule),
-            Event::ReadEntries(wanted) => {
-                let file = disk.read(wanted.stretch.file());
-                let begin = usize::try_from(wanted.stretch.offset()).expect("a small disk");
-                let end = begin + usize::try_from(wanted.stretch.bytes()).expect("a small disk");
-                let read = file.and_then(|file| file.get(begin..end));
-                let read = read.ok_or_else(|| "the file is gone".to_owned());
-                self.consensus.on_entries_read(now, &wanted, read, &mut self.consensus_out);
-                schedule.events.push(Event::ConsensusRound);
-                self.drain_consensus(disk, schedule);
-            }
+            Event::ReadEntries(wanted) => self.on_read_entries(now, &wanted, disk, schedule),
             Event::ReadSnapshot { to, index, offset, bytes } => {
-                let file = disk.snapshot().filter(|(at, _)| *at == index);
-                let read = file.map(|(_, file)| {
-                    let begin = usize::try_from(offset).expect("a small disk").min(file.len());
-                    let end = (begin + bytes).min(file.len());
-                    (Bytes::copy_from_slice(&file[begin..end]), file.len() as u64)
-                });
-                let at = (index, offset);
-                self.consensus.on_snapshot_read(now, to, at, read, &mut self.consensus_out);
-                schedule.events.push(Event::ConsensusRound);
-                self.drain_consensus(disk, schedule);
+                self.on_read_snapshot(now, to, (index, offset, bytes), disk, schedule);
             }
             Event::Peer { from, store, message } => {
                 self.consensus.on_peer(now, from, store, message, &mut self.consensus_out);
-                schedule.events.push(Event::ConsensusRound);
-                self.drain_consensus(disk, schedule);
+                self.end_input(disk, schedule);
             }
             Event::PeerUp(peer) => {
                 self.consensus.on_peer_up(now, peer, &mut self.consensus_out);
-                schedule.events.push(Event::ConsensusRound);
-                self.drain_consensus(disk, schedule);
+                self.end_input(disk, schedule);
             }
             Event::PeerDown(peer, refused) => {
                 self.consensus.on_peer_down(now, peer, refused, &mut self.consensus_out);
-                schedule.events.push(Event::ConsensusRound);
-                self.drain_consensus(disk, schedule);
+                self.end_input(disk, schedule);
             }
             Event::Called { core, order } => self.on_called(core, &order, prng, schedule),
             Event::Worked { core, work } => {
@@ -478,6 +460,57 @@ impl Node {
         self.drain_consensus(disk, schedule);
     }
 
+    fn on_journal_done(
+        &mut self,
+        now: Now,
+        token: Token,
+        disk: &mut Disk,
+        schedule: &mut Schedule<'_>,
+    ) {
+        self.consensus.on_journal_done(now, token, &mut self.consensus_out);
+        self.end_input(disk, schedule);
+    }
+
+    /// After an input of the consensus core: its round will end.
+    fn end_input(&mut self, disk: &mut Disk, schedule: &mut Schedule<'_>) {
+        schedule.events.push(Event::ConsensusRound);
+        self.drain_consensus(disk, schedule);
+    }
+
+    fn on_read_entries(
+        &mut self,
+        now: Now,
+        wanted: &ReadBack,
+        disk: &mut Disk,
+        schedule: &mut Schedule<'_>,
+    ) {
+        let file = disk.read(wanted.stretch.file());
+        let begin = usize::try_from(wanted.stretch.offset()).expect("a small disk");
+        let end = begin + usize::try_from(wanted.stretch.bytes()).expect("a small disk");
+        let read = file.and_then(|file| file.get(begin..end));
+        let read = read.ok_or_else(|| "the file is gone".to_owned());
+        self.consensus.on_entries_read(now, wanted, read, &mut self.consensus_out);
+        self.end_input(disk, schedule);
+    }
+
+    fn on_read_snapshot(
+        &mut self,
+        now: Now,
+        to: NodeId,
+        (index, offset, bytes): (u64, u64, usize),
+        disk: &mut Disk,
+        schedule: &mut Schedule<'_>,
+    ) {
+        let file = disk.snapshot().filter(|(at, _)| *at == index);
+        let read = file.map(|(_, file)| {
+            let begin = usize::try_from(offset).expect("a small disk").min(file.len());
+            let end = (begin + bytes).min(file.len());
+            (Bytes::copy_from_slice(&file[begin..end]), file.len() as u64)
+        });
+        self.consensus.on_snapshot_read(now, to, (index, offset), read, &mut self.consensus_out);
+        self.end_input(disk, schedule);
+    }
+
     fn on_fetch(
         &mut self,
         now: Now,
@@ -502,8 +535,7 @@ impl Node {
             FetchEffect::Abandon => unreachable!("it is done at once"),
         };
         self.consensus.on_fetch_done(now, done, &mut self.consensus_out);
-        schedule.events.push(Event::ConsensusRound);
-        self.drain_consensus(disk, schedule);
+        self.end_input(disk, schedule);
     }
 
     /// The outside world's part: a call succeeds, fails or fails for good.
@@ -633,8 +665,7 @@ fn recover(
     disk: &mut Disk,
     now: Now,
     shards: &mut [ShardCore],
-    committed: &mut Vec<Committed>,
-    kept: &mut Vec<(CoreId, ToConsensus)>,
+    (committed, kept): (&mut Vec<Committed>, &mut Vec<(CoreId, ToConsensus)>),
 ) -> Result<Start<HeapBuffers>, String> {
     let mut journal_config = journal::Config::new(store);
     journal_config.segment_bytes = config.segment_bytes;

@@ -244,10 +244,13 @@ impl World {
 
     /// Starts what is down, and waits until it serves.
     fn start_all(&mut self) -> Result<(), String> {
-        for place in 0..self.machines.len() {
-            if !self.machines[place].is_up() {
-                self.start(place)?;
-            }
+        let down = (0..self.machines.len()).filter(|place| !self.machines[*place].is_up());
+        let down: Vec<usize> = down.collect();
+        if down.is_empty() {
+            return Ok(());
+        }
+        for place in down {
+            self.start(place)?;
         }
         let slowest = self.machines.iter().map(|machine| machine.slowness).max().unwrap_or(1);
         let until = self.instant + COME_UP * u32::try_from(slowest).expect("a small factor");

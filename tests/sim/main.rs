@@ -1,8 +1,8 @@
-//! The simulator's runs: whole nodes under power cuts, from seeds; and the log applied in other
-//! ways than it was.
+//! The simulator's runs: one node under power cuts, groups of several under all that may go wrong,
+//! from seeds; and the log applied in other ways than it was.
 //!
 //! A failing seed prints the line that replays it. `seeds.txt` keeps every seed that ever failed.
-//! `cargo sim` runs more of them: `DISTRIC_SIM_SEEDS=100000 cargo sim`.
+//! `cargo sim` runs more of them: `DISTRIC_SIM_SEEDS=100000 cargo sim power`, or `group`.
 
 #![allow(clippy::unwrap_used, reason = "a test says by a panic what is wrong")]
 
