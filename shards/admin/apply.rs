@@ -127,6 +127,11 @@ impl Plan {
             .iter()
             .filter_map(|row| Some((row.get("id")?.as_str()?, row.get("version")?.as_u64()?)))
             .collect();
+        // Where the texts are the same, the node need not be asked for its own.
+        let hashes: BTreeMap<&str, &str> = rows
+            .iter()
+            .filter_map(|row| Some((row.get("id")?.as_str()?, row.get("hash")?.as_str()?)))
+            .collect();
         let mut plan = Self::default();
         let mut here = BTreeSet::new();
         for item in items(files) {
@@ -135,6 +140,11 @@ impl Plan {
                 plan.added.push((item.id().to_owned(), item.version()));
                 continue;
             };
+            let hash = format!("{:016x}", base::hash64(item.source().as_bytes()));
+            if hashes.get(item.id()) == Some(&hash.as_str()) {
+                plan.unchanged.push(item.id().to_owned());
+                continue;
+            }
             let there = server.get(&format!("{path}/{}", encoded(item.id())));
             let there = there.map_err(Trouble::Node)?;
             let difference = item.difference(there.text());

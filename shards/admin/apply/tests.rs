@@ -19,16 +19,21 @@ struct Node {
     changes: Vec<(String, String, String)>,
     /// What the next changes are refused with.
     refusals: Vec<&'static str>,
+    /// How many single rules were asked for.
+    looked_at: usize,
 }
 
 impl Node {
-    fn get(&self, path: &str) -> String {
+    fn get(&mut self, path: &str) -> String {
         if let Some((_, id)) = path.split_once("rules/") {
+            self.looked_at += 1;
             return self.rules[id].clone();
         }
         let rows = self.rules.values().map(|source| {
             let rule: Value = serde_json::from_str(source).unwrap();
-            json!({ "id": rule["id"], "version": rule["version"].as_u64().unwrap_or(1) })
+            let hash = format!("{:016x}", base::hash64(source.as_bytes()));
+            let version = rule["version"].as_u64().unwrap_or(1);
+            json!({ "id": rule["id"], "version": version, "hash": hash })
         });
         json!({ "version": self.version, "rules": rows.collect::<Vec<_>>() }).to_string()
     }
@@ -154,6 +159,8 @@ fn the_difference_is_shown_and_sent_as_one_change() {
         .trim_start();
     let (outcome, out) = run(&server, &Asked { dry_run: true, ..asked(&paths) });
     assert_eq!((outcome, out), (Ok(()), format!("{expected}not applied: --dry-run\n")));
+    let looked_at = std::mem::take(&mut there.lock().unwrap().looked_at);
+    assert_eq!(looked_at, 1, "what the list says to be the same is not asked for");
     assert!(there.lock().unwrap().changes.is_empty());
 
     let (outcome, out) = run(&server, &asked(&paths));

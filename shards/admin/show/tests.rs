@@ -81,6 +81,7 @@ fn rules_and_definitions_are_listed_with_the_version_of_the_catalogue() {
             priority: -5,
             enabled: false,
             workflows: &["a", "b"],
+            hash: 1,
         }],
     };
     let text = shown(|out| rules_view.write(out), rules);
@@ -88,7 +89,7 @@ fn rules_and_definitions_are_listed_with_the_version_of_the_catalogue() {
     assert_eq!(words(&text)[2].join(" "), "catalogue version 12");
     let definitions_view = api::DefinitionsView {
         version: 12,
-        definitions: &[api::DefinitionSummary { id: "w", version: 2, tasks: &["t", "u"] }],
+        definitions: &[api::DefinitionSummary { id: "w", version: 2, tasks: &["t", "u"], hash: 1 }],
     };
     let text = shown(|out| definitions_view.write(out), definitions);
     assert_eq!(words(&text)[1].join(" "), "w 2 t, u");

@@ -17,6 +17,8 @@ pub struct RuleSummary<'a> {
     pub enabled: bool,
     /// The workflows that its actions name.
     pub workflows: &'a [&'a str],
+    /// [`base::hash64`] of its text: equal where the texts are.
+    pub hash: u64,
 }
 
 /// All rules.
@@ -41,6 +43,7 @@ impl RulesView<'_> {
                         o.signed("priority", rule.priority);
                         o.boolean("enabled", rule.enabled);
                         o.texts("workflows", rule.workflows);
+                        o.text("hash", &format!("{:016x}", rule.hash));
                     });
                 }
             });
@@ -57,6 +60,8 @@ pub struct DefinitionSummary<'a> {
     pub version: u64,
     /// The ids of its tasks, in the definition's order.
     pub tasks: &'a [&'a str],
+    /// As that of a rule.
+    pub hash: u64,
 }
 
 /// All workflow definitions.
@@ -79,6 +84,7 @@ impl DefinitionsView<'_> {
                         o.text("id", definition.id);
                         o.number("version", definition.version);
                         o.texts("tasks", definition.tasks);
+                        o.text("hash", &format!("{:016x}", definition.hash));
                     });
                 }
             });

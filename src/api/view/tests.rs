@@ -111,19 +111,20 @@ fn the_catalogue_lists_rules_and_definitions_with_its_version() {
             priority: -5,
             enabled: false,
             workflows: &["a", "b"],
+            hash: 0xfeed,
         }],
     };
     assert_eq!(
         text(|out| rules.write(out)),
-        r#"{"version":12,"rules":[{"id":"r","version":1,"priority":-5,"enabled":false,"workflows":["a","b"]}]}"#
+        r#"{"version":12,"rules":[{"id":"r","version":1,"priority":-5,"enabled":false,"workflows":["a","b"],"hash":"000000000000feed"}]}"#
     );
     let definitions = DefinitionsView {
         version: 12,
-        definitions: &[DefinitionSummary { id: "w", version: 2, tasks: &["t"] }],
+        definitions: &[DefinitionSummary { id: "w", version: 2, tasks: &["t"], hash: u64::MAX }],
     };
     assert_eq!(
         text(|out| definitions.write(out)),
-        r#"{"version":12,"definitions":[{"id":"w","version":2,"tasks":["t"]}]}"#
+        r#"{"version":12,"definitions":[{"id":"w","version":2,"tasks":["t"],"hash":"ffffffffffffffff"}]}"#
     );
     let change = CatalogueChange { version: 13, stored: &["r"], deleted: &[] };
     assert_eq!(text(|out| change.write(out)), r#"{"version":13,"stored":["r"],"deleted":[]}"#);

@@ -5,6 +5,7 @@ use api::{
     ApiError, Code, DefinitionSummary, DefinitionsView, Response, Route, RuleSummary, RulesView,
     VersionHow, VersionSummary, VersionsView,
 };
+use base::hash64;
 
 /// The answers about rules and definitions: every core has them.
 pub(crate) fn catalogue(globals: &Globals, route: &Route) -> Result<Response, ApiError> {
@@ -52,6 +53,7 @@ fn rules(globals: &Globals, body: &mut Vec<u8>) {
             priority: i64::from(rule.priority),
             enabled: rule.enabled,
             workflows,
+            hash: hash64(rule.source.as_bytes()),
         })
         .collect();
     RulesView { version: globals.catalogue.version, rules: &rules }.write(body);
@@ -67,6 +69,7 @@ fn definitions(globals: &Globals, body: &mut Vec<u8>) {
                 id: &stored.definition.id,
                 version: u64::from(stored.definition.version),
                 tasks,
+                hash: hash64(stored.definition.source.as_bytes()),
             })
             .collect();
     DefinitionsView { version: globals.catalogue.version, definitions: &definitions }.write(body);

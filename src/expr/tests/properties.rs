@@ -1,8 +1,10 @@
 //! Properties of the language over generated texts.
 
-use super::json;
-use crate::{Template, Value, parse};
+use super::{json, oracle};
+use crate::limits::STEPS_MAX;
+use crate::{Found, Scope, Template, Value, parse};
 use proptest::prelude::*;
+use std::cell::Cell;
 
 /// Expressions with a few pieces put in or cut out: the parser gets further than with noise.
 fn expression_like() -> impl Strategy<Value = String> {
@@ -70,27 +72,107 @@ fn expression_like() -> impl Strategy<Value = String> {
     })
 }
 
-/// Expressions that parse, of small numbers and truth values.
+/// What is made of one part. No macro has the variable `x`: a test writes a name of that kind for
+/// the text `'x'`.
+const OF_ONE: &[&str] = &[
+    "!(①)",
+    "-(①)",
+    "[①]",
+    "{'k': ①}",
+    "(①)[0]",
+    "(①).k",
+    "has((①).k)",
+    "size(①)",
+    "string(①)",
+    "int(①)",
+    "uint(①)",
+    "double(①)",
+    "bool(①)",
+    "bytes(①)",
+    "dyn(①)",
+    "type(①)",
+    "timestamp(①)",
+    "duration(①)",
+    "timestamp(①).getHours()",
+    "math.abs(①)",
+    "math.sign(①)",
+    "math.round(①)",
+    "math.least(①)",
+    "max(①)",
+    "(①).trim()",
+    "(①).reverse()",
+    "(①).upperAscii()",
+    "(①).join()",
+    "(①).charAt(0)",
+    "(①).matches('x')",
+    "(①).split('')",
+];
+
+/// What is made of two.
+const OF_TWO: &[&str] = &[
+    "(① + ②)",
+    "(① - ②)",
+    "(① * ②)",
+    "(① / ②)",
+    "(① % ②)",
+    "(① == ②)",
+    "(① != ②)",
+    "(① < ②)",
+    "(① >= ②)",
+    "(① in ②)",
+    "(① && ②)",
+    "(① || ②)",
+    "[①, ②]",
+    "(①)[②]",
+    "(①).all(y, ②)",
+    "(①).exists(y, ②)",
+    "(①).exists_one(y, ②)",
+    "(①).filter(y, ②)",
+    "(①).map(y, ②)",
+    "(①).map(z, ②)",
+    "(①).contains(②)",
+    "(①).indexOf(②)",
+    "(①).join(②)",
+    "(①).matches(②)",
+    "(①).replace('x', ②)",
+    "(①).split(②)",
+    "(①).substring(②)",
+    "math.greatest(①, ②)",
+    "min(①, ②)",
+];
+
+/// What is made of three.
+const OF_THREE: &[&str] = &["(① ? ② : ③)", "(①).map(y, ②, ③)", "(①).replace(②, ③)", "[①, ②, ③]"];
+
+/// Expressions that parse: of small numbers, truth values, macros and functions. They are made of
+/// whatever comes, so that most of the deep ones fail; those of the oracle mostly do not.
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(vec![
-        "1", "2", "0", "2.5", "true", "false", "null", "'x'", "a", "b", "missing", "a.b", "[1]",
+        "1", "2", "0", "2.5", "true", "false", "null", "'x'", "a", "b", "y", "z", "missing", "a.b",
+        "[1]", "long",
     ])
     .prop_map(str::to_owned);
     leaf.prop_recursive(5, 40, 3, |inner| {
-        let operator = prop::sample::select(vec![
-            "+", "-", "*", "/", "%", "==", "!=", "<", ">=", "in", "&&", "||",
-        ]);
-        prop_oneof![
-            (inner.clone(), operator, inner.clone()).prop_map(|(l, o, r)| format!("({l} {o} {r})")),
-            inner.clone().prop_map(|x| format!("!({x})")),
-            inner.clone().prop_map(|x| format!("-({x})")),
-            inner.clone().prop_map(|x| format!("size({x})")),
-            inner.clone().prop_map(|x| format!("[{x}]")),
-            inner.clone().prop_map(|x| format!("{{'k': {x}}}")),
-            (inner.clone(), inner.clone(), inner)
-                .prop_map(|(c, t, e)| format!("({c} ? {t} : {e})")),
-        ]
+        let of = |shapes: &'static [&'static str]| {
+            let parts = (inner.clone(), inner.clone(), inner.clone());
+            (prop::sample::select(shapes), parts).prop_map(|(shape, (a, b, c))| {
+                let part = |letter| match letter {
+                    '①' => a.clone(),
+                    '②' => b.clone(),
+                    '③' => c.clone(),
+                    other => other.to_string(),
+                };
+                shape.chars().map(part).collect::<String>()
+            })
+        };
+        prop_oneof![of(OF_ONE), of(OF_TWO), of(OF_THREE)]
     })
+}
+
+/// `a`, `b`, and a list that no three macros within each other get through.
+fn scope() -> Value {
+    let long = Value::list((0..300).map(Value::Int));
+    Value::map([("a", json(r#"{"b": 1}"#)), ("b", Value::Int(3)), ("long", long)])
 }
 
 proptest! {
@@ -120,7 +202,7 @@ proptest! {
 
     #[test]
     fn an_expression_in_a_template_means_the_same(text in expression()) {
-        let scope = json(r#"{"a": {"b": 1}, "b": 3}"#);
+        let scope = scope();
         let expression = parse(&text).unwrap();
         let template = Template::parse(&format!("${{ {text} }}")).unwrap();
         prop_assert_eq!(template.evaluate(&scope).ok(), expression.evaluate(&scope).ok());
@@ -131,7 +213,7 @@ proptest! {
         left in expression(),
         right in expression(),
     ) {
-        let scope = json(r#"{"a": {"b": 1}, "b": 3}"#);
+        let scope = scope();
         for operator in ["&&", "||"] {
             let value = |left: &str, right: &str| {
                 parse(&format!("{left} {operator} {right}")).unwrap().evaluate(&scope).ok()
@@ -143,7 +225,11 @@ proptest! {
     #[test]
     fn what_is_folded_means_what_it_meant(text in expression()) {
         // Names instead of literals: nothing can be folded.
-        let scope = json(r#"{"a": {"b": 1}, "b": 3, "one": 1, "t": true, "f": false, "x": "x"}"#);
+        let literals = json(r#"{"one": 1, "t": true, "f": false, "x": "x"}"#);
+        let scope = scope();
+        let both = [&scope, &literals].map(|value| value.as_map().unwrap().iter());
+        let names = both.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
+        let scope = Value::map(names);
         let unfolded = text
             .replace("true", "t")
             .replace("false", "f")
@@ -155,9 +241,35 @@ proptest! {
 
     #[test]
     fn every_result_can_be_written_and_read_back(text in expression()) {
-        let scope = json(r#"{"a": {"b": 1}, "b": 3}"#);
+        let scope = scope();
         if let Ok(value) = parse(&text).unwrap().evaluate(&scope) {
             prop_assert_eq!(Value::parse_json(value.to_json().as_bytes()).unwrap(), value);
         }
+    }
+
+    #[test]
+    fn an_evaluation_ends_within_its_steps(text in expression(), sample in oracle::samples()) {
+        let (sample, names) = sample;
+        let (scope, names) = (scope(), Value::map(names));
+        for (text, scope) in [(text, &scope), (sample, &names)] {
+            let counting = Counting { scope, asked: Cell::new(0) };
+            if let Err(error) = parse(&text).unwrap().evaluate(&counting) {
+                let _ = error.to_string();
+            }
+            prop_assert!(counting.asked.get() <= STEPS_MAX, "{text}");
+        }
+    }
+}
+
+/// A scope that counts how often it is asked: every time costs a step.
+struct Counting<'s> {
+    scope: &'s Value,
+    asked: Cell<u32>,
+}
+
+impl Scope for Counting<'_> {
+    fn resolve(&self, path: &[&str]) -> Option<Found<'_>> {
+        self.asked.set(self.asked.get() + 1);
+        self.scope.resolve(path)
     }
 }

@@ -148,10 +148,14 @@ const TEXTS: &[&str] = &[
     "1e3",
     "aXbX",
     "key\nline",
+    "aßbßab",
+    "äßaXß",
     "\\",
     "it's",
     "nope",
 ];
+/// What is in one of [`TEXTS`] or in many, also behind what is no ASCII.
+const PARTS: &[&str] = &["a", "ß", "b", "X", ",", "", "ab", "äß"];
 const PATTERNS: &[&str] =
     &["a", "^a", "b$", "^[a-z]+$", "[0-9]+", "(a|b)c?", "", "h.ß", "(?i)A", "x*"];
 const TIMES: &[&str] = &[
@@ -471,7 +475,7 @@ impl Maker<'_> {
             }
             8 => {
                 let name = self.one_of(&["indexOf", "lastIndexOf"]);
-                let mut parts = vec![self.phrase(Text, depth), self.phrase(Text, depth)];
+                let mut parts = vec![self.phrase(Text, depth), self.part(depth)];
                 if self.below(2) == 1 {
                     parts.push(self.position(depth));
                 }
@@ -495,6 +499,15 @@ impl Maker<'_> {
                 method(name, parts)
             }
         }
+    }
+
+    /// What a text is searched for, mostly something that it may have.
+    fn part(&mut self, depth: u32) -> Phrase {
+        if self.below(4) == 3 {
+            return self.phrase(Text, depth);
+        }
+        let part = self.one_of(PARTS);
+        self.literal_text(part)
     }
 
     /// A place in a text, mostly a good one.
@@ -682,7 +695,7 @@ impl Maker<'_> {
             2 => self.binary(&["+"], list, list, depth),
             3 | 4 => self.each("filter", list, &[Bool], depth),
             7 if list == Texts => {
-                let mut parts = vec![self.phrase(Text, depth), self.phrase(Text, depth)];
+                let mut parts = vec![self.phrase(Text, depth), self.part(depth)];
                 if self.below(2) == 1 {
                     parts.push(self.phrase(Int, depth));
                 }
