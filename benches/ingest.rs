@@ -146,7 +146,7 @@ impl Core {
             parts: Parts::default(),
             numbers: Vec::new(),
         };
-        let role = ToShard::Role { leading: true, term: 1 };
+        let role = ToShard::Role { leading: true, term: 1, leader: Some(NodeId(1)) };
         core.shard.on_packet(NOW, CoreId(0), role, &mut core.out);
         core.commit(bytes::Bytes::new());
         core.settle();

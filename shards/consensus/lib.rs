@@ -151,6 +151,12 @@ impl Consensus {
             }
             ConsensusEffect::Notice(text) => self.inner.host.notice(&text),
             ConsensusEffect::Journal(effect) => self.on_journal(effect),
+            effect @ (ConsensusEffect::Peer { .. }
+            | ConsensusEffect::Fetch(_)
+            | ConsensusEffect::ReadEntries(_)
+            | ConsensusEffect::ReadSnapshot { .. }) => {
+                unreachable!("a lone voter orders no {effect:?}")
+            }
             ConsensusEffect::Snapshot(effect) => {
                 let role = self.clone();
                 self.inner.tasks.spawn(async move {

@@ -4,10 +4,10 @@ use crate::DmaBuffers;
 use crate::Sink;
 use crate::files::{Files, VOTE, VOTE_BYTES, name, slot};
 use crate::snapshots::{SnapshotFiles, newest};
-use base::{CoreId, NodeId, Outbox, StoreId, UnixMicros};
+use base::{BootId, CoreId, NodeId, Outbox, StoreId};
 use bytes::Bytes;
 use engine::message::{Committed, Packet, ToShard};
-use engine::{ConsensusConfig, ConsensusCore, Left, Replay, Start};
+use engine::{ConsensusConfig, ConsensusCore, Member, Membership, Replay, Start};
 use journal::{BLOCK_BYTES, Config, Journal, Recovery};
 use runtime::{LocalNotify, LogDirectory, LogError, LogFile, offload};
 use std::cell::RefCell;
@@ -30,6 +30,8 @@ pub struct Options {
     pub node: NodeId,
     /// Its data directory.
     pub store: StoreId,
+    /// This run of it.
+    pub boot: BootId,
     /// How many shards it has.
     pub shards: u16,
     /// Decides every random choice of the mind.
@@ -100,28 +102,32 @@ pub async fn open(
         .map_err(|error| OpenError::Damaged(error.to_string()))?
         .await
         .map_err(OpenError::Damaged)?;
-    let (mut at, mut stamp, mut size) = ((0, 0), UnixMicros(0), 0);
-    if let Some(snapshot) = snapshot {
+    // This program runs a group of one: nobody else is there to be founded with.
+    let alone = [(options.node, Member { store: options.store, address: None })];
+    let founded = Membership::founded(alone).expect("one voter is a group");
+    if let Some(snapshot) = &snapshot {
         for core in 0..options.shards {
             let message = snapshot.restore(core, options.shards);
             sink(CoreId(core), Packet::Shard(message));
         }
-        (at, stamp, size) = ((snapshot.index, snapshot.term), snapshot.stamp, snapshot.bytes);
     }
+    let at = snapshot.as_ref().map_or((0, 0), |snapshot| (snapshot.index, snapshot.term));
+    let was_sent = snapshot.as_ref().is_some_and(|snapshot| snapshot.was_sent);
     let (vote, segments) = open_files(&directory).await?;
     let mut config = Config::new(options.store);
     config.segment_bytes = options.segment_bytes;
     // What a snapshot frees is enough for the growth until the next: no new file, no zeros.
     let spare = options.snapshot_journal_bytes / options.segment_bytes + 2;
     config.spare_segments_max = usize::try_from(spare).unwrap_or(usize::MAX).clamp(4, SPARE_MAX);
-    let mut recovery = Recovery::new(config.clone(), at);
+    let recovery = if was_sent { Recovery::of_installed } else { Recovery::new };
+    let mut recovery = recovery(config.clone(), at);
     let vote_bytes = usize::try_from(vote.size().await?).expect("a small file");
     recovery.on_vote_file(&vote.read_at(0, vote_bytes).await?);
     for (slot, file) in &segments {
         recovery.on_header(*slot, &file.read_at(0, BLOCK_BYTES).await?);
     }
     let mut reading = Reading {
-        replay: Replay::new(at, stamp),
+        replay: Replay::new(snapshot.as_ref(), &founded),
         sink,
         progress,
         shards: options.shards,
@@ -147,8 +153,7 @@ pub async fn open(
         ));
     }
     reading.hand_out(&mut entries, recovered.commit).await.map_err(OpenError::Damaged)?;
-    let Left { delivered, stamp, tail } =
-        reading.replay.finish(entries).map_err(OpenError::Damaged)?;
+    let left = reading.replay.finish(entries).map_err(OpenError::Damaged)?;
     let (term, vote_for, commit) = (recovered.term, recovered.vote, recovered.commit);
     let mut first = Outbox::new();
     let journal = Journal::resume(config, DmaBuffers, recovered, &mut first);
@@ -158,13 +163,15 @@ pub async fn open(
         term,
         vote: vote_for,
         commit,
-        delivered,
-        stamp,
-        tail,
-        snapshot: (at.0, size),
+        left,
+        snapshot: snapshot.map(|snapshot| (snapshot.mark(&founded), snapshot.bytes)),
+        whole_through: 0,
     };
     let mind_config = ConsensusConfig {
         node: options.node,
+        store: options.store,
+        boot: options.boot,
+        founded,
         shards: options.shards,
         seed: options.seed,
         snapshot_journal_bytes: options.snapshot_journal_bytes,

@@ -248,6 +248,7 @@ fn open_options(shared: &Shared) -> consensus::Options {
     consensus::Options {
         node: shared.shard.node,
         store: shared.shard.store,
+        boot: shared.shard.boot,
         shards: shared.shard.shards,
         seed: shared.seed,
         segment_bytes: shared.settings.segment,

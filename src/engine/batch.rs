@@ -27,6 +27,8 @@ pub const RECORD_HEADER_BYTES: usize = 12;
 pub const GLOBAL: PartitionId = PartitionId(u16::MAX);
 
 const BATCH_VERSION: u8 = 1;
+/// Where the round is in a section's header.
+const ROUND: std::ops::Range<usize> = 32..36;
 
 /// Who made a session batch, and under which catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,12 +196,19 @@ impl Section {
         head[8..16].copy_from_slice(&header.boot.0.to_le_bytes());
         head[16..24].copy_from_slice(&header.number.to_le_bytes());
         head[24..32].copy_from_slice(&header.catalogue.to_le_bytes());
-        head[32..36].copy_from_slice(&header.round.to_le_bytes());
+        head[ROUND].copy_from_slice(&header.round.to_le_bytes());
         head[36..38].copy_from_slice(&header.core.0.to_le_bytes());
         head[40..44].copy_from_slice(&self.records.to_le_bytes());
         head[44..48].copy_from_slice(&length.to_le_bytes());
         Bytes::from(self.bytes)
     }
+}
+
+/// The same section, sent in another round. Of the session's next rounds it is the same batch.
+pub(crate) fn with_round(section: Bytes, round: u32) -> Bytes {
+    let mut bytes = section.try_into_mut().unwrap_or_else(|shared| shared[..].into());
+    bytes[ROUND].copy_from_slice(&round.to_le_bytes());
+    bytes.freeze()
 }
 
 /// Joins session batches into one entry.
@@ -357,6 +366,11 @@ impl<'a> SectionView<'a> {
         let length = u32_at(head, 44) as usize;
         let bytes = cut(rest, total - rest.len(), length)?;
         Ok(Self { header, records: u32_at(head, 40), bytes })
+    }
+
+    /// Whether nothing follows the section that [`Self::of`] has read.
+    pub fn is_whole_of(&self, bytes: &[u8]) -> bool {
+        bytes.len() == SECTION_HEADER_BYTES + self.bytes.len()
     }
 
     /// The records in order. After an error nothing more comes.

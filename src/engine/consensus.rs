@@ -2,7 +2,8 @@
 //!
 //! It joins session batches into entries, proposes them to the group, has the journal make them
 //! durable, hands what is committed to every shard, makes the log's time, and decides when a
-//! snapshot is taken and what of the journal may go.
+//! snapshot is taken and what of the journal may go. Where it does not lead, it sends its shards'
+//! batches to whoever does (docs/decisions/0018).
 //!
 //! Invariants:
 //! - nothing is proposed on a node that does not lead, nor without room for it in the journal
@@ -12,31 +13,37 @@
 //! - the journal is compacted only below a snapshot that is durable (SOUNDNESS 21).
 
 mod batcher;
+mod ingress;
+mod peers;
 mod replay;
 mod snapshots;
+mod transfers;
 
 #[cfg(test)]
 mod tests;
 
 pub use replay::{Left, Replay};
 pub use snapshots::SnapshotEffect;
+pub use transfers::{FetchEffect, ReadBack};
 
 use crate::batch::join;
 use crate::clock::StampClock;
-use crate::globals::Prepared;
 use crate::message::{
-    Answer, Committed, ConsensusStatus, NotTaken, PreparedSections, Question, ToConsensus, ToShard,
+    Answer, Committed, ConsensusStatus, Part, PreparedSections, Question, ToConsensus, ToShard,
 };
 use crate::metrics::ConsensusMetrics;
-use base::{CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
+use crate::peer::PeerMessage;
+use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
 use batcher::{Batcher, Gathered};
 use bytes::Bytes;
+use ingress::Ingress;
 use journal::{Buffers, Journal, Token};
-use quorum::{Entry, EntryKind, Group, HardState, Member, Membership, Role};
+use quorum::{Entry, EntryKind, Group, HardState, Membership, Role, SnapshotMark, Status};
+use replay::stamp_of;
 use snapshots::Snapshots;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
+use transfers::Transfers;
 
 /// One tick of Raft.
 const TICK: Duration = Duration::from_millis(10);
@@ -52,11 +59,20 @@ const LARGEST_REQUEST_BYTES: u64 = 2 * base::limits::BATCH_BYTES_MAX as u64;
 /// Headers that an entry adds to its sections in the journal. Unit: bytes, rounded up.
 const ENTRY_HEADERS_BYTES: u64 = 8 * 1024;
 
+/// The read by which a node learns up to where the log was acknowledged before it started.
+const CATCH_UP: u64 = 0;
+
 /// What a consensus core is told at its start.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ConsensusConfig {
     /// This node.
     pub node: NodeId,
+    /// Its data directory.
+    pub store: StoreId,
+    /// The run: greater than every earlier run's of this data directory.
+    pub boot: BootId,
+    /// The members that the group was founded with; nobody for a node that waits to be added.
+    pub founded: Membership,
     /// How many shards there are.
     pub shards: u16,
     /// Decides every random choice.
@@ -78,14 +94,13 @@ pub struct Start<A: Buffers> {
     pub vote: u64,
     /// The commit index, never above what is durable.
     pub commit: u64,
-    /// Index and term of the last entry handed to the shards, by snapshot or replay.
-    pub delivered: (u64, u64),
-    /// The log's time there.
-    pub stamp: UnixMicros,
-    /// Entries above `delivered`.
-    pub tail: Vec<Entry>,
-    /// Index and size of the snapshot the node started from; zeros when there was none.
-    pub snapshot: (u64, u64),
+    /// What reading the journal has left.
+    pub left: Left,
+    /// The snapshot the node started from, and its size in bytes.
+    pub snapshot: Option<(SnapshotMark, u64)>,
+    /// Up to there the journal may have lost what this node acknowledged (SOUNDNESS 2); 0 when it
+    /// is whole.
+    pub whole_through: u64,
 }
 
 /// An order to whoever drives the consensus core.
@@ -102,6 +117,31 @@ pub enum ConsensusEffect<B> {
     },
     /// To the snapshot files.
     Snapshot(SnapshotEffect),
+    /// To the file of a snapshot that another node sends.
+    Fetch(FetchEffect),
+    /// Read these entries back from the journal's files; then
+    /// [`ConsensusCore::on_entries_read`].
+    ReadEntries(ReadBack),
+    /// Read so much of the newest snapshot's file, less at its end; then
+    /// [`ConsensusCore::on_snapshot_read`].
+    ReadSnapshot {
+        /// For whom.
+        to: NodeId,
+        /// The snapshot's index.
+        index: u64,
+        /// Where to begin. Unit: bytes.
+        offset: u64,
+        /// How much.
+        bytes: usize,
+    },
+    /// To another coordinator. It may be lost; what is sent to one arrives in order while the link
+    /// lives.
+    Peer {
+        /// Which.
+        to: NodeId,
+        /// What.
+        message: PeerMessage,
+    },
     /// Something an operator should see.
     Notice(String),
 }
@@ -112,11 +152,16 @@ pub struct ConsensusCore<A: Buffers> {
     config: ConsensusConfig,
     group: Group,
     journal: Journal<A>,
+    ingress: Ingress,
     batcher: Batcher,
     clock: StampClock,
     snapshots: Snapshots,
+    transfers: Transfers,
     metrics: ConsensusMetrics,
     leading: bool,
+    term: u64,
+    /// Messages of peers that were not listened to.
+    dropped: u64,
     /// The operator was told that the disk is full.
     warned: bool,
     stopping: bool,
@@ -126,7 +171,7 @@ pub struct ConsensusCore<A: Buffers> {
     proposed_at: VecDeque<(u64, Instant)>,
     /// What was made ready of the changes in entries on their way, by index and term.
     prepared: VecDeque<(u64, u64, PreparedSections)>,
-    /// Per shard: what it has applied, when its next timer is due, the round it must leave.
+    /// Per shard: what it has applied, when its next timer is due.
     shards: Vec<Shard>,
     /// Handed out and not yet applied everywhere: index, bytes.
     unapplied: VecDeque<(u64, usize)>,
@@ -145,34 +190,39 @@ pub struct ConsensusCore<A: Buffers> {
 struct Shard {
     applied: u64,
     wake: Option<UnixMicros>,
-    refused_round: Option<u32>,
 }
 
 impl<A: Buffers> ConsensusCore<A> {
     /// A node that continues where its journal ends.
     pub fn new(config: ConsensusConfig, start: Start<A>, now: Now) -> Self {
-        let last = start.tail.last().map_or(start.delivered.0, |entry| entry.index);
-        // Nobody else is there to compare stores with.
-        let store = StoreId(0);
-        let alone = [(config.node, Member { store, address: None })];
-        let membership = Membership::founded(alone).expect("one voter is a group");
+        let Left { delivered, stamp, tail, membership, terms } = start.left;
+        let last = tail.last().map_or(delivered.0, |entry| entry.index);
+        let (mark, bytes) = start.snapshot.unzip();
+        let snapshot = (mark.as_ref().map_or(0, |mark| mark.index), bytes.unwrap_or(0));
         let group = Group::new(quorum::Config {
+            boot: config.boot,
             seed: config.seed,
             hard_state: HardState { term: start.term, vote: start.vote, commit: start.commit },
-            applied: start.delivered,
-            terms: vec![start.delivered],
-            entries: start.tail,
-            ..quorum::Config::new(config.node, store, membership)
+            applied: delivered,
+            terms: terms.clone(),
+            entries: tail,
+            snapshot: mark,
+            whole_through: start.whole_through,
+            ..quorum::Config::new(config.node, config.store, membership)
         });
-        let shard = Shard { applied: start.delivered.0, ..Shard::default() };
+        let shard = Shard { applied: delivered.0, ..Shard::default() };
         Self {
             group,
             journal: start.journal,
+            ingress: Ingress::default(),
             batcher: Batcher::default(),
-            clock: StampClock::new(start.stamp),
-            snapshots: Snapshots::new(start.snapshot, config.snapshot_journal_bytes),
+            clock: StampClock::new(stamp),
+            snapshots: Snapshots::new(snapshot, config.snapshot_journal_bytes),
+            transfers: Transfers::default(),
             metrics: ConsensusMetrics::new(),
             leading: false,
+            term: start.term,
+            dropped: 0,
             warned: false,
             stopping: false,
             last_proposed: last,
@@ -181,9 +231,9 @@ impl<A: Buffers> ConsensusCore<A> {
             shards: vec![shard; usize::from(config.shards)],
             unapplied: VecDeque::new(),
             unapplied_bytes: 0,
-            terms: VecDeque::from([start.delivered]),
-            delivered: start.delivered,
-            applied: start.delivered.0,
+            terms: terms.into(),
+            delivered,
+            applied: delivered.0,
             next_tick: now.instant + TICK,
             last_time_entry: None,
             group_out: Outbox::new(),
@@ -192,11 +242,16 @@ impl<A: Buffers> ConsensusCore<A> {
         }
     }
 
-    /// Takes office: a lone voter needs nobody's leave.
+    /// Takes office if this node is the only voter: it needs nobody's leave. Any other finds out who
+    /// leads, and up to where the log was acknowledged.
     pub fn on_start(&mut self, now: Now, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
         // A compaction that a stop cut short is not remembered.
         self.journal.compact(self.snapshots.last_index(), &mut self.journal_out);
-        self.group.on_campaign(&mut self.group_out);
+        if self.group.membership().is_lone_voter(self.config.node) {
+            self.group.on_campaign(&mut self.group_out);
+        } else {
+            self.catch_up();
+        }
         self.pump(now, out);
     }
 
@@ -215,8 +270,7 @@ impl<A: Buffers> ConsensusCore<A> {
             ToConsensus::Wake { due } => self.shards[usize::from(from.0)].wake = due,
             ToConsensus::Applied { index } => self.on_applied(from, index),
             ToConsensus::Image { part, applied, partitions, bytes } => {
-                let at = (applied, self.term_of(applied));
-                self.snapshots.on_image(part, at, partitions, &bytes, out);
+                self.on_image(part, (applied, partitions), &bytes, out);
             }
             ToConsensus::Ask { ticket, question } => {
                 let answer = self.answer(&question);
@@ -231,10 +285,11 @@ impl<A: Buffers> ConsensusCore<A> {
         self.propose(now, out);
         self.snapshots.consider(
             self.journal.bytes(),
-            self.leading.then_some(self.applied),
+            self.may_take_snapshot().then_some(self.applied),
             self.config.shards,
             out,
         );
+        self.hand_over_at_stop(now, out);
     }
 
     /// A journal effect was carried out.
@@ -276,6 +331,8 @@ impl<A: Buffers> ConsensusCore<A> {
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
         if let Some(through) = self.snapshots.on_done(now.instant, result, out) {
+            self.group.on_snapshot_taken(through);
+            self.group.on_compacted(through);
             self.journal.compact(through, &mut self.journal_out);
             self.snapshots.on_compacted(self.journal.bytes());
             while self.terms.get(1).is_some_and(|(first, _)| *first <= through) {
@@ -301,6 +358,10 @@ impl<A: Buffers> ConsensusCore<A> {
 
     /// The deadline has come.
     pub fn on_deadline(&mut self, now: Now, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
+        let late = now.instant.since(self.next_tick).as_millis() / TICK.as_millis();
+        if late > 0 {
+            self.group.on_late(u64::try_from(late).unwrap_or(u64::MAX));
+        }
         let mut ticks = 0;
         while self.next_tick <= now.instant {
             self.next_tick = self.next_tick + TICK;
@@ -319,50 +380,22 @@ impl<A: Buffers> ConsensusCore<A> {
         self.on_flush(now, out);
     }
 
-    /// The node stops: session batches are refused from now on.
+    /// The node stops. One that leads takes no more session batches, and hands the lead over once
+    /// what it took is committed.
     pub fn on_stop(&mut self) {
         self.stopping = true;
     }
 
-    /// Whether everything taken is durable and handed out.
+    /// Whether everything taken is durable and handed out, and somebody else leads where there is
+    /// somebody else.
     pub fn is_drained(&self) -> bool {
-        self.batcher.is_empty() && self.journal.durable() >= self.last_proposed
+        let alone = self.group.membership().is_lone_voter(self.config.node);
+        self.batcher.is_empty() && self.is_idle() && (alone || !self.leading)
     }
 
     /// The core's metric cells, for what its driver counts.
     pub fn metrics(&self) -> &ConsensusMetrics {
         &self.metrics
-    }
-
-    fn on_submit(
-        &mut self,
-        now: Now,
-        from: CoreId,
-        (number, round): (u64, u32),
-        (records, section, prepared): (u32, Bytes, Option<Arc<Prepared>>),
-        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
-    ) {
-        let shard = &mut self.shards[usize::from(from.0)];
-        // Until the shard has heard of the refusal, all it sends belongs to the refused round.
-        if shard.refused_round == Some(round) {
-            return;
-        }
-        // A segment that is only not ready yet makes batches wait; a full disk refuses them.
-        let needed = self.batcher.cost() + section.len() as u64 + ENTRY_HEADERS_BYTES;
-        let fits = !self.journal.is_disk_full() || self.journal.room() >= needed;
-        let why = if self.stopping {
-            NotTaken::Stopping
-        } else if !self.leading {
-            NotTaken::NoLeader
-        } else if !fits {
-            NotTaken::NoSpace
-        } else {
-            self.batcher.push(now.instant, records, section, prepared);
-            return;
-        };
-        shard.refused_round = Some(round);
-        let message = ToShard::Refused { number, round, why };
-        out.push(ConsensusEffect::ToShard { to: from, message });
     }
 
     /// Whether the largest request would still be taken.
@@ -371,7 +404,8 @@ impl<A: Buffers> ConsensusCore<A> {
     }
 
     fn on_applied(&mut self, from: CoreId, index: u64) {
-        self.shards[usize::from(from.0)].applied = index;
+        let shard = &mut self.shards[usize::from(from.0)];
+        shard.applied = shard.applied.max(index);
         let applied = self.shards.iter().map(|shard| shard.applied).min().unwrap_or(index);
         if applied <= self.applied {
             return;
@@ -384,6 +418,58 @@ impl<A: Buffers> ConsensusCore<A> {
             self.unapplied.pop_front();
         }
         self.group.on_applied(applied);
+    }
+
+    /// Every node takes its own; not while it is being given another's.
+    fn may_take_snapshot(&self) -> bool {
+        (self.leading || self.leader().is_some()) && self.transfers.journal_behind.is_none()
+    }
+
+    fn on_image(
+        &mut self,
+        part: Part,
+        (applied, partitions): (u64, u16),
+        bytes: &[u8],
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) {
+        if !self.snapshots.wants(applied) {
+            return;
+        }
+        let at = (applied, self.term_of(applied));
+        let members = self.group.membership_at(applied);
+        let members = members.expect("members are known from the last snapshot on");
+        self.snapshots.on_image(part, at, partitions, bytes, members, out);
+    }
+
+    /// Whoever leads, as far as this node knows.
+    fn leader(&self) -> Option<NodeId> {
+        let leader = self.group.status().leader;
+        (leader != 0).then_some(NodeId(leader))
+    }
+
+    fn catch_up(&mut self) {
+        let asked = self.group.on_read(CATCH_UP, &mut self.group_out);
+        asked.expect("one read is not too many");
+    }
+
+    /// What was proposed is the next leader's, or nobody's: the sessions send it again.
+    fn forget_proposals(&mut self, last: u64) {
+        self.batcher.clear();
+        self.ingress.close();
+        self.proposed_at.clear();
+        self.prepared.clear();
+        self.last_proposed = last;
+    }
+
+    /// A stopping leader hands over once everything it took is committed.
+    fn hand_over_at_stop(&mut self, now: Now, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
+        let done = self.batcher.is_empty() && self.delivered.0 >= self.last_proposed;
+        if self.stopping && self.leading && done && !self.group.is_handing_over() {
+            // With nobody to follow, whoever drives the stop loses patience at last.
+            if self.group.on_transfer(None, &mut self.group_out).is_ok() {
+                self.pump(now, out);
+            }
+        }
     }
 
     /// The term of an entry that was handed out since the last snapshot.
@@ -400,6 +486,7 @@ impl<A: Buffers> ConsensusCore<A> {
     /// Whether an entry could be made at all.
     fn may_propose(&self) -> bool {
         self.leading
+            && !self.group.is_handing_over()
             && self.unapplied_bytes < UNAPPLIED_BYTES_MAX
             && (self.is_idle() || self.journal.writes_in_flight() < 2)
             && self.journal.room() >= ENTRY_HEADERS_BYTES
@@ -418,12 +505,10 @@ impl<A: Buffers> ConsensusCore<A> {
             let Gathered { sections, records, prepared } = self.batcher.take();
             self.metrics.batch_records.observe(records);
             let data = join(self.clock.stamp(now), &sections);
-            // A node that may lose its lead must give the sections back to their sessions
-            // (SOUNDNESS 11); a lone voter does not.
-            self.group
+            self.last_proposed = self
+                .group
                 .on_propose(data, &mut self.group_out)
-                .expect("a lone voter that leads takes every proposal");
-            self.last_proposed += 1;
+                .expect("a leader that hands nothing over takes every proposal");
             self.proposed_at.push_back((self.last_proposed, now.instant));
             if !prepared.is_empty() {
                 self.prepared.push_back((self.last_proposed, self.group.status().term, prepared));
@@ -453,9 +538,7 @@ impl<A: Buffers> ConsensusCore<A> {
             }
             for effect in self.journal_out.take() {
                 match effect {
-                    journal::Effect::Durable { through } => {
-                        self.group.on_durable(through, &mut self.group_out);
-                    }
+                    journal::Effect::Durable { through } => self.on_durable(through),
                     journal::Effect::VoteDurable => {
                         self.group.on_vote_durable(&mut self.group_out);
                     }
@@ -476,25 +559,64 @@ impl<A: Buffers> ConsensusCore<A> {
                 self.journal.on_vote(term, vote, &mut self.journal_out);
             }
             quorum::Effect::Append { entries, commit } => {
+                for entry in entries.iter().filter(|_| !self.leading) {
+                    // What another leader has said must not be undercut when this node leads.
+                    if let Ok(Some(stamp)) = stamp_of(entry.kind, &entry.data) {
+                        self.clock.on_applied(stamp);
+                    }
+                }
                 let entries: Vec<journal::Entry> = entries.into_iter().map(to_journal).collect();
                 self.last_proposed = entries.last().map_or(self.last_proposed, |last| last.index);
                 self.journal.on_append(now.instant, entries, commit, &mut self.journal_out);
             }
             quorum::Effect::Committed { entries } => self.deliver(now, entries, out),
-            quorum::Effect::Role(status) => {
-                let leading = status.role == Role::Leader;
-                if leading && !self.leading {
-                    self.clock.on_office(now);
-                    self.metrics.leader_changes.increment();
-                }
-                self.leading = leading;
-                for shard in &mut self.shards {
-                    shard.refused_round = None;
-                }
-                self.tell_all(out, || ToShard::Role { leading, term: status.term });
+            quorum::Effect::Role(status) => self.on_role(now, &status, out),
+            quorum::Effect::Send { to, message } => {
+                Self::send(to, PeerMessage::Raft(message), out);
             }
-            effect => unreachable!("a lone voter orders no {effect:?}"),
+            // Whoever needs the members asks the group.
+            quorum::Effect::Membership { .. } => {}
+            quorum::Effect::ReadState { context, index } => {
+                assert_eq!(context, CATCH_UP, "no other read was asked for");
+                self.tell_all(out, || ToShard::CaughtUp { index });
+            }
+            quorum::Effect::ReadExpired { context } => {
+                assert_eq!(context, CATCH_UP, "no other read was asked for");
+                self.catch_up();
+            }
+            quorum::Effect::EntriesWanted { from, through, bytes } => {
+                self.on_entries_wanted((from, through), bytes, out);
+            }
+            quorum::Effect::SnapshotWanted { .. } => self.snapshots.want(),
+            quorum::Effect::FetchSnapshot { from, index, term, membership } => {
+                self.on_offer(from, (index, term), membership, out);
+            }
+            quorum::Effect::InstallSnapshot { index, .. } => self.on_install(index, out),
         }
+    }
+
+    fn on_durable(&mut self, through: u64) {
+        if self.transfers.journal_behind.take_if(|index| *index == through).is_some() {
+            self.group.on_snapshot_installed(through, &mut self.group_out);
+        } else {
+            self.group.on_durable(through, &mut self.group_out);
+        }
+    }
+
+    fn on_role(&mut self, now: Now, status: &Status, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
+        let Status { term, leader, last, .. } = *status;
+        let leading = status.role == Role::Leader;
+        let is_new = (leading, term) != (self.leading, self.term);
+        if self.leading && is_new {
+            self.forget_proposals(last);
+        }
+        if leading && is_new {
+            self.clock.on_office(now);
+            self.metrics.leader_changes.increment();
+        }
+        (self.leading, self.term) = (leading, term);
+        let leader = (leader != 0).then_some(NodeId(leader));
+        self.tell_all(out, || ToShard::Role { leading, term, leader });
     }
 
     fn deliver(
@@ -506,7 +628,6 @@ impl<A: Buffers> ConsensusCore<A> {
         let mut committed = Vec::with_capacity(entries.len());
         for entry in entries {
             assert_eq!(entry.index, self.delivered.0 + 1, "entries are handed out in order");
-            assert_eq!(entry.kind, EntryKind::Normal, "one voter's membership never changes");
             if entry.term != self.delivered.1 {
                 self.terms.push_back((entry.index, entry.term));
             }
@@ -520,7 +641,11 @@ impl<A: Buffers> ConsensusCore<A> {
                 self.proposed_at.pop_front();
             }
             let prepared = self.prepared_of(entry.index, entry.term);
-            let Entry { index, term, data, .. } = entry;
+            let Entry { index, term, kind, mut data } = entry;
+            if kind == EntryKind::Membership {
+                // The group has put it in force; the state knows nothing of members.
+                data = Bytes::new();
+            }
             committed.push(Committed { index, term, data, prepared });
         }
         self.tell_all(out, || ToShard::Committed(committed.clone()));

@@ -20,6 +20,7 @@ use base::{BootId, CoreId, NodeId, UnixMicros};
 use history::Past;
 use rkyv::rancor::Error as Rancor;
 use rkyv::{Archive, Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -166,8 +167,10 @@ pub enum Refusal {
 pub enum Admission {
     /// Apply its records.
     Admitted,
-    /// Seen before, or not the next: skip it.
+    /// Seen before: skip it.
     OutOfOrder,
+    /// One before it is missing: skip it; its sender sends all again.
+    Gap,
     /// Matched with another catalogue: skip it; its sender matches again.
     OtherCatalogue,
 }
@@ -202,8 +205,10 @@ impl Globals {
             Some(session) if session.boot == header.boot => session.last,
             _ => 0,
         };
-        if header.number != last + 1 {
-            return Admission::OutOfOrder;
+        match header.number.cmp(&(last + 1)) {
+            Ordering::Less => return Admission::OutOfOrder,
+            Ordering::Greater => return Admission::Gap,
+            Ordering::Equal => {}
         }
         if header.catalogue != self.catalogue.version {
             return Admission::OtherCatalogue;
@@ -212,9 +217,17 @@ impl Globals {
         Admission::Admitted
     }
 
-    /// The cluster's birth.
+    /// The number of the last batch that was admitted of a session.
+    pub fn last_of(&self, node: NodeId, core: CoreId, boot: BootId) -> u64 {
+        let session = self.sessions.get(&(node, core));
+        session.filter(|session| session.boot == boot).map_or(0, |session| session.last)
+    }
+
+    /// The cluster's birth. Where two leaders in turn wanted it born, the first one's counts.
     pub fn apply_born(&mut self, born: Born) {
-        assert!(self.born.is_none(), "a cluster is born once");
+        if self.born.is_some() {
+            return;
+        }
         assert!((1..base::limits::PARTITIONS_MAX).contains(&born.partitions), "partitions fit ids");
         self.born = Some(born);
     }

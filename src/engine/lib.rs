@@ -4,6 +4,22 @@
 //!
 //! Whoever drives a mind (a role in `shards/`, or the simulator) calls its `on_…` and carries out
 //! the effects. Nothing here waits, reads a clock or touches a device.
+//!
+//! What several coordinators need of their driver, besides what one needs:
+//!
+//! | effect of [`ConsensusCore`] | answered by | what the driver does |
+//! | --- | --- | --- |
+//! | [`Peer`](ConsensusEffect::Peer) | - | sends it: in order while the link lives, or not at all |
+//! | [`ReadEntries`](ConsensusEffect::ReadEntries) | `on_entries_read` | reads a stretch of a journal file |
+//! | [`ReadSnapshot`](ConsensusEffect::ReadSnapshot) | `on_snapshot_read` | reads a piece of the newest snapshot's file |
+//! | [`Fetch`](ConsensusEffect::Fetch) | `on_fetch_done` | writes, checks and names the file of another node's snapshot |
+//!
+//! And it tells: `on_peer` (what a link brought, with the store that its hello named), `on_peer_up`
+//! (a link is there, again too), `on_peer_down` (a link broke; `refused` once a new connection was
+//! refused, so that the process is known to be gone). A node is founded by the
+//! [`Membership`] in [`ConsensusConfig::founded`], the same on every member; a node that waits to be
+//! added has an empty one. After a start, [`Replay`] needs the same. `src/engine/tests/world.rs` is
+//! such a driver, in memory.
 
 pub mod batch;
 mod clock;
@@ -14,6 +30,7 @@ mod keys;
 pub mod message;
 mod metrics;
 mod partition;
+pub mod peer;
 mod producers;
 pub mod record;
 mod shard;
@@ -22,9 +39,13 @@ pub mod snapshot;
 mod submission;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 pub use clock::StampClock;
 pub use consensus::{
-    ConsensusConfig, ConsensusCore, ConsensusEffect, Left, Replay, SnapshotEffect, Start,
+    ConsensusConfig, ConsensusCore, ConsensusEffect, FetchEffect, Left, ReadBack, Replay,
+    SnapshotEffect, Start,
 };
 pub use events::EventKind;
 pub use globals::{
@@ -35,6 +56,8 @@ pub use metrics::{ConsensusMetrics, ShardMetrics};
 pub use partition::{
     CancelOutcome, InstanceRow, ListedInstance, Outcome, Partition, PartitionEffect, Workflows,
 };
+/// Who belongs to the group, as [`ConsensusConfig`] is told it.
+pub use quorum::{Member, Membership};
 pub use shard::{Birth, OrderId, RequestId, ShardConfig, ShardCore, ShardEffect, limits};
 pub use submission::{LineResult, Origin, Submission, SubmitResults};
 pub use work::{Work, Worked};

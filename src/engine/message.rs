@@ -5,7 +5,7 @@ use crate::events::EventKind;
 use crate::globals::{Globals, Merged, Prepared};
 use crate::partition::{ListedInstance, Outcome};
 use api::{EventsQuery, InstancesQuery, Response, Route};
-use base::{CoreId, PartitionId, UnixMicros};
+use base::{CoreId, NodeId, PartitionId, UnixMicros};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -104,7 +104,8 @@ pub struct Place {
 /// What a shard is told.
 #[derive(Debug)]
 pub enum ToShard {
-    /// Images to start from, this shard's partitions among them. Comes before any entry.
+    /// Images to go on from, this shard's partitions among them: before any entry, or in place of
+    /// what this node lacks and its leader no longer has.
     Restore {
         /// The global part. Cores share its catalogue.
         globals: Box<Globals>,
@@ -113,12 +114,21 @@ pub enum ToShard {
     },
     /// Entries to apply, in order.
     Committed(Vec<Committed>),
-    /// Whether this node leads, and in which term.
+    /// Whether this node leads, in which term, and who does.
     Role {
         /// Whether it leads.
         leading: bool,
         /// The term.
         term: u64,
+        /// The leader, when it is known.
+        leader: Option<NodeId>,
+    },
+    /// What was sent to the leader may be lost on its way: everything unanswered goes again.
+    Resend,
+    /// Who has applied so far knows all that was acknowledged before this node started.
+    CaughtUp {
+        /// The index.
+        index: u64,
     },
     /// A session batch, and all after it of the same round, was not taken into the log. The shard
     /// goes on under the same number in a new round.
@@ -180,10 +190,12 @@ pub enum ToShard {
 pub enum NotTaken {
     /// The disk has no room for it.
     NoSpace,
-    /// This node does not lead.
+    /// Nobody is known to lead.
     NoLeader,
     /// The node stops.
     Stopping,
+    /// A batch before it is missing: everything unanswered is to go again.
+    Gap,
 }
 
 /// A question between cores.

@@ -14,6 +14,7 @@
 mod apply;
 mod catalogue;
 mod events;
+mod office;
 mod orders;
 mod passing;
 mod queries;
@@ -42,6 +43,7 @@ use orders::Orders;
 use passing::Passing;
 use queries::Queries;
 use session::Session;
+use std::time::Duration;
 use swap::{Backlog, Merging};
 
 /// Bounds of one shard.
@@ -77,6 +79,16 @@ pub mod limits {
     pub const CHANGES_MAX: usize = 64;
     /// How long a shard waits after a refused batch before it tries its own records again.
     pub const RETRY_MS: u64 = 100;
+    /// How often a shard looks whether something waits for too long.
+    pub const CHECK_MS: u64 = 500;
+    /// So long after a record was sent its client is told that the outcome is not known: longer than
+    /// any election takes, and what clients commonly wait.
+    pub const OUTCOME_MAX_MS: u64 = 10_000;
+    /// A follower that hears nothing of what it sent for so long sends it again: it was lost without
+    /// the link saying so.
+    pub const RESEND_MS: u64 = 5_000;
+    /// So long without a leader, new requests are refused at once: an election takes less.
+    pub const NO_LEADER_GRACE_MS: u64 = 1_000;
 
     const _: () = assert!(
         GROUP_BYTES_MAX + SECTION_BYTES + 4_096 <= base::limits::ENTRY_BYTES_MAX,
@@ -183,6 +195,10 @@ pub struct ShardCore {
     changes: Changes,
     backlog: Backlog,
     merging: Merging,
+    /// Up to where the log was acknowledged before this node knew a leader.
+    caught_up: Option<u64>,
+    /// The birth of the cluster was asked for.
+    birth_asked: bool,
     orders: Orders,
     passing: Passing,
     queries: Queries,
@@ -201,8 +217,13 @@ pub struct ShardCore {
 struct Role {
     leading: bool,
     term: u64,
+    leader: Option<NodeId>,
     /// This term's first entry was applied here.
     in_office: bool,
+    /// Since when nobody is known to lead; not before the shard serves.
+    leaderless_since: Option<Instant>,
+    /// That is too long.
+    is_forsaken: bool,
 }
 
 impl ShardCore {
@@ -220,6 +241,8 @@ impl ShardCore {
             changes: Changes::default(),
             backlog: Backlog::default(),
             merging: Merging::default(),
+            caught_up: None,
+            birth_asked: false,
             orders: Orders::default(),
             passing: Passing::default(),
             queries: Queries::default(),
@@ -244,14 +267,17 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) {
         match message {
-            ToShard::Restore { globals, partitions } => self.restore(*globals, &partitions, out),
+            ToShard::Restore { globals, partitions } => self.on_restore(*globals, &partitions, out),
             ToShard::Committed(entries) => self.on_committed(entries, out),
             ToShard::Prepared { place, prepared } => self.on_prepared(place, prepared, out),
             ToShard::Merged(merged) => self.on_merged(merged, out),
-            ToShard::Role { leading, term } => {
-                let before =
-                    std::mem::replace(&mut self.role, Role { leading, term, in_office: false });
-                self.on_role(now, before, out);
+            ToShard::Role { leading, term, leader } => {
+                self.on_role(now, leading, term, leader, out);
+            }
+            ToShard::Resend => self.session.send_again(out),
+            ToShard::CaughtUp { index } => {
+                self.caught_up = Some(index);
+                self.consider_serving(out);
             }
             ToShard::Refused { number, round, why } => {
                 self.on_refused(now, number, round, why, out);
@@ -279,20 +305,33 @@ impl ShardCore {
 
     /// When to call [`Self::on_deadline`].
     pub fn deadline(&self) -> Option<Instant> {
-        let passing = self.passing.retry_at();
-        let due = [self.session.retry_at(), passing, self.events.deadline(self.stopping)];
+        let grace = self.role.leaderless_since.filter(|_| !self.role.is_forsaken);
+        let grace = grace.map(|since| since + Duration::from_millis(limits::NO_LEADER_GRACE_MS));
+        let events = self.events.deadline(self.stopping);
+        let due = [self.session.deadline(), self.passing.retry_at(), events, grace];
         due.into_iter().flatten().min()
     }
 
     /// The deadline has come.
     pub fn on_deadline(&mut self, now: Now, out: &mut Outbox<ShardEffect>) {
-        if self.session.retry_at().is_some_and(|due| due <= now.instant) {
+        if self.session.is_again_due(now) {
+            self.session.send_again(out);
+        }
+        if self.session.may_retry(now) {
             self.session.retry(self.globals.catalogue.version, out);
             self.on_flush(out);
         }
         if self.passing.retry_at().is_some_and(|due| due <= now.instant) {
             self.passing.retry();
             self.on_flush(out);
+        }
+        if self.session.is_check_due(now) {
+            let overdue = self.session.check(now, self.role.leading, out);
+            self.on_overdue(overdue, out);
+        }
+        let grace = Duration::from_millis(limits::NO_LEADER_GRACE_MS);
+        if self.role.leaderless_since.is_some_and(|since| now.instant.since(since) >= grace) {
+            self.role.is_forsaken = true;
         }
         self.answer_events(Some(now.instant), out);
     }
@@ -321,6 +360,11 @@ impl ShardCore {
     /// The core's metric cells, for what its driver counts.
     pub fn metrics(&self) -> &ShardMetrics {
         &self.metrics
+    }
+
+    /// Whether the shard answers clients.
+    pub fn is_serving(&self) -> bool {
+        self.serving
     }
 
     /// The last entry applied whole.

@@ -5,16 +5,25 @@
 //!          | bytes u64 | crc32 u32 | 0 u32                                         40 bytes
 //!          image                                                                   `bytes` bytes
 //! ```
-//! All integers are little-endian. `part` is a partition, 0xffff for the globals (the first chunk)
-//! or 0xfffe for the trailer (the last, without an image). `crc32` is over header (crc32 zero) and
-//! image. A file without its trailer, or with bytes behind it, is no snapshot. The version is that of
-//! the images; a file of an older one is read, and its images are made anew.
+//! All integers are little-endian. `part` is a partition, or
+//!
+//! | part | chunk | where |
+//! | --- | --- | --- |
+//! | 0xffff | the globals | first |
+//! | 0xfffd | the members of the group at that index ([`Membership::to_bytes`]) | second; not in files of a single node's older program |
+//! | 0xfffe | the trailer, without an image | behind the partitions |
+//! | 0xfffc | the mark of a snapshot that was sent by another node, without an image | behind the trailer, one for each time it was sent |
+//!
+//! `crc32` is over header (crc32 zero) and image. A file without its trailer, or with other bytes
+//! behind it, is no snapshot. The version is that of the images; a file of an older one is read, and
+//! its images are made anew.
 
 use crate::globals::{self, Globals};
 use crate::message::{Part, ToShard};
 use crate::partition::{IMAGE_VERSION, upgraded};
 use base::{PartitionId, UnixMicros};
 use bytes::Bytes;
+use quorum::{Membership, SnapshotMark};
 
 /// A chunk header's size.
 pub const CHUNK_HEADER_BYTES: usize = 40;
@@ -23,6 +32,8 @@ const MAGIC: u32 = u32::from_le_bytes(*b"DSNP");
 const VERSION: u16 = IMAGE_VERSION;
 const GLOBALS: u16 = u16::MAX;
 const TRAILER: u16 = u16::MAX - 1;
+const MEMBERS: u16 = u16::MAX - 2;
+const SENT: u16 = u16::MAX - 3;
 
 /// A snapshot, read and checked.
 #[derive(Debug)]
@@ -39,9 +50,21 @@ pub struct Snapshot {
     pub partitions: Vec<(PartitionId, Bytes)>,
     /// The file's size.
     pub bytes: u64,
+    /// Who belonged to the group at the index; not known of a file that a single node's older
+    /// program wrote.
+    pub membership: Option<Membership>,
+    /// Whether another node sent it. The journal need not lead up to it then.
+    pub was_sent: bool,
 }
 
 impl Snapshot {
+    /// As the group knows it. `founded` are the members of a group whose older files do not name
+    /// them.
+    pub fn mark(&self, founded: &Membership) -> SnapshotMark {
+        let membership = self.membership.as_ref().unwrap_or(founded).clone();
+        SnapshotMark { index: self.index, term: self.term, membership }
+    }
+
     /// What a shard starts from: the globals, and the partitions that it hosts.
     pub fn restore(&self, core: u16, shards: u16) -> ToShard {
         let hosted = self.partitions.iter().filter(|(id, _)| id.0 % shards == core);
@@ -80,6 +103,16 @@ pub fn chunk(part: Part, applied: u64, term: u64, image: &[u8]) -> Vec<u8> {
     raw_chunk(code, applied, term, image)
 }
 
+/// The members as of the snapshot's index.
+pub fn members_chunk(index: u64, term: u64, members: &Membership) -> Vec<u8> {
+    raw_chunk(MEMBERS, index, term, &members.to_bytes())
+}
+
+/// What a node appends to a snapshot that another one has sent.
+pub(crate) fn sent_mark(index: u64) -> Vec<u8> {
+    raw_chunk(SENT, index, 0, &[])
+}
+
 /// The chunk that closes a snapshot.
 pub fn trailer(index: u64) -> Vec<u8> {
     raw_chunk(TRAILER, index, 0, &[])
@@ -103,6 +136,7 @@ fn raw_chunk(code: u16, applied: u64, term: u64, image: &[u8]) -> Vec<u8> {
 /// Reads a whole file.
 pub fn read(file: &Bytes) -> Result<Snapshot, BadSnapshot> {
     let (mut at, mut globals, mut partitions) = (0, None, Vec::new());
+    let mut membership = None;
     loop {
         let Chunk { version, code, applied, term, image } = read_chunk(file, at)?;
         let bad = |what: &str| BadSnapshot::Chunk { at, what: what.into() };
@@ -125,7 +159,8 @@ pub fn read(file: &Bytes) -> Result<Snapshot, BadSnapshot> {
                 if partitions.len() != wanted {
                     return Err(bad(&format!("{} of {wanted} partitions", partitions.len())));
                 }
-                if end != file.len() || applied != *index {
+                let was_sent = read_marks(file, end, *index)?;
+                if applied != *index {
                     return Err(bad("the trailer is of another file"));
                 }
                 return Ok(Snapshot {
@@ -135,7 +170,17 @@ pub fn read(file: &Bytes) -> Result<Snapshot, BadSnapshot> {
                     globals: state.clone(),
                     partitions,
                     bytes: file.len() as u64,
+                    membership,
+                    was_sent,
                 });
+            }
+            (MEMBERS, Some((index, ..))) if partitions.is_empty() && membership.is_none() => {
+                let members = Membership::from_bytes(&image);
+                let members = members.map_err(|error| bad(&error.to_string()))?;
+                if applied != *index {
+                    return Err(bad("the members are of another index"));
+                }
+                membership = Some(members);
             }
             (id, Some(_)) if usize::from(id) == partitions.len() => {
                 let image = if version == VERSION {
@@ -149,6 +194,20 @@ pub fn read(file: &Bytes) -> Result<Snapshot, BadSnapshot> {
         }
         at += CHUNK_HEADER_BYTES + image.len();
     }
+}
+
+/// What stands behind the trailer: whether the snapshot was sent by another node.
+fn read_marks(file: &Bytes, mut at: usize, index: u64) -> Result<bool, BadSnapshot> {
+    let begin = at;
+    while at < file.len() {
+        let Chunk { code, applied, image, .. } = read_chunk(file, at)?;
+        if (code, applied, image.len()) != (SENT, index, 0) {
+            let what = "something else stands behind the trailer".into();
+            return Err(BadSnapshot::Chunk { at, what });
+        }
+        at += CHUNK_HEADER_BYTES;
+    }
+    Ok(at > begin)
 }
 
 struct Chunk {

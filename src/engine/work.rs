@@ -9,6 +9,7 @@
 //! [`ShardCore::on_worked`]: crate::ShardCore::on_worked
 
 use crate::globals::{Catalogue, Draft, Globals, Merged, Prepared};
+use crate::message::Place;
 use crate::shard::{Asked, ChangeReady};
 use api::ApiError;
 use bytes::Bytes;
@@ -23,7 +24,7 @@ pub(crate) enum Kind {
     /// A client's change is made ready before it goes into the log.
     Change { catalogue: Arc<Catalogue>, asked: Box<Asked> },
     /// A change is in the log and nothing is ready.
-    Committed { catalogue: Arc<Catalogue>, change: CommittedChange },
+    Committed { place: Place, catalogue: Arc<Catalogue>, change: CommittedChange },
     /// The compiled rules are worth a merge.
     Merge(Arc<Catalogue>),
     /// A snapshot wants the globals.
@@ -58,7 +59,7 @@ pub struct Worked(pub(crate) Outcome);
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Change(Result<Box<ChangeReady>, ApiError>),
-    Committed(Result<Arc<Prepared>, String>),
+    Committed(Place, Result<Arc<Prepared>, String>),
     Merged(Arc<Merged>),
     Image { applied: u64, bytes: Vec<u8> },
     Nothing,
@@ -76,7 +77,7 @@ impl Work {
             Kind::Change { catalogue, asked } => {
                 Outcome::Change(asked.make_ready(&catalogue).map(Box::new))
             }
-            Kind::Committed { catalogue, change } => {
+            Kind::Committed { place, catalogue, change } => {
                 let draft = match change {
                     CommittedChange::Drafted(draft) => Ok(draft),
                     CommittedChange::Record(version, body) => {
@@ -84,7 +85,7 @@ impl Work {
                     }
                 };
                 let prepared = draft.map(|draft| Arc::new(Prepared::new(&catalogue, draft)));
-                Outcome::Committed(prepared)
+                Outcome::Committed(place, prepared)
             }
             Kind::Merge(catalogue) => Outcome::Merged(Arc::new(catalogue.merged())),
             Kind::Image(globals) => {

@@ -383,6 +383,11 @@ impl Group {
         Ok(to)
     }
 
+    /// Whether this node is handing the lead over: nothing is proposed meanwhile.
+    pub fn is_handing_over(&self) -> bool {
+        self.raw.raft.lead_transferee.is_some()
+    }
+
     /// The leader's process is gone: its connection was reset, and a new one refused. Forgets that
     /// leader and stands for election after those with a lower number (SOUNDNESS 22).
     pub fn on_leader_gone(&mut self, node: NodeId, out: &mut Outbox<Effect>) {

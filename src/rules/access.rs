@@ -386,12 +386,11 @@ impl<'p> Clauses<'p> {
         }
     }
 
+    /// A group without members is refused where it is read.
     fn members(&self, at: usize, end: u32) -> impl Iterator<Item = usize> {
-        let end = end as usize;
-        let first = (at + 1 < end).then_some(at + 1);
-        std::iter::successors(first, move |at| {
+        std::iter::successors(Some(at + 1), move |at| {
             let next = self.program.after(*at);
-            (next < end).then_some(next)
+            (next < end as usize).then_some(next)
         })
     }
 

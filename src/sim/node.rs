@@ -6,8 +6,9 @@ use bytes::Bytes;
 use engine::message::{Packet, ToShard};
 use engine::record::{Born, Change, Ended, Failed};
 use engine::{
-    Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, Left, OrderId, Replay, RequestId,
-    ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start, Submission, SubmitResults, Work,
+    Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, Member, Membership, OrderId, Replay,
+    RequestId, ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start, Submission,
+    SubmitResults, Work,
 };
 use journal::{Effect, File, HeapBuffers, Journal, Recovery, Token};
 use std::collections::VecDeque;
@@ -166,6 +167,9 @@ impl Node {
         let start = recover(config, store, disk, now, &mut shard_list, &mut committed)?;
         let consensus_config = ConsensusConfig {
             node: NodeId(1),
+            store,
+            boot,
+            founded: founded(store),
             shards: config.shards,
             seed,
             snapshot_journal_bytes: config.snapshot_journal_bytes,
@@ -401,6 +405,12 @@ impl Node {
                     schedule.events.push(Event::Snapshot(effect));
                 }
                 ConsensusEffect::Journal(effect) => journal_event(effect, disk, schedule),
+                effect @ (ConsensusEffect::Peer { .. }
+                | ConsensusEffect::Fetch(_)
+                | ConsensusEffect::ReadEntries(_)
+                | ConsensusEffect::ReadSnapshot { .. }) => {
+                    unreachable!("a lone voter orders no {effect:?}")
+                }
             }
         }
     }
@@ -458,8 +468,7 @@ fn recover(
         }
     }
     let at = snapshot.as_ref().map_or((0, 0), |snapshot| (snapshot.index, snapshot.term));
-    let stamp = snapshot.as_ref().map_or(base::UnixMicros(0), |snapshot| snapshot.stamp);
-    let size = snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes);
+    let founded = founded(store);
     if disk.read(File::Vote).is_none() {
         disk.prepare(File::Vote, 2 * journal::BLOCK_BYTES);
     }
@@ -470,7 +479,7 @@ fn recover(
             recovery.on_header(slot, &bytes[..journal::BLOCK_BYTES.min(bytes.len())]);
         }
     }
-    let mut replay = Replay::new(at, stamp);
+    let mut replay = Replay::new(snapshot.as_ref(), &founded);
     let mut entries = Vec::new();
     while let Some(slot) = recovery.next_segment() {
         let bytes = disk.read(File::Segment(slot)).expect("it was listed");
@@ -483,12 +492,18 @@ fn recover(
     let ready = replay.on_entries(&mut entries, recovered.commit)?;
     deliver(now, &ready, shards)?;
     committed.extend(ready);
-    let Left { delivered, stamp, tail } = replay.finish(entries)?;
+    let left = replay.finish(entries)?;
     let (term, vote, commit) = (recovered.term, recovered.vote, recovered.commit);
     let mut first = Outbox::new();
     let journal = Journal::resume(journal_config, HeapBuffers, recovered, &mut first);
-    let snapshot = (at.0, size);
-    Ok(Start { journal, first, term, vote, commit, delivered, stamp, tail, snapshot })
+    let snapshot = snapshot.map(|snapshot| (snapshot.mark(&founded), snapshot.bytes));
+    Ok(Start { journal, first, term, vote, commit, left, snapshot, whole_through: 0 })
+}
+
+/// The group of the only node.
+fn founded(store: StoreId) -> Membership {
+    let alone = [(NodeId(1), Member { store, address: None })];
+    Membership::founded(alone).expect("one voter is a group")
 }
 
 /// Hands entries to the shards of a node that only applies, and carries out what that takes: what is

@@ -36,7 +36,18 @@ mod tree;
 mod world;
 
 /// The fields that rules ask for while bytes are read as a message.
-const FIELDS: [&str; 6] = ["a", "b.c", "é", "a.b.c", r"x\.y", "a key of more than sixteen bytes.d"];
+/// An index asks for no key that the others do not.
+const FIELDS: [&str; 9] = [
+    "a",
+    "b.c",
+    "é",
+    "a.b.c",
+    r"x\.y",
+    "a key of more than sixteen bytes.d",
+    "a[0]",
+    "a[1].b.c",
+    "b.c[0][1]",
+];
 
 /// Values of a field that rules are made of: the first ones.
 const VALUES_MAX: usize = 4;
@@ -48,6 +59,7 @@ thread_local! {
 
 struct Scanner {
     catalogue: Catalogue,
+    /// The keys that lead to each field.
     fields: Vec<Vec<String>>,
     matcher: Matcher,
     keeps_digits: bool,
@@ -58,7 +70,8 @@ impl Scanner {
         let rules = FIELDS.map(|field| rule(field, "exists", None)).join(",");
         let keys = |field: &str| {
             let keys = field.replace("\\.", "\u{1}");
-            keys.split('.').map(|key| key.replace('\u{1}', ".")).collect()
+            let keys = keys.split('.').map(|key| key.split('[').next().unwrap_or_default());
+            keys.map(|key| key.replace('\u{1}', ".")).collect()
         };
         Self {
             catalogue: Catalogue::compile(world::read(&format!("[{rules}]"))),
@@ -76,9 +89,19 @@ impl Scanner {
         assert!(judgement.allows(&answer), "{answer:?}, {judgement:?}");
         self.check_judge(data, &judgement);
         if let Judgement::Accepted(message) = judgement {
-            let there = found.len();
-            let expected = self.fields.iter().filter(|keys| is_there(&message, keys)).count();
-            assert_eq!(there, expected, "the fields that are there are found, and no others");
+            let is_there = |field: &&&str| {
+                Condition::of(&Tree::parse(&condition(field, "exists", None))).holds(&message)
+            };
+            let expected: Vec<&str> = FIELDS.iter().filter(is_there).copied().collect();
+            let there = |found: &Matches| -> Vec<&str> {
+                let mut there: Vec<usize> =
+                    found.iter().map(|at| position(&self.catalogue.rule(*at).id)).collect();
+                there.sort_unstable();
+                there.into_iter().map(|at| FIELDS[at]).collect()
+            };
+            assert_eq!(there(&found), expected, "the fields that are there are found");
+            self.matcher.matches_trusted(&self.catalogue, data, &mut found);
+            assert_eq!(there(&found), expected, "also by who does not check the message");
             self.check_values(data, &message);
         }
     }
@@ -122,6 +145,9 @@ impl Scanner {
         let catalogue = Catalogue::compile(world::read(&format!("[{}]", texts.join(","))));
         let mut found = Matches::new();
         self.matcher.matches(&catalogue, data, &mut found).expect("was accepted before");
+        let mut trusted = Matches::new();
+        self.matcher.matches_trusted(&catalogue, data, &mut trusted);
+        assert_eq!(trusted, found, "the same without checking");
         let found: Vec<&str> = found.iter().map(|at| &*catalogue.rule(*at).id).collect();
         for (at, condition) in all.iter().enumerate() {
             let expected = Condition::of(&Tree::parse(condition)).holds(message);
@@ -186,13 +212,9 @@ fn values_of<'m>(at: &'m Tree, keys: &[String], out: &mut Vec<&'m Tree>) {
     }
 }
 
-/// Whether a path leads somewhere; arrays are entered.
-fn is_there(at: &Tree, keys: &[String]) -> bool {
-    let Some((key, rest)) = keys.split_first() else { return true };
-    match at.elements() {
-        Some(elements) => elements.iter().any(|element| is_there(element, keys)),
-        None => at.get(key).is_some_and(|value| is_there(value, rest)),
-    }
+/// Which of the fields a rule is named after.
+fn position(id: &str) -> usize {
+    id[1..].parse().unwrap()
 }
 
 /// Bytes as a message: taken or refused as the judge says, and each value that rules ask for is

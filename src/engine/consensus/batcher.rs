@@ -57,6 +57,11 @@ impl Batcher {
         self.waiting.push_back(Waiting { since, records, section, prepared });
     }
 
+    /// Forgets everything: the sessions send it again to whoever leads.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -1,10 +1,20 @@
 //! What a node does with its journal's entries while it reads them: committed ones go to the
 //! shards at once, so that a start holds one segment in memory, not the whole log.
 
-use crate::batch::BatchView;
+use crate::batch::{BadBatch, BatchView};
 use crate::message::Committed;
+use crate::snapshot::Snapshot;
 use base::UnixMicros;
-use quorum::{Entry, EntryKind};
+use bytes::Bytes;
+use quorum::{Change, Entry, EntryKind, Membership};
+
+/// The log's time at an entry, if it says one.
+pub(super) fn stamp_of(kind: EntryKind, data: &[u8]) -> Result<Option<UnixMicros>, BadBatch> {
+    if kind == EntryKind::Membership || data.is_empty() {
+        return Ok(None);
+    }
+    BatchView::parse(data).map(|batch| Some(batch.stamp))
+}
 
 /// What is left when a journal was read.
 #[derive(Debug)]
@@ -15,6 +25,10 @@ pub struct Left {
     pub stamp: UnixMicros,
     /// The entries above.
     pub tail: Vec<Entry>,
+    /// Who belongs to the group there, at the last entry handed out.
+    pub membership: Membership,
+    /// Where each term begins in the journal, up to there: index, term.
+    pub terms: Vec<(u64, u64)>,
 }
 
 /// The reading of a journal.
@@ -27,12 +41,21 @@ pub struct Left {
 pub struct Replay {
     delivered: (u64, u64),
     stamp: UnixMicros,
+    membership: Membership,
+    terms: Vec<(u64, u64)>,
 }
 
 impl Replay {
-    /// A reading that starts behind a snapshot, or at the beginning (index and term 0).
-    pub fn new(snapshot: (u64, u64), stamp: UnixMicros) -> Self {
-        Self { delivered: snapshot, stamp }
+    /// A reading that starts behind a snapshot, or at the beginning. `founded` are the group's
+    /// first members.
+    pub fn new(snapshot: Option<&Snapshot>, founded: &Membership) -> Self {
+        let delivered = snapshot.map_or((0, 0), |snapshot| (snapshot.index, snapshot.term));
+        Self {
+            delivered,
+            stamp: snapshot.map_or(UnixMicros(0), |snapshot| snapshot.stamp),
+            membership: snapshot.map_or(founded.clone(), |at| at.mark(founded).membership),
+            terms: vec![delivered],
+        }
     }
 
     /// Takes those entries out of what recovery has found so far that are at or below `commit`,
@@ -48,8 +71,15 @@ impl Replay {
             if entry.index <= self.delivered.0 {
                 continue;
             }
-            self.check(&entry)?;
-            let journal::Entry { index, term, data, .. } = entry;
+            let kind = self.check(&entry)?;
+            let journal::Entry { index, term, mut data, .. } = entry;
+            if self.terms.last().is_none_or(|(_, last)| *last < term) {
+                self.terms.push((index, term));
+            }
+            if kind == EntryKind::Membership {
+                self.change_members(index, &data)?;
+                data = Bytes::new();
+            }
             committed.push(Committed { index, term, data, prepared: Vec::new() });
         }
         Ok(committed)
@@ -66,7 +96,18 @@ impl Replay {
             let kind = self.check(&entry)?;
             tail.push(Entry { index: entry.index, term: entry.term, kind, data: entry.data });
         }
-        Ok(Left { delivered, stamp: self.stamp, tail })
+        let Self { stamp, membership, terms, .. } = self;
+        Ok(Left { delivered, stamp, tail, membership, terms })
+    }
+
+    /// The same that the group did when the entry was committed.
+    fn change_members(&mut self, index: u64, data: &[u8]) -> Result<(), String> {
+        let change = Change::from_bytes(data).map_err(|error| format!("entry {index}: {error}"))?;
+        // One that was refused then is refused again.
+        if let Ok(next) = self.membership.changed(&change) {
+            self.membership = next;
+        }
+        Ok(())
     }
 
     fn check(&mut self, entry: &journal::Entry) -> Result<EntryKind, String> {
@@ -75,12 +116,13 @@ impl Replay {
             return Err(format!("entry {} follows entry {last} in the journal", entry.index));
         }
         self.delivered = (entry.index, entry.term);
-        if !entry.data.is_empty() {
-            let batch = BatchView::parse(&entry.data)
-                .map_err(|error| format!("entry {} of the journal: {error}", entry.index))?;
-            self.stamp = self.stamp.max(batch.stamp);
+        let kind = EntryKind::from_code(entry.kind)
+            .ok_or_else(|| format!("entry {} is of kind {}", entry.index, entry.kind))?;
+        if let Some(stamp) = stamp_of(kind, &entry.data)
+            .map_err(|error| format!("entry {} of the journal: {error}", entry.index))?
+        {
+            self.stamp = self.stamp.max(stamp);
         }
-        EntryKind::from_code(entry.kind)
-            .ok_or_else(|| format!("entry {} is of kind {}", entry.index, entry.kind))
+        Ok(kind)
     }
 }

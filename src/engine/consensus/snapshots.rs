@@ -10,6 +10,7 @@ use super::ConsensusEffect;
 use crate::message::{Part, ToShard};
 use crate::snapshot;
 use base::{CoreId, Instant, Outbox, PartitionId};
+use quorum::Membership;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -50,6 +51,10 @@ pub(super) struct Snapshots {
     left_bytes: u64,
     under_way: Option<UnderWay>,
     retry_at: Option<Instant>,
+    /// A follower needs one, however small the journal is.
+    wanted: bool,
+    /// An effect is with the driver.
+    busy: bool,
 }
 
 #[derive(Debug)]
@@ -65,7 +70,15 @@ struct UnderWay {
 
 impl Snapshots {
     pub(super) fn new(last: (u64, u64), journal_bytes: u64) -> Self {
-        Self { last, journal_bytes, left_bytes: 0, under_way: None, retry_at: None }
+        Self {
+            last,
+            journal_bytes,
+            left_bytes: 0,
+            under_way: None,
+            retry_at: None,
+            wanted: false,
+            busy: false,
+        }
     }
 
     /// The last snapshot's index; 0 without one.
@@ -79,6 +92,26 @@ impl Snapshots {
         self.left_bytes = journal_bytes;
     }
 
+    /// A follower needs a snapshot.
+    pub(super) fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    /// Another node's snapshot takes the place of what is being written.
+    pub(super) fn abandon<B>(&mut self, out: &mut Outbox<ConsensusEffect<B>>) {
+        // What is with the driver ends first; the next beginning takes the file over.
+        if self.under_way.take().is_some() && !self.busy {
+            out.push(ConsensusEffect::Snapshot(SnapshotEffect::Abandon));
+        }
+    }
+
+    /// Another node's snapshot is installed: its index and size.
+    pub(super) fn on_installed(&mut self, last: (u64, u64)) {
+        self.last = last;
+        self.left_bytes = 0;
+        self.wanted = false;
+    }
+
     /// Begins a snapshot when the journal has grown by more than the limit and twice the last one.
     /// `applied` is none where no snapshot may be taken.
     pub(super) fn consider<B>(
@@ -89,27 +122,39 @@ impl Snapshots {
         out: &mut Outbox<ConsensusEffect<B>>,
     ) {
         let grown = journal_bytes.saturating_sub(self.left_bytes);
-        let due = grown > self.journal_bytes.max(2 * self.last.1);
+        let due = self.wanted || grown > self.journal_bytes.max(2 * self.last.1);
         let may = applied.is_some_and(|applied| applied > self.last.0);
-        if !due || !may || self.under_way.is_some() || self.retry_at.is_some() {
+        let is_busy = self.under_way.is_some() || self.busy;
+        if !due || !may || is_busy || self.retry_at.is_some() {
             return;
         }
+        self.wanted = false;
         self.under_way =
             Some(UnderWay { index: 0, bytes: 0, left: VecDeque::new(), shards, finishing: false });
         ask(CoreId(0), Part::Globals, out);
     }
 
-    /// An image came from a shard.
+    /// Whether an image taken at this index is of use: one from before a snapshot was installed is
+    /// not.
+    pub(super) fn wants(&self, applied: u64) -> bool {
+        self.under_way.is_some() && applied > self.last.0
+    }
+
+    /// An image came from a shard; `members` are those as of its index.
     pub(super) fn on_image<B>(
         &mut self,
         part: Part,
         (applied, term): (u64, u64),
         partitions: u16,
         image: &[u8],
+        members: &Membership,
         out: &mut Outbox<ConsensusEffect<B>>,
     ) {
-        let Some(now) = &mut self.under_way else { return };
-        let bytes = snapshot::chunk(part, applied, term, image);
+        let now = self.under_way.as_mut().expect("asked for");
+        let mut bytes = snapshot::chunk(part, applied, term, image);
+        if part == Part::Globals {
+            bytes.extend(snapshot::members_chunk(applied, term, members));
+        }
         now.bytes += bytes.len() as u64;
         let effect = match part {
             Part::Globals => {
@@ -124,6 +169,7 @@ impl Snapshots {
                 SnapshotEffect::Write { bytes }
             }
         };
+        self.busy = true;
         out.push(ConsensusEffect::Snapshot(effect));
     }
 
@@ -135,6 +181,7 @@ impl Snapshots {
         result: Result<(), String>,
         out: &mut Outbox<ConsensusEffect<B>>,
     ) -> Option<u64> {
+        self.busy = false;
         let under_way = self.under_way.as_mut()?;
         if let Err(reason) = result {
             out.push(ConsensusEffect::Notice(format!(
@@ -158,6 +205,7 @@ impl Snapshots {
             under_way.finishing = true;
             let index = under_way.index;
             let bytes = snapshot::trailer(index);
+            self.busy = true;
             out.push(ConsensusEffect::Snapshot(SnapshotEffect::Finish { index, bytes }));
         }
         None

@@ -1,8 +1,10 @@
 use super::*;
 use crate::batch::{BatchView, Section, SectionHeader};
+use crate::message::NotTaken;
 use crate::record::{Cancelled, RecordType};
 use base::{BootId, InstanceId, MessageId, PartitionId, StoreId};
 use journal::{Config, Effect, HeapBuffers};
+use quorum::Member;
 
 /// A consensus core whose disk answers when told to.
 struct Case {
@@ -28,8 +30,14 @@ impl Case {
     }
 
     fn new() -> Self {
+        let store = StoreId(1);
+        let alone = [(NodeId(1), Member { store, address: None })];
+        let founded = Membership::founded(alone).unwrap();
         let config = ConsensusConfig {
             node: NodeId(1),
+            store,
+            boot: BootId(1),
+            founded: founded.clone(),
             shards: 1,
             seed: 1,
             snapshot_journal_bytes: 1 << 40,
@@ -44,10 +52,9 @@ impl Case {
             term: 0,
             vote: 0,
             commit: 0,
-            delivered: (0, 0),
-            stamp: UnixMicros(0),
-            tail: Vec::new(),
-            snapshot: (0, 0),
+            left: Replay::new(None, &founded).finish(Vec::new()).unwrap(),
+            snapshot: None,
+            whole_through: 0,
         };
         let now = Now { instant: Instant(1), wall: UnixMicros(1_000_000) };
         Self {
@@ -186,10 +193,26 @@ fn a_batch_waits_a_millisecond_at_most_while_one_write_is_in_flight() {
 }
 
 #[test]
-fn a_node_that_does_not_lead_refuses_once_per_round() {
+fn a_node_that_knows_no_leader_lets_batches_lie_and_takes_the_next_round_once_it_leads() {
     let mut case = Case::new();
     case.submit(1, 0, 1);
     case.submit(2, 0, 1);
+    assert!(case.to_shard.is_empty());
+    case.core.on_start(case.now, &mut case.out);
+    case.drain();
+    case.finish_disk();
+    case.submit(1, 1, 1);
+    case.submit(2, 1, 1);
+    case.finish_disk();
+    assert_eq!(case.entries().iter().sum::<usize>(), 2);
+}
+
+#[test]
+fn a_batch_behind_a_gap_is_refused_and_nothing_more_of_its_round_is_taken() {
+    let mut case = Case::leading();
+    case.submit(1, 0, 1);
+    case.submit(3, 0, 1);
+    case.submit(4, 0, 1);
     let refused: Vec<_> = case
         .to_shard
         .iter()
@@ -198,9 +221,12 @@ fn a_node_that_does_not_lead_refuses_once_per_round() {
             _ => None,
         })
         .collect();
-    assert_eq!(refused, [(1, 0, NotTaken::NoLeader)]);
-    case.submit(1, 1, 1);
-    assert_eq!(case.to_shard.len(), 2, "the next round is answered anew");
+    assert_eq!(refused, [(3, 0, NotTaken::Gap)]);
+    case.submit(2, 1, 1);
+    case.submit(2, 1, 1);
+    case.submit(3, 1, 1);
+    case.finish_disk();
+    assert_eq!(case.entries().iter().sum::<usize>(), 3, "the next round is taken, each batch once");
 }
 
 #[test]

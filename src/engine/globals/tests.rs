@@ -318,12 +318,12 @@ fn how_far_the_rules_are_merged_makes_no_difference() {
 fn only_the_successor_of_a_sessions_last_batch_is_admitted() {
     let mut globals = Globals::default();
     let rows = [
-        (header(5, 2, 0), Admission::OutOfOrder, "a gap at the start"),
+        (header(5, 2, 0), Admission::Gap, "a gap at the start"),
         (header(5, 1, 0), Admission::Admitted, "the first"),
         (header(5, 1, 0), Admission::OutOfOrder, "the same again"),
         (header(5, 2, 9), Admission::OtherCatalogue, "another catalogue"),
         (header(5, 2, 0), Admission::Admitted, "again under its number"),
-        (header(6, 2, 0), Admission::OutOfOrder, "a new boot begins at 1"),
+        (header(6, 2, 0), Admission::Gap, "a new boot begins at 1"),
         (header(6, 1, 0), Admission::Admitted, "the new boot's first"),
         (header(5, 3, 0), Admission::OutOfOrder, "the old boot is over"),
     ];

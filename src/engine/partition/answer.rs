@@ -46,6 +46,8 @@ pub enum Outcome {
     Catalogue(Arc<Changed>),
     /// An instance was to be cancelled.
     Cancelled(CancelOutcome),
+    /// The state was taken over with the record in it: what became of it was not seen.
+    Skipped,
     /// Nobody waits for this one.
     Done,
 }

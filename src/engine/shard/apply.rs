@@ -23,7 +23,6 @@ impl ShardCore {
         partitions: &[Bytes],
         out: &mut Outbox<ShardEffect>,
     ) {
-        assert_eq!(self.globals.applied, 0, "images come before any entry");
         self.globals = globals;
         if let Err(reason) = self.restored(partitions) {
             out.push(ShardEffect::Fatal(format!(
@@ -108,6 +107,9 @@ impl ShardCore {
             }
         }
         self.send_outcomes(&mut remote, out);
+        if !self.serving {
+            self.consider_serving(out);
+        }
         self.tell_full(out);
         let index = self.applied();
         self.answer_applied(index, out);
@@ -122,7 +124,7 @@ impl ShardCore {
     fn on_office(&mut self, out: &mut Outbox<ShardEffect>) {
         if self.globals.born.is_some() {
             self.serve(out);
-        } else if self.config.core == CoreId(0) {
+        } else if self.config.core == CoreId(0) && !std::mem::replace(&mut self.birth_asked, true) {
             let catalogue = std::mem::take(&mut self.config.birth.catalogue);
             if catalogue.is_empty() {
                 self.push_birth(out);
@@ -139,7 +141,7 @@ impl ShardCore {
         self.push_one(RecordType::Born, GLOBAL, Waiter::Own, |body| born.write(body), out);
     }
 
-    fn serve(&mut self, out: &mut Outbox<ShardEffect>) {
+    pub(super) fn serve(&mut self, out: &mut Outbox<ShardEffect>) {
         if !self.serving {
             self.serving = true;
             out.push(ShardEffect::Serving);
@@ -182,10 +184,16 @@ impl ShardCore {
                     }
                 }
                 Admission::OutOfOrder => {}
+                Admission::Gap => {
+                    let is_mine = self.session.is_mine(&section.header);
+                    if is_mine && section.header.round == self.session.round {
+                        self.session.send_again(out);
+                    }
+                }
                 Admission::OtherCatalogue => {
-                    let SectionHeader { number, round, .. } = section.header;
+                    let SectionHeader { number, catalogue, .. } = section.header;
                     if self.session.is_mine(&section.header)
-                        && self.session.is_on_its_way(number, round)
+                        && self.session.is_on_its_way(number, catalogue)
                     {
                         self.match_again(number, out);
                     }
@@ -288,11 +296,12 @@ impl ShardCore {
         let Some(partition) = self.partitions.get_mut(usize::from(record.partition.0)) else {
             return Err(format!("partition {} does not exist", record.partition));
         };
-        // Of another core; or taken into the image this core started from, so that nobody waits.
-        let Some(partition) = partition.as_mut().filter(|partition| partition.is_applying(index))
-        else {
-            return Ok(None);
-        };
+        // Of another core.
+        let Some(partition) = partition.as_mut() else { return Ok(None) };
+        if !partition.is_applying(index) {
+            // It is in the image that this core went on from.
+            return Ok(Some(Outcome::Skipped));
+        }
         let effects = &mut self.partition_out;
         let text = |error: crate::record::BadBody| error.to_string();
         let outcome = match record.kind {
@@ -328,10 +337,12 @@ impl ShardCore {
         match record.kind {
             RecordType::Born => {
                 let born = Born::read(record.body).map_err(|error| error.to_string())?;
-                self.globals.apply_born(born);
-                self.make_partitions()?;
-                if self.role.in_office {
-                    self.serve(out);
+                if self.globals.born.is_none() {
+                    self.globals.apply_born(born);
+                    self.make_partitions()?;
+                    if self.role.in_office {
+                        self.serve(out);
+                    }
                 }
                 Ok(Outcome::Done)
             }
@@ -382,6 +393,7 @@ impl ShardCore {
             }
             let body = accepted(record);
             let (waiter, request) = match waiter {
+                Some(Waiter::Gone) => continue,
                 Some(waiter @ (Waiter::Message(id, _) | Waiter::Line(id, _))) => (waiter, *id),
                 other => unreachable!("a client waits for a message, not {other:?}"),
             };
@@ -396,6 +408,10 @@ impl ShardCore {
             if let Some(Waiter::Message(id, _) | Waiter::Line(id, _)) = waiter
                 && refused.contains(&id)
             {
+                continue;
+            }
+            // Nobody waits for it, and it was said that it may be lost.
+            if waiter == Some(Waiter::Gone) {
                 continue;
             }
             // An order may name its definition or bring it, as the catalogue has it or not: it is
@@ -479,7 +495,11 @@ impl ShardCore {
         if round != self.session.round {
             return;
         }
-        let again = self.session.start_over(number);
+        if why == NotTaken::Gap {
+            self.session.send_again(out);
+            return;
+        }
+        let again = self.session.refused(now, number);
         let mut own = Section::new(0);
         for sent in again {
             let section = SectionView::of(&sent.section).expect("the shard wrote it");
@@ -489,6 +509,7 @@ impl ShardCore {
                     Waiter::Own => {
                         own.push_raw(&record);
                     }
+                    Waiter::Gone => {}
                     Waiter::Order(order) => {
                         self.passing.dropped(order);
                         self.passing.hold_back(now);
@@ -521,7 +542,7 @@ impl ShardCore {
     }
 
     /// Tells the consensus core about the next timer, when that changed.
-    fn tell_wake(&mut self, out: &mut Outbox<ShardEffect>) {
+    pub(super) fn tell_wake(&mut self, out: &mut Outbox<ShardEffect>) {
         let due = self.partitions.iter().flatten().filter_map(Partition::deadline).min();
         if due != self.wake {
             self.wake = due;

@@ -287,13 +287,26 @@ impl ShardCore {
     pub(super) fn change_again(&mut self, out: &mut Outbox<ShardEffect>) {
         let under_way = self.changes.under_way.as_mut().expect("a change is on its way");
         let record = under_way.sent.take().expect("it was sent");
-        self.ready_again(record, out);
+        if under_way.waiter == Waiter::Own {
+            // Another leader's birth came first.
+            self.end_change(out);
+        } else {
+            self.ready_again(record, out);
+        }
     }
 
     fn ready_again(&self, record: Record, out: &mut Outbox<ShardEffect>) {
         let under_way = self.changes.under_way.as_ref().expect("a change is made ready again");
         let asked = Asked { by: under_way.by.clone(), what: What::Again(record) };
         self.make_ready(asked, out);
+    }
+
+    /// A snapshot was installed in place: the birth that this node wanted may be in it.
+    pub(super) fn end_change_if_skipped(&mut self, out: &mut Outbox<ShardEffect>) {
+        let is_own = |now: &UnderWay| now.waiter == Waiter::Own && now.sent.is_some();
+        if self.changes.under_way.as_ref().is_some_and(is_own) && !self.session.holds_change() {
+            self.end_change(out);
+        }
     }
 
     /// The change under way has its outcome: the next one's turn.

@@ -5,7 +5,7 @@
 //! - what is replayed was told by the run that saw it: an event is of this run.
 
 use super::queries::{Kind, reply};
-use super::{RequestId, Role, ShardCore, ShardEffect};
+use super::{RequestId, ShardCore, ShardEffect};
 use crate::events::{EventKind, EventLog};
 use crate::globals::CatalogueEdits;
 use crate::message::{Answer, Question, ToShard};
@@ -55,15 +55,6 @@ impl ShardCore {
         } else {
             let message = ToShard::Event { at, kind: Box::new(kind) };
             out.push(ShardEffect::ToShard { to: KEEPER, message });
-        }
-    }
-
-    /// The group's role changed.
-    pub(super) fn on_role(&mut self, now: Now, before: Role, out: &mut Outbox<ShardEffect>) {
-        let Role { leading, term, .. } = self.role;
-        if self.config.core == KEEPER && leading && (before.leading, before.term) != (true, term) {
-            let kind = EventKind::LeaderElected { node: self.config.node, term };
-            self.on_event(now.wall, kind, out);
         }
     }
 

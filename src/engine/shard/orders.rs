@@ -71,6 +71,12 @@ impl Orders {
         self.wanted.clear();
     }
 
+    /// Whoever leads now gives them anew. What runs is heard to its end: its outcome is worth having.
+    pub(super) fn leave_office(&mut self) {
+        self.waiting.clear();
+        self.wanted.clear();
+    }
+
     /// Orders that wait for their turn.
     pub(super) fn waiting(&self) -> usize {
         self.wanted.len()

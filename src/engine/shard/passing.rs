@@ -170,8 +170,11 @@ impl ShardCore {
         };
         let is_given = applies(&self.partitions[usize::from(from.0)]);
         let is_taken = applies(&self.partitions[usize::from(to.0)]);
+        // Only the taker's host tells what became of it.
+        let is_host = self.partitions[usize::from(to.0)].is_some();
+        let skipped = is_host.then_some(Outcome::Skipped);
         if !is_given && !is_taken {
-            return Ok(None);
+            return Ok(skipped);
         }
         let body = PassedView::read(record.body).map_err(|error| error.to_string())?;
         if is_given {
@@ -179,7 +182,7 @@ impl ShardCore {
             giver.apply_given(to, body.number);
         }
         if !is_taken {
-            return Ok(None);
+            return Ok(skipped);
         }
         let (globals, stamp) = (&self.globals, self.globals.stamp);
         let taker = self.partitions[usize::from(to.0)].as_mut().expect("it is hosted here");

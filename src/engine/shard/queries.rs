@@ -6,6 +6,7 @@
 
 use super::limits::{EVENT_WAITS_MAX, QUERIES_MAX};
 use super::session::{Form, Waiter};
+use super::submit::outcome_unknown;
 use super::{RequestId, ShardCore, ShardEffect};
 use crate::globals::{self, CatalogueEdits, Changed, Edits, Refusal};
 use crate::message::{Answer, ConsensusStatus, Question, ShardStatus, ToConsensus, ToShard};
@@ -152,6 +153,11 @@ pub(super) enum Kind {
 pub(super) fn starting() -> ApiError {
     ApiError::new(Code::Starting, "the node is not yet ready: its log is being read")
         .with_retry_after(1)
+}
+
+/// What became of it was not seen.
+pub(super) fn skipped() -> ApiError {
+    outcome_unknown("a snapshot took the place of the part of the log that it is in")
 }
 
 /// Answers a client.
@@ -555,10 +561,14 @@ impl ShardCore {
     ) {
         let Some(waiter) = self.session.take(number, slot) else { return };
         match waiter {
+            Waiter::Gone => {}
             Waiter::Own => {
                 if matches!(outcome, Outcome::Catalogue(_)) {
                     self.end_change(out);
                 }
+            }
+            Waiter::Cancel(request, _) if outcome == Outcome::Skipped => {
+                reply(request, skipped().to_response(), out);
             }
             Waiter::Order(order) => self.passing.arrived(order),
             Waiter::Message(request, Form::Json) => {
@@ -640,6 +650,7 @@ impl ShardCore {
                 let detail = "nothing is known of the producer, and this is not its sequence 1";
                 ApiError::new(Code::UnknownProducer, detail)
             }
+            Outcome::Skipped => skipped(),
             outcome => unreachable!("{outcome:?} is no message's outcome"),
         };
         metrics.refused.increment();
@@ -724,8 +735,8 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) {
         match waiter {
-            Waiter::Own | Waiter::Order(_) => {
-                unreachable!("the shard's own records go again, nobody is told")
+            Waiter::Own | Waiter::Gone | Waiter::Order(_) => {
+                unreachable!("no client waits for them")
             }
             Waiter::Message(request, form) => refused(*request, *form, error, out),
             Waiter::Cancel(request, _) => reply(*request, error.to_response(), out),

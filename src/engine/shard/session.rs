@@ -3,14 +3,17 @@
 //! Invariants (SOUNDNESS 11):
 //! - batches are numbered from 1 without a gap and leave in that order;
 //! - a batch is kept until each of its records has its outcome, so that it can go again;
+//! - number and catalogue version name one content: a batch that may be in some leader's log is made
+//!   anew only when the catalogue has moved past it, so that no copy of it can be admitted;
 //! - a refusal of an earlier round is not answered twice.
 
 use super::limits::{
-    GROUP_BYTES_MAX, RETRY_MS, SECTION_BYTES, SECTIONS_IN_FLIGHT_MAX, UNANSWERED_BYTES_MAX,
+    CHECK_MS, GROUP_BYTES_MAX, OUTCOME_MAX_MS, RESEND_MS, RETRY_MS, SECTION_BYTES,
+    SECTIONS_IN_FLIGHT_MAX, UNANSWERED_BYTES_MAX,
 };
 use super::passing::OnItsWay;
 use super::{RequestId, ShardConfig, ShardEffect};
-use crate::batch::{Mark, Section, SectionHeader};
+use crate::batch::{Mark, Section, SectionHeader, SectionView, with_round};
 use crate::globals::Prepared;
 use crate::message::ToConsensus;
 use base::{BootId, CoreId, Instant, NodeId, Now, Outbox};
@@ -33,6 +36,8 @@ pub(super) enum Form {
 pub(super) enum Waiter {
     /// Nobody: the record is the shard's own and must not be lost.
     Own,
+    /// Nobody any more: the client was told that the outcome is not known.
+    Gone,
     /// Nobody: an order of a partition, which goes again if it is lost.
     Order(OnItsWay),
     /// A single message's client.
@@ -48,7 +53,7 @@ pub(super) enum Waiter {
 impl Waiter {
     /// Whether a client waits.
     pub(super) fn is_client(&self) -> bool {
-        !matches!(self, Self::Own | Self::Order(_))
+        !matches!(self, Self::Own | Self::Gone | Self::Order(_))
     }
 }
 
@@ -56,10 +61,16 @@ impl Waiter {
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) number: u64,
-    /// The round it was last sent in.
-    round: u32,
+    /// The catalogue version that it was matched with.
+    catalogue: u64,
+    /// The round it was first sent in. Sent in one round alone, its refusal says that it is nowhere.
+    first_round: u32,
     pub(super) section: Bytes,
     records: u32,
+    /// What was made ready of the change that closes it.
+    prepared: Option<Arc<Prepared>>,
+    /// When it was first looked at.
+    since: Option<Instant>,
     /// By the record's place; taken out as outcomes come.
     pub(super) waiters: Vec<Option<Waiter>>,
     left: usize,
@@ -80,6 +91,21 @@ pub(super) struct Session {
     /// The shard's own records of refused batches, until they are tried again.
     held_back: Vec<Section>,
     retry_at: Option<Instant>,
+    /// When everything is sent again; until then nothing is.
+    again_at: Option<Instant>,
+    /// When what waits is looked at next, and when something was last heard or sent again.
+    check_at: Instant,
+    moved_at: Option<Instant>,
+    open_since: Option<Instant>,
+}
+
+/// What a look at the session found.
+#[derive(Debug, Default)]
+pub(super) struct Overdue {
+    /// Sent, and its outcome is not known in time.
+    pub(super) unknown: Vec<Waiter>,
+    /// Never sent.
+    pub(super) unsent: Vec<Waiter>,
 }
 
 impl Session {
@@ -96,6 +122,10 @@ impl Session {
             unanswered_bytes: 0,
             held_back: Vec::new(),
             retry_at: None,
+            again_at: None,
+            check_at: Instant(0),
+            moved_at: None,
+            open_since: None,
         }
     }
 
@@ -165,10 +195,10 @@ impl Session {
         assert_eq!(records, self.open_waiters.len(), "every record has its waiter");
     }
 
-    /// Whether batch `number` is on its way and was last sent in this round: its refusal by apply
-    /// is news then, whatever was refused behind it meanwhile.
-    pub(super) fn is_on_its_way(&self, number: u64, round: u32) -> bool {
-        self.sent.iter().any(|sent| sent.number == number && sent.round == round)
+    /// Whether batch `number` is on its way as matched with this version: its refusal by apply is
+    /// news then, in whichever round the copy was sent that apply has found.
+    pub(super) fn is_on_its_way(&self, number: u64, catalogue: u64) -> bool {
+        self.sent.iter().any(|sent| sent.number == number && sent.catalogue == catalogue)
     }
 
     /// Sends the open batch, if there is one and the way is free.
@@ -204,15 +234,151 @@ impl Session {
     ) {
         let open = std::mem::replace(&mut self.open, next);
         let waiters = std::mem::take(&mut self.open_waiters);
+        self.open_since = None;
+        self.send(open, waiters, (catalogue, prepared), out);
+    }
+
+    fn send(
+        &mut self,
+        section: Section,
+        waiters: Vec<Option<Waiter>>,
+        (catalogue, prepared): (u64, Option<Arc<Prepared>>),
+        out: &mut Outbox<ShardEffect>,
+    ) {
         let number = self.next_number;
         self.next_number += 1;
-        let records = open.records();
-        let section = open.seal(&self.header(number, catalogue));
+        let records = section.records();
+        let section = section.seal(&self.header(number, catalogue));
         self.unanswered_bytes += section.len();
-        let left = waiters.len();
-        let sent = Sent { number, round: self.round, section, records, waiters, left };
-        out.push(sent.submit(prepared));
+        let left = waiters.iter().flatten().count();
+        let first_round = self.round;
+        let since = None;
+        let sent = Sent {
+            number,
+            catalogue,
+            first_round,
+            section,
+            records,
+            prepared,
+            since,
+            waiters,
+            left,
+        };
+        // What waits before it goes first.
+        if self.again_at.is_none() {
+            out.push(sent.submit(self.round));
+        }
         self.sent.push_back(sent);
+    }
+
+    /// Everything unanswered goes again, in order, in a new round: there is another leader, or what
+    /// was on its way to it may be lost.
+    pub(super) fn send_again(&mut self, out: &mut Outbox<ShardEffect>) {
+        self.again_at = None;
+        self.moved_at = None;
+        if self.next_number == 1 {
+            return;
+        }
+        self.round += 1;
+        for sent in &mut self.sent {
+            sent.section = with_round(std::mem::take(&mut sent.section), self.round);
+            out.push(sent.submit(self.round));
+        }
+    }
+
+    /// The log did not take batch `number`, nor anything behind it in this round. Gives out those
+    /// that are nowhere; others may be in the log of an earlier leader, and go again later.
+    pub(super) fn refused(&mut self, now: Now, number: u64) -> Vec<Sent> {
+        let round = self.round;
+        let refused = |sent: &&Sent| sent.number >= number;
+        let exposed = self.sent.iter().filter(refused).any(|sent| sent.first_round != round);
+        let nowhere = self.sent.iter().filter(refused).find(|sent| sent.first_round == round);
+        let from = nowhere.map_or(self.next_number, |sent| sent.number);
+        let again = self.start_over(from);
+        if exposed {
+            self.again_at = Some(now.instant + Duration::from_millis(RETRY_MS));
+        }
+        again
+    }
+
+    /// Of a snapshot that was installed in place: everything up to `last` was admitted in what it
+    /// skipped. Whoever still waits for that is given out.
+    pub(super) fn skip_through(&mut self, last: u64) -> Vec<Waiter> {
+        let mut waiters = Vec::new();
+        while let Some(sent) = self.sent.pop_front_if(|sent| sent.number <= last) {
+            self.unanswered_bytes -= sent.section.len();
+            waiters.extend(sent.waiters.into_iter().flatten());
+        }
+        waiters
+    }
+
+    /// Looks at what waits, now and then. Gives out clients whose time is up. `leads`: nothing is lost
+    /// on the way to a leader on this very node.
+    pub(super) fn check(
+        &mut self,
+        now: Now,
+        leads: bool,
+        out: &mut Outbox<ShardEffect>,
+    ) -> Overdue {
+        let now = now.instant;
+        self.check_at = now + Duration::from_millis(CHECK_MS);
+        let mut overdue = Overdue::default();
+        let patience = Duration::from_millis(OUTCOME_MAX_MS);
+        for sent in &mut self.sent {
+            let since = *sent.since.get_or_insert(now);
+            if now.since(since) < patience {
+                break;
+            }
+            for waiter in sent.waiters.iter_mut().flatten() {
+                if waiter.is_client() {
+                    overdue.unknown.push(std::mem::replace(waiter, Waiter::Gone));
+                }
+            }
+        }
+        if !self.open.is_empty() && now.since(*self.open_since.get_or_insert(now)) >= patience {
+            overdue.unsent = self.take_unsent();
+        }
+        let moved = *self.moved_at.get_or_insert(now);
+        let is_stuck = now.since(moved) >= Duration::from_millis(RESEND_MS);
+        if is_stuck && !leads && !self.sent.is_empty() {
+            self.send_again(out);
+        }
+        overdue
+    }
+
+    /// Takes what was never sent, but for the shard's own records.
+    fn take_unsent(&mut self) -> Vec<Waiter> {
+        self.open_since = None;
+        let (open, waiters) = self.take_open();
+        let sealed = self.seal_aside(open);
+        let section = SectionView::of(&sealed).expect("the shard wrote it");
+        let (mut own, mut own_waiters, mut unsent) = (Section::new(0), Vec::new(), Vec::new());
+        for (record, waiter) in section.records().zip(waiters) {
+            match waiter {
+                Some(waiter) if waiter.is_client() => unsent.push(waiter),
+                waiter => {
+                    own.push_raw(&record.expect("the shard wrote it"));
+                    own_waiters.push(waiter);
+                }
+            }
+        }
+        self.put_open(own, own_waiters);
+        unsent
+    }
+
+    /// Whether a change of the catalogue is on its way.
+    pub(super) fn holds_change(&self) -> bool {
+        self.sent.iter().any(|sent| sent.prepared.is_some())
+    }
+
+    /// When [`Self::check`] is due, if anything waits.
+    fn check_at(&self) -> Option<Instant> {
+        (!self.sent.is_empty() || !self.open.is_empty()).then_some(self.check_at)
+    }
+
+    /// When [`Self::on_deadline`] is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        [self.retry_at, self.again_at, self.check_at()].into_iter().flatten().min()
     }
 
     /// An outcome has come: who waited for it.
@@ -222,6 +388,7 @@ impl Session {
         let sent = self.sent.get_mut(at)?;
         let waiter = sent.waiters.get_mut(slot as usize)?.take()?;
         sent.left -= 1;
+        self.moved_at = None;
         while let Some(front) = self.sent.front()
             && front.left == 0
         {
@@ -235,6 +402,7 @@ impl Session {
     /// round. The caller makes them anew and hands them to [`Self::resend`].
     pub(super) fn start_over(&mut self, number: u64) -> Vec<Sent> {
         self.round += 1;
+        self.again_at = None;
         let keep = self.sent.iter().take_while(|sent| sent.number < number).count();
         let again: Vec<Sent> = self.sent.drain(keep..).collect();
         for sent in &again {
@@ -252,15 +420,7 @@ impl Session {
         catalogue: u64,
         out: &mut Outbox<ShardEffect>,
     ) {
-        let number = self.next_number;
-        self.next_number += 1;
-        let records = section.records();
-        let section = section.seal(&self.header(number, catalogue));
-        self.unanswered_bytes += section.len();
-        let left = waiters.iter().flatten().count();
-        let sent = Sent { number, round: self.round, section, records, waiters, left };
-        out.push(sent.submit(None));
-        self.sent.push_back(sent);
+        self.send(section, waiters, (catalogue, None), out);
     }
 
     /// Takes the open batch back as well: its records and who waits for them.
@@ -292,7 +452,7 @@ impl Session {
         self.retry_at = None;
         for section in std::mem::take(&mut self.held_back) {
             let sealed = self.seal_aside(section);
-            let view = crate::batch::SectionView::of(&sealed).expect("the shard wrote it");
+            let view = SectionView::of(&sealed).expect("the shard wrote it");
             for record in view.records() {
                 let record = record.expect("the shard wrote it");
                 let mark = self.begin_group(record.body.len(), catalogue, out);
@@ -302,8 +462,19 @@ impl Session {
         }
     }
 
-    pub(super) fn retry_at(&self) -> Option<Instant> {
-        self.retry_at
+    /// Whether own records of refused batches may be tried again.
+    pub(super) fn may_retry(&self, now: Now) -> bool {
+        self.retry_at.is_some_and(|due| due <= now.instant)
+    }
+
+    /// Whether it is time to send everything again.
+    pub(super) fn is_again_due(&self, now: Now) -> bool {
+        self.again_at.is_some_and(|due| due <= now.instant)
+    }
+
+    /// Whether it is time for [`Self::check`].
+    pub(super) fn is_check_due(&self, now: Now) -> bool {
+        self.check_at().is_some_and(|due| due <= now.instant)
     }
 
     /// Clients' records without an outcome.
@@ -330,13 +501,13 @@ impl Session {
 }
 
 impl Sent {
-    fn submit(&self, prepared: Option<Arc<Prepared>>) -> ShardEffect {
+    fn submit(&self, round: u32) -> ShardEffect {
         ShardEffect::ToConsensus(ToConsensus::Submit {
             number: self.number,
-            round: self.round,
+            round,
             records: self.records,
             section: self.section.clone(),
-            prepared,
+            prepared: self.prepared.clone(),
         })
     }
 }

@@ -69,7 +69,7 @@ impl ShardCore {
         if !self.serving {
             return Err(starting());
         }
-        if !self.role.leading {
+        if self.role.is_forsaken {
             return Err(not_taken(NotTaken::NoLeader));
         }
         if !self.session.has_room(bytes) {
@@ -394,6 +394,11 @@ fn check_numbers(producer: u64, sequence: u64, count: usize) -> Result<(), ApiEr
     Err(ApiError::new(Code::BadRequest, detail).with_hint(hint))
 }
 
+/// What a client is told whose record may be in the log, or come into it.
+pub(super) fn outcome_unknown(detail: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {
+    ApiError::new(Code::OutcomeUnknown, detail).with_retry_after(RETRY_AFTER_SECONDS)
+}
+
 /// What a client is told when the log did not take its record.
 pub(super) fn not_taken(why: NotTaken) -> ApiError {
     match why {
@@ -405,6 +410,7 @@ pub(super) fn not_taken(why: NotTaken) -> ApiError {
             ApiError::new(Code::NoLeader, "this node does not lead and knows no leader")
                 .with_retry_after(RETRY_AFTER_SECONDS)
         }
+        NotTaken::Gap => unreachable!("what is missing is sent again, not refused"),
         NotTaken::Stopping => ApiError::stopping(),
     }
 }

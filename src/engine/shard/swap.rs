@@ -41,21 +41,35 @@ pub(super) struct Merging {
     newest: Option<Arc<Merged>>,
 }
 
+impl Backlog {
+    /// A snapshot takes the place of what waits here. Images that were asked for are not taken.
+    pub(super) fn give_up(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Merging {
+    /// The catalogue came from elsewhere.
+    pub(super) fn give_up(&mut self) {
+        self.newest = None;
+    }
+}
+
 impl ShardCore {
     /// Work that was ordered is done.
     pub fn on_worked(&mut self, worked: Worked, out: &mut Outbox<ShardEffect>) {
         match worked.0 {
             Outcome::Change(ready) => self.on_change_ready(ready.map(|ready| *ready), out),
-            Outcome::Committed(Ok(prepared)) => {
-                let place = self.backlog.halted.expect("apply waits for what it has ordered");
+            // A snapshot has taken the place of what apply waited for.
+            Outcome::Committed(place, _) if self.backlog.halted != Some(place) => {}
+            Outcome::Committed(place, Ok(prepared)) => {
                 self.tell_others(out, || ToShard::Prepared {
                     place,
                     prepared: Arc::clone(&prepared),
                 });
                 self.on_prepared(place, prepared, out);
             }
-            Outcome::Committed(Err(reason)) => {
-                let place = self.backlog.halted.expect("apply waits for what it has ordered");
+            Outcome::Committed(place, Err(reason)) => {
                 out.push(ShardEffect::Fatal(format!(
                     "entry {} of the log cannot be applied: {reason}",
                     place.index
@@ -87,7 +101,10 @@ impl ShardCore {
         prepared: Arc<Prepared>,
         out: &mut Outbox<ShardEffect>,
     ) {
-        assert!(place.index > self.applied(), "a change is made ready for who has not applied it");
+        if place.index <= self.applied() {
+            // A snapshot was installed meanwhile.
+            return;
+        }
         self.backlog.arrived.insert(place, prepared);
         self.apply_backlog(out);
     }
@@ -121,7 +138,7 @@ impl ShardCore {
                 None => CommittedChange::Record(record.version, entry.data.slice_ref(record.body)),
             };
             let catalogue = Arc::clone(&self.globals.catalogue);
-            work(Kind::Committed { catalogue, change }, out);
+            work(Kind::Committed { place, catalogue, change }, out);
         }
         None
     }
@@ -160,7 +177,7 @@ impl ShardCore {
         }
     }
 
-    fn consider_merge(&mut self, out: &mut Outbox<ShardEffect>) {
+    pub(super) fn consider_merge(&mut self, out: &mut Outbox<ShardEffect>) {
         let wanted = self.config.core == FOR_ALL && !self.merging.under_way;
         if wanted && self.globals.catalogue.needs_merge() {
             self.merging.under_way = true;

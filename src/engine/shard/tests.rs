@@ -98,7 +98,7 @@ impl Case {
     }
 
     fn lead(&mut self) {
-        self.packet(ToShard::Role { leading: true, term: 1 });
+        self.packet(ToShard::Role { leading: true, term: 1, leader: Some(NodeId(1)) });
         self.commit_entry(Bytes::new());
     }
 
@@ -373,7 +373,7 @@ fn an_order_goes_out_in_office_only_and_its_result_is_recorded_once() {
     case.commit_all();
     let order = case.calls[0];
     // Another term begins: the order is outstanding and goes out again, as the same attempt.
-    case.packet(ToShard::Role { leading: true, term: 1 });
+    case.packet(ToShard::Role { leading: true, term: 1, leader: Some(NodeId(1)) });
     case.commit_entry(Bytes::new());
     assert_eq!(case.calls.len(), 1, "it is still running here");
     let ended = crate::record::Ended::Output(b"{\"status\":200}".to_vec());

@@ -102,3 +102,54 @@ fn a_file_that_lacks_a_partition_is_no_snapshot() {
     let error = read(&file.into()).unwrap_err().to_string();
     assert!(error.contains("1 of 2 partitions"), "{error}");
 }
+
+fn members() -> Membership {
+    let member = quorum::Member { store: base::StoreId(9), address: None };
+    Membership::founded([(base::NodeId(1), member)]).unwrap()
+}
+
+/// The file with the group's members.
+fn file_of_group() -> Vec<u8> {
+    let mut file = chunk(Part::Globals, 9, 3, &globals(1));
+    file.extend(members_chunk(9, 3, &members()));
+    file.extend(chunk(Part::Partition(PartitionId(0)), 9, 3, b"zero"));
+    file.extend(trailer(9));
+    file
+}
+
+#[test]
+fn a_file_names_the_members_and_says_whether_it_was_sent() {
+    let own = read(&file_of_group().into()).unwrap();
+    assert_eq!((own.membership.clone(), own.was_sent), (Some(members()), false));
+    assert_eq!(own.mark(&Membership::default()).membership, members());
+    let mut sent = file_of_group();
+    for _ in 0..2 {
+        sent.extend(sent_mark(9));
+        assert!(read(&sent.clone().into()).unwrap().was_sent, "also when it was sent on");
+    }
+    let older = read(&file().into()).unwrap();
+    assert_eq!((older.membership.clone(), older.was_sent), (None, false));
+    assert_eq!(older.mark(&members()).membership, members());
+}
+
+#[test]
+fn the_chunks_of_a_group_have_these_bytes() {
+    let bytes = members_chunk(9, 3, &members());
+    assert_eq!(bytes[6..8], [0xfd, 0xff]);
+    assert_eq!(bytes[CHUNK_HEADER_BYTES..], members().to_bytes()[..]);
+    let mark = sent_mark(9);
+    assert_eq!((mark.len(), &mark[6..8]), (CHUNK_HEADER_BYTES, &[0xfc, 0xff][..]));
+    assert_eq!(mark[8..16], 9_u64.to_le_bytes());
+}
+
+#[test]
+fn members_and_marks_of_another_index_or_place_are_no_snapshot() {
+    let whole = file_of_group();
+    let with = |parts: &[Vec<u8>]| read(&parts.concat().into());
+    let (globals, other) =
+        (chunk(Part::Globals, 9, 3, &globals(1)), members_chunk(8, 3, &members()));
+    assert!(with(&[globals.clone(), other]).is_err());
+    assert!(with(&[whole.clone(), sent_mark(8)]).is_err());
+    assert!(with(&[whole.clone(), globals]).is_err());
+    assert!(with(&[whole, members_chunk(9, 3, &members())]).is_err());
+}

@@ -413,3 +413,6 @@ impl<'c> Builder<'c> {
 }
 
 const _: () = assert!(COST_MAX < COST_ALWAYS);
+
+#[cfg(test)]
+mod tests;

@@ -119,10 +119,10 @@ fn whoever_takes_office_again_sends_all_that_waits_and_what_comes_twice_acts_onc
     message(&mut case, 1, "a");
     case.flush();
     let (_, _, first) = case.submitted.remove(0);
-    case.packet(ToShard::Role { leading: false, term: 1 });
+    case.packet(ToShard::Role { leading: false, term: 1, leader: None });
     case.flush();
     assert!(case.submitted.is_empty());
-    case.packet(ToShard::Role { leading: true, term: 1 });
+    case.packet(ToShard::Role { leading: true, term: 1, leader: Some(base::NodeId(1)) });
     case.commit(&[]);
     case.flush();
     let (_, _, again) = case.submitted.remove(0);

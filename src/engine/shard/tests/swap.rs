@@ -262,7 +262,7 @@ fn a_log_that_was_read_again_gives_the_state_that_its_changes_made_ready_gave() 
         }
     }
     let mut again = Case::serving();
-    again.packet(ToShard::Role { leading: false, term: 2 });
+    again.packet(ToShard::Role { leading: false, term: 2, leader: None });
     again.stamp = case.stamp - log.len() as u64;
     for section in &log {
         again.replay(std::slice::from_ref(section));

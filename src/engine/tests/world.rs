@@ -1,0 +1,565 @@
+//! Whole nodes in memory: minds, shards and journals of several coordinators, with a network that
+//! can be cut and disks that are done at once. Time goes by in milliseconds.
+
+use crate::message::{Packet, ToShard};
+use crate::peer::PeerMessage;
+use crate::record::{Born, Change};
+use crate::{
+    Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, FetchEffect, Member, Membership,
+    Replay, RequestId, ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start, snapshot,
+};
+use api::{Method, Request};
+use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
+use bytes::Bytes;
+use journal::{Effect, File, HeapBuffers, Journal, Recovery, Token};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+pub(super) const SHARDS: u16 = 2;
+const SEGMENT_BYTES: u64 = 1 << 20;
+
+/// What survives a crash.
+#[derive(Debug, Default)]
+struct Disk {
+    files: BTreeMap<File, Vec<u8>>,
+    snapshot: Option<Vec<u8>>,
+    unnamed: Vec<u8>,
+    fetched: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Event {
+    Packet(CoreId, CoreId, Packet),
+    Journal(Token),
+    Snapshot,
+    Fetch(Result<Option<Box<snapshot::Snapshot>>, String>),
+    Read(crate::ReadBack, Vec<u8>),
+    Piece(NodeId, (u64, u64), Option<(Bytes, u64)>),
+}
+
+/// The minds of a running node.
+pub(super) struct Minds {
+    pub(super) consensus: ConsensusCore<HeapBuffers>,
+    pub(super) shards: Vec<ShardCore>,
+    events: VecDeque<Event>,
+    consensus_out: Outbox<ConsensusEffect<Vec<u8>>>,
+    shard_out: Outbox<ShardEffect>,
+}
+
+pub(super) struct Node {
+    pub(super) id: NodeId,
+    boot: u64,
+    disk: Disk,
+    pub(super) minds: Option<Minds>,
+    pub(super) replies: BTreeMap<u64, (u16, String)>,
+    /// What was fetched and installed, and read back for others.
+    pub(super) installed: usize,
+    pub(super) read_back: usize,
+}
+
+pub(super) struct World {
+    pub(super) now: Now,
+    pub(super) nodes: Vec<Node>,
+    founded: Membership,
+    snapshot_bytes: u64,
+    /// On their way: when due, from, to, what.
+    mail: VecDeque<(Instant, NodeId, NodeId, PeerMessage)>,
+    /// Whose messages do not reach whom.
+    pub(super) cut: BTreeSet<(NodeId, NodeId)>,
+    next_request: u64,
+}
+
+fn store(node: NodeId) -> StoreId {
+    StoreId(100 + node.0)
+}
+
+fn index(node: NodeId) -> usize {
+    usize::try_from(node.0 - 1).unwrap()
+}
+
+impl World {
+    pub(super) fn new(nodes: u64, snapshot_bytes: u64) -> Self {
+        let ids = (1..=nodes).map(NodeId);
+        let members = ids.clone().map(|id| (id, Member { store: store(id), address: None }));
+        let founded = Membership::founded(members).unwrap();
+        let node = |id| Node {
+            id,
+            boot: 0,
+            disk: Disk::default(),
+            minds: None,
+            replies: BTreeMap::new(),
+            installed: 0,
+            read_back: 0,
+        };
+        let now = Now { instant: Instant(1), wall: UnixMicros(1_000_000_000) };
+        let mut world = Self {
+            now,
+            nodes: ids.clone().map(node).collect(),
+            founded,
+            snapshot_bytes,
+            mail: VecDeque::new(),
+            cut: BTreeSet::new(),
+            next_request: 0,
+        };
+        for id in ids {
+            world.start(id);
+        }
+        world
+    }
+
+    /// Runs until there is a leader that everybody serves under.
+    pub(super) fn serving(nodes: u64, snapshot_bytes: u64) -> Self {
+        let mut world = Self::new(nodes, snapshot_bytes);
+        world.until("all nodes serve", World::all_serve);
+        world
+    }
+
+    pub(super) fn all_serve(&self) -> bool {
+        let mut minds = self.nodes.iter().filter_map(|node| node.minds.as_ref());
+        minds.all(|minds| minds.shards.iter().all(ShardCore::is_serving))
+    }
+
+    pub(super) fn leader(&self) -> Option<NodeId> {
+        let leads = |node: &&Node| {
+            node.minds.as_ref().is_some_and(|minds| minds.consensus.status().leading)
+        };
+        let leaders = self.nodes.iter().filter(leads);
+        let newest = leaders
+            .max_by_key(|node| node.minds.as_ref().map(|minds| minds.consensus.status().term));
+        newest.map(|node| node.id)
+    }
+
+    /// Some node that does not lead.
+    pub(super) fn follower(&self) -> NodeId {
+        let leader = self.leader();
+        let up = self.nodes.iter().filter(|node| node.minds.is_some());
+        up.map(|node| node.id).find(|id| Some(*id) != leader).unwrap()
+    }
+
+    /// Starts a node on what its disk holds.
+    pub(super) fn start(&mut self, id: NodeId) {
+        let (now, founded) = (self.now, self.founded.clone());
+        let node = &mut self.nodes[index(id)];
+        node.boot += 1;
+        let boot = BootId(node.boot);
+        let born = Born {
+            cluster_id: 1,
+            partitions: 8,
+            retention_bytes: 1 << 30,
+            keys_max: 100_000,
+            key_ttl_ms: 600_000,
+        };
+        let shard = |core| ShardConfig {
+            node: id,
+            boot,
+            store: store(id),
+            core: CoreId(core),
+            shards: SHARDS,
+            cpus: vec![0; usize::from(SHARDS)],
+            program_version: "test",
+            started_at: now.instant,
+            birth: Birth { born: born.clone(), catalogue: Vec::<Change>::new() },
+        };
+        let mut events = VecDeque::new();
+        let packet = |core, message| Event::Packet(CoreId(0), CoreId(core), Packet::Shard(message));
+        let mut config = journal::Config::new(store(id));
+        config.segment_bytes = SEGMENT_BYTES;
+        config.entry_bytes_max = usize::try_from(SEGMENT_BYTES).unwrap() - 64 * 1024;
+        let read = node.disk.snapshot.clone().map(|file| snapshot::read(&file.into()).unwrap());
+        for core in (0..SHARDS).filter(|_| read.is_some()) {
+            events.push_back(packet(core, read.as_ref().unwrap().restore(core, SHARDS)));
+        }
+        let at = read.as_ref().map_or((0, 0), |read| (read.index, read.term));
+        let recovery = match &read {
+            Some(read) if read.was_sent => Recovery::of_installed,
+            _ => Recovery::new,
+        };
+        let mut recovery = recovery(config.clone(), at);
+        let vote = node.disk.files.entry(File::Vote);
+        recovery.on_vote_file(vote.or_insert_with(|| vec![0; 2 * journal::BLOCK_BYTES]));
+        for (file, bytes) in &node.disk.files {
+            if let File::Segment(slot) = file {
+                recovery.on_header(*slot, &bytes[..journal::BLOCK_BYTES]);
+            }
+        }
+        let (mut replay, mut found) = (Replay::new(read.as_ref(), &founded), Vec::new());
+        let mut hand_out = |found: &mut Vec<_>, replay: &mut Replay, commit| {
+            let ready = replay.on_entries(found, commit).unwrap();
+            for core in (0..SHARDS).filter(|_| !ready.is_empty()) {
+                events.push_back(packet(core, ToShard::Committed(ready.clone())));
+            }
+        };
+        while let Some(slot) = recovery.next_segment() {
+            recovery.on_segment(slot, &node.disk.files[&File::Segment(slot)], &mut found);
+            hand_out(&mut found, &mut replay, recovery.commit());
+        }
+        let recovered = recovery.finish(&mut found).unwrap();
+        hand_out(&mut found, &mut replay, recovered.commit);
+        let left = replay.finish(found).unwrap();
+        let (term, vote, commit) = (recovered.term, recovered.vote, recovered.commit);
+        let mut first = Outbox::new();
+        let journal = Journal::resume(config, HeapBuffers, recovered, &mut first);
+        let snapshot = read.map(|read| (read.mark(&founded), read.bytes));
+        let start = Start { journal, first, term, vote, commit, left, snapshot, whole_through: 0 };
+        let config = ConsensusConfig {
+            node: id,
+            store: store(id),
+            boot,
+            founded,
+            shards: SHARDS,
+            seed: id.0 * 1_000 + boot.0,
+            snapshot_journal_bytes: self.snapshot_bytes,
+        };
+        let mut minds = Minds {
+            consensus: ConsensusCore::new(config, start, now),
+            shards: (0..SHARDS).map(|core| ShardCore::new(shard(core))).collect(),
+            events,
+            consensus_out: Outbox::new(),
+            shard_out: Outbox::new(),
+        };
+        minds.consensus.on_start(now, &mut minds.consensus_out);
+        node.minds = Some(minds);
+        self.work(id);
+        for other in self.others(id) {
+            self.tell_link(other, id, true);
+            self.tell_link(id, other, true);
+        }
+    }
+
+    /// The process dies; its links are reset, and new ones refused.
+    pub(super) fn kill(&mut self, id: NodeId) {
+        self.nodes[index(id)].minds = None;
+        self.mail.retain(|(_, _, to, _)| *to != id);
+        for other in self.others(id) {
+            self.tell_link(other, id, false);
+        }
+    }
+
+    fn others(&self, id: NodeId) -> Vec<NodeId> {
+        self.nodes.iter().map(|node| node.id).filter(|other| *other != id).collect()
+    }
+
+    /// Cuts a node off, or lets it back: links come and go without a word, as in a cut network.
+    pub(super) fn isolate(&mut self, id: NodeId, is_cut: bool) {
+        for other in self.others(id) {
+            for way in [(id, other), (other, id)] {
+                if is_cut {
+                    self.cut.insert(way);
+                } else {
+                    self.cut.remove(&way);
+                    self.tell_link(way.0, way.1, true);
+                }
+            }
+        }
+    }
+
+    fn tell_link(&mut self, at: NodeId, other: NodeId, is_up: bool) {
+        let now = self.now;
+        if let Some(minds) = &mut self.nodes[index(at)].minds {
+            let (mind, out) = (&mut minds.consensus, &mut minds.consensus_out);
+            if is_up {
+                mind.on_peer_up(now, other, out);
+            } else {
+                mind.on_peer_down(now, other, true, out);
+            }
+            self.work(at);
+        }
+    }
+
+    /// A millisecond goes by.
+    pub(super) fn tick(&mut self) {
+        let ms = Duration::from_millis(1);
+        self.now = Now { instant: self.now.instant + ms, wall: self.now.wall + ms };
+        let now = self.now;
+        while let Some((_, from, to, message)) =
+            self.mail.pop_front_if(|(due, ..)| *due <= now.instant)
+        {
+            let Some(minds) = &mut self.nodes[index(to)].minds else { continue };
+            if !self.cut.contains(&(from, to)) {
+                let out = &mut minds.consensus_out;
+                minds.consensus.on_peer(now, from, store(from), message, out);
+                self.work(to);
+            }
+        }
+        for at in 0..self.nodes.len() {
+            let Node { id, minds, replies, .. } = &mut self.nodes[at];
+            let (id, Some(minds)) = (*id, minds) else { continue };
+            if minds.consensus.deadline(now) <= now.instant {
+                minds.consensus.on_deadline(now, &mut minds.consensus_out);
+            }
+            for core in 0..SHARDS {
+                let shard = &mut minds.shards[usize::from(core)];
+                if shard.deadline().is_some_and(|due| due <= now.instant) {
+                    shard.on_deadline(now, &mut minds.shard_out);
+                    minds.drain_shard(CoreId(core), replies);
+                }
+            }
+            self.work(id);
+        }
+    }
+
+    pub(super) fn run(&mut self, ms: u64) {
+        for _ in 0..ms {
+            self.tick();
+        }
+    }
+
+    pub(super) fn until(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) {
+        for _ in 0..30_000 {
+            if done(self) {
+                return;
+            }
+            self.tick();
+        }
+        let status = |node: &Node| node.minds.as_ref().map(|minds| minds.consensus.status());
+        let status: Vec<_> = self.nodes.iter().map(status).collect();
+        panic!("not within 30 s: {what}; {status:?}");
+    }
+
+    /// A client posts a message to a core of a node. Returns the request's number.
+    pub(super) fn post(&mut self, node: NodeId, core: u16, key: Option<&str>, body: &str) -> u64 {
+        self.next_request += 1;
+        let id = self.next_request;
+        let request = Request {
+            method: Method::Post,
+            path: "/api/v1/messages",
+            query: "",
+            content_type: None,
+            idempotency_key: key.map(str::as_bytes),
+            by: None,
+            trace: None,
+            body: body.as_bytes(),
+        };
+        let route = api::route(request.method, request.path, request.query).unwrap();
+        let now = self.now;
+        let Node { minds, replies, .. } = &mut self.nodes[index(node)];
+        let minds = minds.as_mut().expect("a client speaks to a node that is up");
+        let shard = &mut minds.shards[usize::from(core)];
+        shard.on_request(now, RequestId(id), &route, &request, &mut minds.shard_out);
+        minds.drain_shard(CoreId(core), replies);
+        self.work(node);
+        id
+    }
+
+    pub(super) fn reply(&self, node: NodeId, request: u64) -> Option<(u16, String)> {
+        self.nodes[index(node)].replies.get(&request).cloned()
+    }
+
+    /// Posts a message, and waits until it is accepted: its id.
+    pub(super) fn accepted(&mut self, node: NodeId, key: Option<&str>, body: &str) -> String {
+        let request = self.post(node, 0, key, body);
+        self.until("the message is answered", |world| world.reply(node, request).is_some());
+        let (status, text) = self.reply(node, request).unwrap();
+        assert_eq!(status, 202, "{text}");
+        message_id(&text)
+    }
+
+    /// The whole state of a node: images of the globals and of all partitions.
+    pub(super) fn state(&self, node: NodeId) -> Vec<Vec<u8>> {
+        let minds = self.nodes[index(node)].minds.as_ref().expect("it is up");
+        let mut partitions: Vec<_> =
+            minds.shards.iter().flat_map(super::super::shard::ShardCore::partitions).collect();
+        partitions.sort_by_key(|partition| partition.id());
+        let images = partitions.into_iter().map(super::super::partition::Partition::image);
+        std::iter::once(minds.shards[0].globals().image()).chain(images).collect()
+    }
+
+    /// Waits until all nodes that are up have applied the same, and compares them.
+    pub(super) fn settle(&mut self) {
+        self.until("all have applied the same", |world| {
+            let up = world.nodes.iter().filter_map(|node| node.minds.as_ref());
+            let mut applied = up.flat_map(|minds| minds.shards.iter().map(ShardCore::applied));
+            let first = applied.next();
+            applied.all(|other| Some(other) == first)
+        });
+        let up: Vec<NodeId> =
+            self.nodes.iter().filter(|node| node.minds.is_some()).map(|node| node.id).collect();
+        for other in &up[1..] {
+            assert_eq!(self.state(up[0]), self.state(*other), "nodes {} and {other}", up[0]);
+        }
+    }
+
+    /// Carries a node on until it has nothing more to do at this moment.
+    fn work(&mut self, id: NodeId) {
+        let now = self.now;
+        let due = now.instant + Duration::from_millis(1);
+        let node = &mut self.nodes[index(id)];
+        let mut sent = Vec::new();
+        node.work(now, &mut sent);
+        for (to, message) in sent {
+            if !self.cut.contains(&(id, to)) {
+                self.mail.push_back((due, id, to, message));
+            }
+        }
+    }
+}
+
+pub(super) fn message_id(text: &str) -> String {
+    let (_, rest) = text.split_once("\"message_id\":\"").unwrap();
+    rest[..16].to_owned()
+}
+
+impl Minds {
+    fn drain_shard(&mut self, core: CoreId, replies: &mut BTreeMap<u64, (u16, String)>) {
+        while !self.shard_out.is_empty() {
+            for effect in self.shard_out.take() {
+                match effect {
+                    ShardEffect::ToConsensus(message) => {
+                        let packet = Packet::Consensus(message);
+                        self.events.push_back(Event::Packet(core, CoreId(0), packet));
+                    }
+                    ShardEffect::ToShard { to, message } => {
+                        self.events.push_back(Event::Packet(core, to, Packet::Shard(message)));
+                    }
+                    ShardEffect::Reply { request, response } => {
+                        let body = String::from_utf8(response.body).unwrap();
+                        let before = replies.insert(request.0, (response.status, body));
+                        assert!(before.is_none(), "a request is answered once");
+                    }
+                    ShardEffect::Work(work) => {
+                        let shard = &mut self.shards[usize::from(core.0)];
+                        shard.on_worked(work.run(), &mut self.shard_out);
+                    }
+                    ShardEffect::Fatal(reason) => panic!("{reason}"),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+impl Node {
+    fn work(&mut self, now: Now, sent: &mut Vec<(NodeId, PeerMessage)>) {
+        let Some(mut minds) = self.minds.take() else { return };
+        loop {
+            self.drain_consensus(&mut minds, sent);
+            if let Some(event) = minds.events.pop_front() {
+                self.on_event(now, &mut minds, event);
+                continue;
+            }
+            for core in 0..SHARDS {
+                minds.shards[usize::from(core)].on_flush(&mut minds.shard_out);
+                minds.drain_shard(CoreId(core), &mut self.replies);
+            }
+            minds.consensus.on_flush(now, &mut minds.consensus_out);
+            self.drain_consensus(&mut minds, sent);
+            if minds.events.is_empty() {
+                break;
+            }
+        }
+        self.minds = Some(minds);
+    }
+
+    fn on_event(&mut self, now: Now, minds: &mut Minds, event: Event) {
+        let (mind, out) = (&mut minds.consensus, &mut minds.consensus_out);
+        match event {
+            Event::Packet(from, _, Packet::Consensus(message)) => {
+                mind.on_packet(now, from, message, out);
+            }
+            Event::Packet(from, to, Packet::Shard(message)) => {
+                let shard = &mut minds.shards[usize::from(to.0)];
+                shard.on_packet(now, from, message, &mut minds.shard_out);
+                minds.drain_shard(to, &mut self.replies);
+            }
+            Event::Journal(token) => mind.on_journal_done(now, token, out),
+            Event::Snapshot => mind.on_snapshot_done(now, Ok(()), out),
+            Event::Fetch(done) => mind.on_fetch_done(now, done, out),
+            Event::Read(wanted, bytes) => mind.on_entries_read(now, &wanted, Ok(&bytes), out),
+            Event::Piece(to, at, read) => mind.on_snapshot_read(now, to, at, read, out),
+        }
+    }
+
+    fn drain_consensus(&mut self, minds: &mut Minds, sent: &mut Vec<(NodeId, PeerMessage)>) {
+        for effect in minds.consensus_out.take() {
+            let event = match effect {
+                ConsensusEffect::ToShard { to, message } => {
+                    Some(Event::Packet(CoreId(0), to, Packet::Shard(message)))
+                }
+                ConsensusEffect::Journal(effect) => self.on_journal(effect).map(Event::Journal),
+                ConsensusEffect::Snapshot(effect) => self.on_snapshot(effect),
+                ConsensusEffect::Fetch(effect) => self.on_fetch(effect),
+                ConsensusEffect::ReadEntries(wanted) => {
+                    self.read_back += 1;
+                    let file = &self.disk.files[&wanted.stretch.file()];
+                    let at = usize::try_from(wanted.stretch.offset()).unwrap();
+                    let end = at + usize::try_from(wanted.stretch.bytes()).unwrap();
+                    let bytes = file[at..end].to_vec();
+                    Some(Event::Read(wanted, bytes))
+                }
+                ConsensusEffect::ReadSnapshot { to, index, offset, .. } => {
+                    // Small pieces, so that there are several.
+                    let file = self.disk.snapshot.clone().map(Bytes::from);
+                    let at = usize::try_from(offset).unwrap();
+                    let read = file.map(|file| {
+                        let end = file.len().min(at + 5_000);
+                        (file.slice(at.min(end)..end), file.len() as u64)
+                    });
+                    Some(Event::Piece(to, (index, offset), read))
+                }
+                ConsensusEffect::Peer { to, message } => {
+                    sent.push((to, message));
+                    None
+                }
+                ConsensusEffect::Notice(text) => panic!("{text}"),
+            };
+            minds.events.extend(event);
+        }
+    }
+
+    fn on_journal(&mut self, effect: Effect<Vec<u8>>) -> Option<Token> {
+        let files = &mut self.disk.files;
+        match effect {
+            Effect::Write { token, file, offset, bytes } => {
+                let at = usize::try_from(offset).unwrap();
+                files.get_mut(&file).unwrap()[at..at + bytes.len()].copy_from_slice(&bytes);
+                Some(token)
+            }
+            Effect::Sync { token, .. } => Some(token),
+            Effect::Prepare { token, slot, bytes } => {
+                let bytes = vec![0; usize::try_from(bytes).unwrap()];
+                files.insert(File::Segment(slot), bytes);
+                Some(token)
+            }
+            Effect::Remove { slot } => {
+                files.remove(&File::Segment(slot));
+                None
+            }
+            Effect::Durable { .. } | Effect::VoteDurable => unreachable!("the mind keeps these"),
+        }
+    }
+
+    fn on_snapshot(&mut self, effect: SnapshotEffect) -> Option<Event> {
+        match effect {
+            SnapshotEffect::Begin { bytes } => self.disk.unnamed = bytes,
+            SnapshotEffect::Write { bytes } => self.disk.unnamed.extend(bytes),
+            SnapshotEffect::Finish { bytes, .. } => {
+                self.disk.unnamed.extend(bytes);
+                self.disk.snapshot = Some(std::mem::take(&mut self.disk.unnamed));
+            }
+            SnapshotEffect::Abandon => return None,
+        }
+        Some(Event::Snapshot)
+    }
+
+    fn on_fetch(&mut self, effect: FetchEffect) -> Option<Event> {
+        let fetched = &mut self.disk.fetched;
+        Some(Event::Fetch(match effect {
+            FetchEffect::Write { offset, bytes } => {
+                fetched.truncate(usize::try_from(offset).unwrap());
+                fetched.extend(bytes);
+                Ok(None)
+            }
+            FetchEffect::Check { bytes } => {
+                fetched.extend(bytes);
+                let read = snapshot::read(&Bytes::from(fetched.clone()));
+                read.map(|read| Some(Box::new(read))).map_err(|error| error.to_string())
+            }
+            FetchEffect::Keep { .. } => {
+                self.installed += 1;
+                self.disk.snapshot = Some(std::mem::take(fetched));
+                Ok(None)
+            }
+            FetchEffect::Abandon => return None,
+        }))
+    }
+}
