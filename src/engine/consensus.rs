@@ -572,7 +572,7 @@ impl<A: Buffers> ConsensusCore<A> {
             quorum::Effect::Committed { entries } => self.deliver(now, entries, out),
             quorum::Effect::Role(status) => self.on_role(now, &status, out),
             quorum::Effect::Send { to, message } => {
-                self.send(to, PeerMessage::Raft(message), out);
+                Self::send(to, PeerMessage::Raft(message), out);
             }
             // Whoever needs the members asks the group.
             quorum::Effect::Membership { .. } => {}

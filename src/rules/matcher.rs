@@ -100,7 +100,11 @@ impl Matcher {
     }
 
     /// Fills `out` with the rules that match the message that was read.
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "a part of `matches`: a call costs one message in a hundred"
+    )]
+    #[inline(always)]
     fn evaluate(&mut self, catalogue: &Catalogue, message: &[u8], out: &mut Matches) {
         if catalogue.is_chained() {
             self.match_chains(catalogue, message, Cut::AtStop, out);

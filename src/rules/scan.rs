@@ -212,6 +212,7 @@ impl Tape {
     }
 
     /// Forgets the last message.
+    #[inline(always)]
     fn begin(&mut self, paths: &Paths) {
         self.cells.clear();
         self.unescaped.clear();
@@ -441,33 +442,25 @@ impl Scanner<'_> {
         Ok(at + 1)
     }
 
-    /// Steps into an array, if anybody asks for what is in it; else over it, and the answer is false.
     /// An index asks for an element of the array under its key, not of one that is an element
-    /// itself.
+    /// itself. An array that expressions alone take, as a whole, is read as one without any index
+    /// that is asked for: so nothing in it is.
     #[inline(never)]
     fn open_array(
         &mut self,
-        bytes: &[u8],
         start: usize,
         path: PathIndex,
         is_element: bool,
-    ) -> Result<(usize, bool), Refused> {
+    ) -> Result<usize, Refused> {
         self.tape.has_array = true;
-        let has_elements = self.paths.has_elements(path);
         let wanted = self.paths.first_index(path);
-        if wanted == PathIndex::ROOT && !has_elements {
-            // Expressions take it whole.
-            let cell = self.push(path, is_element, CellKind::Array, start..start);
-            let at = self.skip_value(bytes, start, b'[')?;
-            self.tape.cells[cell as usize].stop = narrow(at);
-            return Ok((at, false));
-        }
-        if is_element || wanted == PathIndex::ROOT {
-            return Ok((self.open(start, path, is_element, Open::Array)?, true));
+        let is_indexed = wanted != PathIndex::ROOT && !is_element;
+        if !is_indexed && self.paths.has_elements(path) {
+            return self.open(start, path, is_element, Open::Array);
         }
         let at = self.open(start, path, is_element, Open::Indexed)?;
         self.tape.places[self.depth - 1] = Place { index: 0, wanted };
-        Ok((at, true))
+        Ok(at)
     }
 
     /// The path of the next element, if it is asked for by its index.
@@ -627,7 +620,21 @@ impl Scanner<'_> {
         byte: u8,
         path: Option<PathIndex>,
     ) -> Result<(usize, bool), Refused> {
-        let Some(path) = path else { return Ok((self.skip_value(bytes, start, byte)?, false)) };
+        match path {
+            Some(path) => self.tracked_value(bytes, start, byte, path),
+            None => Ok((self.skip_value(bytes, start, byte)?, false)),
+        }
+    }
+
+    /// The same for a value that is asked for.
+    #[inline(always)]
+    fn tracked_value(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        byte: u8,
+        path: PathIndex,
+    ) -> Result<(usize, bool), Refused> {
         let is_element = self.top.open == Open::Array;
         let at = match byte {
             b'"' => {
@@ -641,7 +648,7 @@ impl Scanner<'_> {
                 at
             }
             b'{' => return Ok((self.open(start, path, is_element, Open::Object)?, true)),
-            b'[' => return self.open_array(bytes, start, path, is_element),
+            b'[' => return Ok((self.open_array(start, path, is_element)?, true)),
             b'-' | b'0'..=b'9' => {
                 let at = self.number(bytes, start, byte)?;
                 let double = Double::of(&bytes[start..at]);

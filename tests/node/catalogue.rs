@@ -55,13 +55,17 @@ fn the_catalogue_is_changed_through_the_log() {
     assert_eq!(put("/api/v1/rules/r", &rule(2, "b"), 200)["version"], 3);
     assert_eq!(put("/api/v1/definitions/w", &definition(2), 200)["version"], 4);
 
+    let hash = |path: &str| format!("{:016x}", base::hash64(server.get(path).text().as_bytes()));
     let rules = server.get(RULES).json_of(200);
     let expected = json!([{
         "id": "r", "version": 2, "priority": 0, "enabled": true, "workflows": ["w"],
+        "hash": hash("/api/v1/rules/r"),
     }]);
     assert_eq!((&rules["version"], &rules["rules"]), (&json!(4), &expected));
     let definitions = server.get(DEFINITIONS).json_of(200);
-    assert_eq!(definitions["definitions"], json!([{"id": "w", "version": 2, "tasks": ["t"]}]));
+    let hash = hash("/api/v1/definitions/w");
+    let expected = json!([{"id": "w", "version": 2, "tasks": ["t"], "hash": hash}]);
+    assert_eq!(definitions["definitions"], expected);
     // What is read can be put again.
     let text = server.get("/api/v1/rules/r").text();
     let same = server.call("PUT", "/api/v1/rules/r", &[JSON], text).json_of(200);

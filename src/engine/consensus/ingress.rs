@@ -105,7 +105,7 @@ impl<A: Buffers> ConsensusCore<A> {
         } else if let Some(leader) = self.leader() {
             let boot = self.config.boot;
             let forward = Forward { boot, core, number, round, records, section };
-            self.send(leader, PeerMessage::Forward(forward), out);
+            Self::send(leader, PeerMessage::Forward(forward), out);
         }
     }
 
@@ -155,7 +155,7 @@ impl<A: Buffers> ConsensusCore<A> {
             let message = ToShard::Refused { number, round, why };
             out.push(ConsensusEffect::ToShard { to: core, message });
         } else {
-            self.send(node, PeerMessage::NotTaken { boot, core, number, round, why }, out);
+            Self::send(node, PeerMessage::NotTaken { boot, core, number, round, why }, out);
         }
     }
 }

@@ -79,7 +79,6 @@ impl<A: Buffers> ConsensusCore<A> {
     }
 
     pub(super) fn send(
-        &self,
         to: NodeId,
         message: PeerMessage,
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,

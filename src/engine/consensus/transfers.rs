@@ -135,7 +135,7 @@ impl<A: Buffers> ConsensusCore<A> {
         match read.filter(|(data, _)| !data.is_empty()) {
             Some((data, total_bytes)) => {
                 let piece = PeerMessage::SnapshotPiece { index, offset, total_bytes, data };
-                self.send(to, piece, out);
+                Self::send(to, piece, out);
             }
             None => self.refuse_snapshot(to, index, out),
         }
@@ -152,7 +152,7 @@ impl<A: Buffers> ConsensusCore<A> {
         assert!(self.transfers.busy, "an effect is answered once");
         self.transfers.busy = false;
         if let Some(snapshot) = self.transfers.installing.take() {
-            self.install(*snapshot, out);
+            self.install(&snapshot, out);
         } else if let Some(fetching) = &mut self.transfers.fetching {
             match (std::mem::replace(&mut fetching.doing, Doing::Nothing), done) {
                 (Doing::Writing(bytes), Ok(_)) => {
@@ -233,7 +233,7 @@ impl<A: Buffers> ConsensusCore<A> {
         index: u64,
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
-        self.send(to, PeerMessage::SnapshotGone { index }, out);
+        Self::send(to, PeerMessage::SnapshotGone { index }, out);
         self.group.on_snapshot_failed(to, &mut self.group_out);
     }
 
@@ -283,7 +283,7 @@ impl<A: Buffers> ConsensusCore<A> {
             return;
         }
         let (to, index, offset) = (fetching.from, fetching.index, fetching.have);
-        self.send(to, PeerMessage::SnapshotWanted { index, offset }, out);
+        Self::send(to, PeerMessage::SnapshotWanted { index, offset }, out);
     }
 
     /// What was fetched is no use. The leader offers again, and it begins anew then.
@@ -331,7 +331,7 @@ impl<A: Buffers> ConsensusCore<A> {
     }
 
     /// The snapshot has its name: journal and shards go on behind it.
-    fn install(&mut self, snapshot: Snapshot, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
+    fn install(&mut self, snapshot: &Snapshot, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
         let (index, term) = (snapshot.index, snapshot.term);
         assert!(index > self.delivered.0, "a snapshot leads forward");
         self.journal.on_installed(index, &mut self.journal_out);

@@ -358,9 +358,9 @@ impl World {
     pub(super) fn state(&self, node: NodeId) -> Vec<Vec<u8>> {
         let minds = self.nodes[index(node)].minds.as_ref().expect("it is up");
         let mut partitions: Vec<_> =
-            minds.shards.iter().flat_map(|shard| shard.partitions()).collect();
+            minds.shards.iter().flat_map(super::super::shard::ShardCore::partitions).collect();
         partitions.sort_by_key(|partition| partition.id());
-        let images = partitions.into_iter().map(|partition| partition.image());
+        let images = partitions.into_iter().map(super::super::partition::Partition::image);
         std::iter::once(minds.shards[0].globals().image()).chain(images).collect()
     }
 

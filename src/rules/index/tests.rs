@@ -221,7 +221,9 @@ fn a_range_is_found_at_its_ends_and_inside_whether_ranges_are_few_or_many() {
 fn indexed(rules: &str) -> (Program, Index) {
     let rules = parse(Source { name: "rules", text: rules }).unwrap_or_else(|f| panic!("{f}"));
     let mut program = Program::new(Paths::new());
-    rules.iter().for_each(|rule| program.add(&rule.when));
+    for rule in &rules {
+        program.add(&rule.when);
+    }
     program.finish();
     let index = Index::of(&mut program);
     (program, index)

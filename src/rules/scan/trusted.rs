@@ -108,7 +108,7 @@ impl<'s> Trusting<'s> {
             Open::Indexed => path = self.scanner.indexed_element(),
         }
         let Some(path) = path else { return Ok((self.skip(bytes, at, byte)?, false)) };
-        let (at, is_opened) = self.scanner.value(bytes, at, byte, Some(path))?;
+        let (at, is_opened) = self.scanner.tracked_value(bytes, at, byte, path)?;
         if is_opened {
             self.expect_keys();
         }
