@@ -76,7 +76,10 @@ fn replayable<T>(replay: &str, run: impl FnOnce() -> Result<T, String>) -> T {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(Ok(done)) => done,
         Ok(Err(violation)) => panic!("{violation}\n{replay}"),
-        Err(_) => panic!("the panic above ends the run\n{replay}"),
+        Err(panicked) => {
+            eprintln!("the panic above ends the run\n{replay}");
+            std::panic::resume_unwind(panicked)
+        }
     }
 }
 
