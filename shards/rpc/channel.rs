@@ -48,13 +48,13 @@ pub enum ChannelError {
     #[error("{address} refuses connections: nothing listens there")]
     Refused {
         /// Where.
-        address: SocketAddr,
+        address: String,
     },
     /// The connection was not made, or broke before both hellos.
     #[error("{address}: {reason}")]
     Lost {
         /// Where.
-        address: SocketAddr,
+        address: String,
         /// What happened.
         reason: String,
     },
@@ -62,7 +62,7 @@ pub enum ChannelError {
     #[error("{address} says: {detail}")]
     Said {
         /// Where.
-        address: SocketAddr,
+        address: String,
         /// Its words.
         detail: String,
     },
@@ -154,11 +154,16 @@ pub async fn call_channel(
     hello: &Hello<'_>,
     options: ChannelOptions,
 ) -> Result<Introduced, ChannelError> {
-    let lost = |error: io::Error| ChannelError::Lost { address, reason: error.to_string() };
+    let lost = |error: io::Error| ChannelError::Lost {
+        address: address.to_string(),
+        reason: error.to_string(),
+    };
     let within = options.hello_within;
     let mut stream =
         Stream::connect(address, within).await.map_err(|error| match error.kind() {
-            io::ErrorKind::ConnectionRefused => ChannelError::Refused { address },
+            io::ErrorKind::ConnectionRefused => {
+                ChannelError::Refused { address: address.to_string() }
+            }
             _ => lost(error),
         })?;
     let mut bytes = Vec::new();
@@ -182,8 +187,8 @@ async fn introduced(
     mut stream: Stream,
     options: ChannelOptions,
 ) -> Result<Introduced, ChannelError> {
-    let address = stream.peer();
-    let lost = |reason: String| ChannelError::Lost { address, reason };
+    let address = stream.peer().to_string();
+    let lost = |reason: String| ChannelError::Lost { address: address.clone(), reason };
     let mut decoder = Decoder::new(options.payload_bytes_max);
     let within = options.hello_within;
     let first = runtime::timeout(within, first_frame(&mut stream, &mut decoder));
@@ -194,7 +199,10 @@ async fn introduced(
     match kind {
         Kind::HELLO => Ok(Introduced { stream, decoder, options, hello: payload }),
         Kind::ERROR => match ErrorReply::decode(&payload) {
-            Ok(error) => Err(ChannelError::Said { address, detail: error.detail.to_owned() }),
+            Ok(error) => Err(ChannelError::Said {
+                address: address.clone(),
+                detail: error.detail.to_owned(),
+            }),
             Err(error) => Err(lost(error.to_string())),
         },
         kind => Err(lost(format!("it greets with a frame of type {kind}"))),
