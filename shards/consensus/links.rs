@@ -21,7 +21,7 @@ use engine::peer::PeerMessage;
 use rpc::{Channel, ChannelError, ChannelOptions, Introduced, answer_channel, call_channel};
 use runtime::{Listener, LocalNotify, Task, TaskSet, is_out_of_files, resolve, sleep, spawn_local};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future as _;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -45,6 +45,10 @@ const OPTIONS: ChannelOptions = ChannelOptions {
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_millis(250);
+/// Before another attempt at one that does not want to speak: only an operator changes that.
+const STRANGER_PAUSE: Duration = Duration::from_secs(1);
+/// Reasons against callers that are remembered, so that each is said once.
+const SAID_MAX: usize = 32;
 /// Between two looks at who else is to found the cluster.
 const MEETING_PAUSE: Duration = Duration::from_millis(200);
 /// Connections of others at a time: each member has one, and one that it has not seen break yet.
@@ -75,6 +79,8 @@ struct Inner {
     /// Of those that others have made: the last one of each node, with its number.
     accepted: RefCell<BTreeMap<NodeId, (u64, Rc<Channel>)>>,
     accepted_count: Cell<u64>,
+    /// What was said against callers since the members changed last.
+    said: RefCell<BTreeSet<String>>,
     dice: RefCell<Prng>,
     tasks: TaskSet,
 }
@@ -110,6 +116,7 @@ impl Links {
             kept: RefCell::new(BTreeMap::new()),
             accepted: RefCell::new(BTreeMap::new()),
             accepted_count: Cell::new(0),
+            said: RefCell::new(BTreeSet::new()),
             dice: RefCell::new(Prng::new(seed).fork("links")),
             tasks: TaskSet::new(),
         };
@@ -219,6 +226,7 @@ impl Links {
         }
         *inner.kept.borrow_mut() = kept;
         *inner.members.borrow_mut() = members;
+        inner.said.borrow_mut().clear();
         drop(ended);
     }
 
@@ -286,10 +294,7 @@ impl Links {
                         let _count = count;
                         let from = stream.peer();
                         if let Err(reason) = links.serve(stream).await {
-                            links.inner.host.notice(&format!(
-                                "a connection from {from} to the address for peers was ended: \
-                                 {reason}"
-                            ));
+                            links.say_against(from, reason);
                         }
                     });
                 }
@@ -302,6 +307,20 @@ impl Links {
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
+        }
+    }
+
+    fn say_against(&self, caller: SocketAddr, reason: String) {
+        let mut said = self.inner.said.borrow_mut();
+        if said.len() >= SAID_MAX {
+            said.clear();
+        }
+        let text = format!(
+            "connections from {} to the address for peers are refused: {reason}",
+            caller.ip()
+        );
+        if said.insert(reason) {
+            self.inner.host.notice(&text);
         }
     }
 
@@ -443,7 +462,7 @@ impl Keeper {
                     }
                     Err(reason) => {
                         self.say(&reason);
-                        pause = PAUSE_MAX;
+                        pause = STRANGER_PAUSE;
                     }
                 },
                 Err(error @ ChannelError::Refused { .. }) => {
@@ -451,6 +470,10 @@ impl Keeper {
                     if !std::mem::replace(&mut was_refused, true) {
                         self.links.tell(|role| role.on_peer_down(self.node, true));
                     }
+                }
+                Err(error @ ChannelError::Said { .. }) => {
+                    self.say(&error.to_string());
+                    pause = STRANGER_PAUSE;
                 }
                 Err(error) => self.say(&error.to_string()),
             }

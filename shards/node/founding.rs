@@ -40,6 +40,7 @@ pub(crate) async fn settle(
     }
     let links = links.ok_or("a node without peers has founded its cluster")?;
     let host = Host::new(crate::core::CONSENSUS);
+    shared.board.say_waiting(runtime::now().wall);
     let foundation = if shared.settings.bootstrap.is_empty() {
         let (node, address) = (identity.node, place(shared));
         host.note(&format!(

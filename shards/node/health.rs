@@ -2,7 +2,7 @@
 //!
 //! | part | is down | is degraded |
 //! | --- | --- | --- |
-//! | `raft` | while the log is read; while nobody is known to lead | |
+//! | `raft` | while the node belongs to no cluster; while the log is read; while nobody is known to lead | |
 //! | `state` | until a core's state is whole | |
 //! | `storage` | while the log is read; when the journal has no room for the largest request | when the disk has none for another segment |
 //! | `stopping` | when the node stops | |
@@ -32,6 +32,12 @@ impl Board {
         };
         let cores = (0..cores).map(|core| Mutex::new(Health::starting(parts(core), at)));
         Self { cores: cores.collect() }
+    }
+
+    /// The node belongs to no cluster yet, so there is no log to read.
+    pub(crate) fn say_waiting(&self, at: UnixMicros) {
+        let mut health = self.cores[0].lock().unwrap_or_else(PoisonError::into_inner);
+        health.set("raft", State::Down, "the node waits to belong to a cluster", at);
     }
 
     /// The answer to `GET /health/ready`.
