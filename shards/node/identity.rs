@@ -33,26 +33,22 @@ pub(crate) fn claim(
     node: Option<NodeId>,
     has_peers: bool,
 ) -> Result<Identity> {
-    let identity = match directory.read(FILE, FILE_BYTES_MAX)? {
-        Some(bytes) => {
-            let path = directory.path().display();
-            let was =
-                parse(&bytes).with_context(|| format!("the file {FILE} in {path} is damaged"))?;
-            if let Some(wanted) = node.filter(|wanted| *wanted != was.node) {
-                bail!(
-                    "the data directory {path} is node {}'s, and --node says {wanted}: give each \
-                     node a directory of its own",
-                    was.node
-                );
-            }
-            check_peers(&was, has_peers)?;
-            Identity { boot: BootId(was.boot.0 + 1), ..was }
+    let identity = if let Some(bytes) = directory.read(FILE, FILE_BYTES_MAX)? {
+        let path = directory.path().display();
+        let was = parse(&bytes).with_context(|| format!("the file {FILE} in {path} is damaged"))?;
+        if let Some(wanted) = node.filter(|wanted| *wanted != was.node) {
+            bail!(
+                "the data directory {path} is node {}'s, and --node says {wanted}: give each node \
+                 a directory of its own",
+                was.node
+            );
         }
-        None => {
-            let (node, store) = (node.unwrap_or(NodeId(1)), StoreId(random()?));
-            let foundation = if has_peers { None } else { Some(alone(node, store, random()?)?) };
-            Identity { node, store, boot: BootId(1), foundation }
-        }
+        check_peers(&was, has_peers)?;
+        Identity { boot: BootId(was.boot.0 + 1), ..was }
+    } else {
+        let (node, store) = (node.unwrap_or(NodeId(1)), StoreId(random()?));
+        let foundation = if has_peers { None } else { Some(alone(node, store, random()?)?) };
+        Identity { node, store, boot: BootId(1), foundation }
     };
     keep(directory, &identity)?;
     Ok(identity)

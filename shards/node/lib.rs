@@ -31,6 +31,7 @@ use console::{Console, Ready, Stopped};
 use engine::message::Packet;
 use engine::record::Born;
 use engine::{Birth, ShardConfig};
+use identity::Identity;
 use runtime::{
     DataDirectory, Mesh, Placement, Port, Shutdown, launch, probe_port, raise_open_files,
     stop_on_signals, use_small_pages,
@@ -126,19 +127,7 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         birth: Birth { born: born(&settings, cluster.unwrap_or_default()), catalogue },
     };
     let seed = identity::random()?;
-    let traces = Traces::new(&trace::Options {
-        endpoint: settings.trace_endpoint.as_deref(),
-        resource: &Resource {
-            service: "distric".to_owned(),
-            instance: format!(
-                "{}-{:016x}",
-                identity.node,
-                base::hash64(&identity.store.0.to_le_bytes())
-            ),
-            version: template.program_version.to_owned(),
-        },
-        seed,
-    });
+    let traces = traces(&settings, &identity, template.program_version, seed);
     let shared = core::Shared {
         http: ports.http.address(),
         tcp: ports.tcp.as_ref().map(Port::address),
@@ -183,6 +172,19 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
     drop((ports, shared));
     console.stopping(&stopped);
     Ok(stopped)
+}
+
+fn traces(settings: &Settings, identity: &Identity, version: &str, seed: u64) -> Traces {
+    let store = base::hash64(&identity.store.0.to_le_bytes());
+    Traces::new(&trace::Options {
+        endpoint: settings.trace_endpoint.as_deref(),
+        resource: &Resource {
+            service: "distric".to_owned(),
+            instance: format!("{}-{store:016x}", identity.node),
+            version: version.to_owned(),
+        },
+        seed,
+    })
 }
 
 /// Held until every core has ended.

@@ -279,9 +279,10 @@ impl Reader {
                 "off" => Ok(None),
                 text => address(text, "127.0.0.1:8081, or `off`").map(Some),
             })?,
-            node: match self.given.contains_key("node") {
-                true => Some(NodeId(self.number("node", 1, u64::from(u32::MAX))?)),
-                false => None,
+            node: if self.given.contains_key("node") {
+                Some(NodeId(self.number("node", 1, u64::from(u32::MAX))?))
+            } else {
+                None
             },
             peer: self.parsed("peer", |text| match text {
                 "off" => Ok(None),
@@ -429,8 +430,12 @@ fn check_founders(settings: &Settings) -> Result<()> {
     }
     let mut places: Vec<&Address> = settings.bootstrap.values().collect();
     places.sort();
-    if let Some(pair) = places.windows(2).find(|pair| pair[0] == pair[1]) {
-        bail!("bootstrap: two nodes have the address {}", pair[0]);
+    let twice = places.windows(2).find_map(|pair| match pair {
+        [one, other] if one == other => Some(one),
+        _ => None,
+    });
+    if let Some(place) = twice {
+        bail!("bootstrap: two nodes have the address {place}");
     }
     Ok(())
 }
