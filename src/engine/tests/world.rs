@@ -9,7 +9,7 @@ use crate::{
     Replay, RequestId, ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start, snapshot,
 };
 use api::{Method, Request};
-use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
+use base::{Address, BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
 use bytes::Bytes;
 use journal::{Effect, File, HeapBuffers, Journal, Recovery, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -48,6 +48,10 @@ pub(super) struct Minds {
 
 pub(super) struct Node {
     pub(super) id: NodeId,
+    /// Where it says that it is reached.
+    pub(super) address: Option<Address>,
+    /// Who belongs to the group, as its mind told last.
+    pub(super) members: Membership,
     boot: u64,
     disk: Disk,
     pub(super) minds: Option<Minds>,
@@ -84,6 +88,8 @@ impl World {
         let founded = Membership::founded(members).unwrap();
         let node = |id| Node {
             id,
+            address: None,
+            members: Membership::default(),
             boot: 0,
             disk: Disk::default(),
             minds: None,
@@ -127,6 +133,12 @@ impl World {
         let newest = leaders
             .max_by_key(|node| node.minds.as_ref().map(|minds| minds.consensus.status().term));
         newest.map(|node| node.id)
+    }
+
+    /// Up to where the log is committed, as a node knows.
+    pub(super) fn commit(&self, node: NodeId) -> u64 {
+        let minds = self.nodes[index(node)].minds.as_ref().expect("it is up");
+        minds.consensus.status().commit
     }
 
     /// Some node that does not lead.
@@ -206,6 +218,7 @@ impl World {
             store: store(id),
             boot,
             founded,
+            address: node.address.clone(),
             shards: SHARDS,
             seed: id.0 * 1_000 + boot.0,
             snapshot_journal_bytes: self.snapshot_bytes,
@@ -318,17 +331,42 @@ impl World {
 
     /// A client posts a message to a core of a node. Returns the request's number.
     pub(super) fn post(&mut self, node: NodeId, core: u16, key: Option<&str>, body: &str) -> u64 {
+        let idempotency_key = key.map(str::as_bytes);
+        let path = "/api/v1/messages";
+        self.request(node, core, (Method::Post, path, ""), (idempotency_key, body.as_bytes()))
+    }
+
+    /// A client asks a core of a node. Returns the request's number.
+    pub(super) fn get(&mut self, node: NodeId, core: u16, path: &str) -> u64 {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        self.request(node, core, (Method::Get, path, query), (None, b""))
+    }
+
+    /// Asks, and waits for the answer.
+    pub(super) fn answered(&mut self, node: NodeId, core: u16, path: &str) -> (u16, String) {
+        let request = self.get(node, core, path);
+        self.until(path, |world| world.reply(node, request).is_some());
+        self.reply(node, request).expect("it was there")
+    }
+
+    fn request(
+        &mut self,
+        node: NodeId,
+        core: u16,
+        (method, path, query): (Method, &str, &str),
+        (idempotency_key, body): (Option<&[u8]>, &[u8]),
+    ) -> u64 {
         self.next_request += 1;
         let id = self.next_request;
         let request = Request {
-            method: Method::Post,
-            path: "/api/v1/messages",
-            query: "",
+            method,
+            path,
+            query,
             content_type: None,
-            idempotency_key: key.map(str::as_bytes),
+            idempotency_key,
             by: None,
             trace: None,
-            body: body.as_bytes(),
+            body,
         };
         let route = api::route(request.method, request.path, request.query).unwrap();
         let now = self.now;
@@ -498,6 +536,10 @@ impl Node {
                 }
                 ConsensusEffect::Peer { to, message } => {
                     sent.push((to, message));
+                    None
+                }
+                ConsensusEffect::Members(members) => {
+                    self.members = members;
                     None
                 }
                 ConsensusEffect::Notice(text) => panic!("{text}"),
