@@ -149,6 +149,8 @@ impl Consensus {
             ConsensusEffect::ToShard { to, message } => {
                 (self.inner.sink)(to, Packet::Shard(message));
             }
+            // A lone voter has nobody to be linked with.
+            ConsensusEffect::Members(_) => {}
             ConsensusEffect::Notice(text) => self.inner.host.notice(&text),
             ConsensusEffect::Journal(effect) => self.on_journal(effect),
             effect @ (ConsensusEffect::Peer { .. }

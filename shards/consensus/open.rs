@@ -172,6 +172,7 @@ pub async fn open(
         store: options.store,
         boot: options.boot,
         founded,
+        address: None,
         shards: options.shards,
         seed: options.seed,
         snapshot_journal_bytes: options.snapshot_journal_bytes,

@@ -14,6 +14,7 @@
 
 mod batcher;
 mod ingress;
+mod members;
 mod peers;
 mod replay;
 mod snapshots;
@@ -33,7 +34,7 @@ use crate::message::{
 };
 use crate::metrics::ConsensusMetrics;
 use crate::peer::PeerMessage;
-use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
+use base::{Address, BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
 use batcher::{Batcher, Gathered};
 use bytes::Bytes;
 use ingress::Ingress;
@@ -73,6 +74,8 @@ pub struct ConsensusConfig {
     pub boot: BootId,
     /// The members that the group was founded with; nobody for a node that waits to be added.
     pub founded: Membership,
+    /// Where the other coordinators reach this node; none where there are none to reach it.
+    pub address: Option<Address>,
     /// How many shards there are.
     pub shards: u16,
     /// Decides every random choice.
@@ -142,6 +145,9 @@ pub enum ConsensusEffect<B> {
         /// What.
         message: PeerMessage,
     },
+    /// Who belongs to the group: at the start, and whenever somebody comes, goes or moves. Links are
+    /// kept to all of them, and to nobody else.
+    Members(Membership),
     /// Something an operator should see.
     Notice(String),
 }
@@ -247,6 +253,7 @@ impl<A: Buffers> ConsensusCore<A> {
     pub fn on_start(&mut self, now: Now, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
         // A compaction that a stop cut short is not remembered.
         self.journal.compact(self.snapshots.last_index(), &mut self.journal_out);
+        self.tell_members(out);
         if self.group.membership().is_lone_voter(self.config.node) {
             self.group.on_campaign(&mut self.group_out);
         } else {
@@ -376,6 +383,7 @@ impl<A: Buffers> ConsensusCore<A> {
             self.journal.on_deadline(now.instant, &mut self.journal_out);
         }
         self.snapshots.on_deadline(now.instant);
+        self.move_if_elsewhere();
         self.pump(now, out);
         self.on_flush(now, out);
     }
@@ -574,8 +582,7 @@ impl<A: Buffers> ConsensusCore<A> {
             quorum::Effect::Send { to, message } => {
                 Self::send(to, PeerMessage::Raft(message), out);
             }
-            // Whoever needs the members asks the group.
-            quorum::Effect::Membership { .. } => {}
+            quorum::Effect::Membership { .. } => self.tell_members(out),
             quorum::Effect::ReadState { context, index } => {
                 assert_eq!(context, CATCH_UP, "no other read was asked for");
                 self.tell_all(out, || ToShard::CaughtUp { index });
@@ -591,7 +598,10 @@ impl<A: Buffers> ConsensusCore<A> {
             quorum::Effect::FetchSnapshot { from, index, term, membership } => {
                 self.on_offer(from, (index, term), membership, out);
             }
-            quorum::Effect::InstallSnapshot { index, .. } => self.on_install(index, out),
+            quorum::Effect::InstallSnapshot { index, .. } => {
+                self.tell_members(out);
+                self.on_install(index, out);
+            }
         }
     }
 

@@ -10,6 +10,7 @@
 //! | effect of [`ConsensusCore`] | answered by | what the driver does |
 //! | --- | --- | --- |
 //! | [`Peer`](ConsensusEffect::Peer) | - | sends it: in order while the link lives, or not at all |
+//! | [`Members`](ConsensusEffect::Members) | - | keeps a link to each of them, and to nobody else |
 //! | [`ReadEntries`](ConsensusEffect::ReadEntries) | `on_entries_read` | reads a stretch of a journal file |
 //! | [`ReadSnapshot`](ConsensusEffect::ReadSnapshot) | `on_snapshot_read` | reads a piece of the newest snapshot's file |
 //! | [`Fetch`](ConsensusEffect::Fetch) | `on_fetch_done` | writes, checks and names the file of another node's snapshot |

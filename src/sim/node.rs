@@ -240,6 +240,7 @@ impl Node {
             store: who.store,
             boot: who.boot,
             founded: founded.clone(),
+            address: None,
             shards: config.shards,
             seed,
             snapshot_journal_bytes: config.snapshot_journal_bytes,
@@ -616,7 +617,8 @@ impl Node {
                     let packet = Packet::Shard(message);
                     schedule.events.push(Event::Packet { from: CoreId(0), to, packet });
                 }
-                ConsensusEffect::Notice(_) => {}
+                // The world's network reaches every node, whoever belongs to the group.
+                ConsensusEffect::Notice(_) | ConsensusEffect::Members(_) => {}
                 ConsensusEffect::Snapshot(effect) => {
                     schedule.events.push(Event::Snapshot(effect));
                 }

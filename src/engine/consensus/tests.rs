@@ -38,6 +38,7 @@ impl Case {
             store,
             boot: BootId(1),
             founded: founded.clone(),
+            address: None,
             shards: 1,
             seed: 1,
             snapshot_journal_bytes: 1 << 40,

@@ -9,7 +9,7 @@ use crate::{
     Replay, RequestId, ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start, snapshot,
 };
 use api::{Method, Request};
-use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
+use base::{Address, BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
 use bytes::Bytes;
 use journal::{Effect, File, HeapBuffers, Journal, Recovery, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -48,6 +48,10 @@ pub(super) struct Minds {
 
 pub(super) struct Node {
     pub(super) id: NodeId,
+    /// Where it says that it is reached.
+    pub(super) address: Option<Address>,
+    /// Who belongs to the group, as its mind told last.
+    pub(super) members: Membership,
     boot: u64,
     disk: Disk,
     pub(super) minds: Option<Minds>,
@@ -84,6 +88,8 @@ impl World {
         let founded = Membership::founded(members).unwrap();
         let node = |id| Node {
             id,
+            address: None,
+            members: Membership::default(),
             boot: 0,
             disk: Disk::default(),
             minds: None,
@@ -127,6 +133,12 @@ impl World {
         let newest = leaders
             .max_by_key(|node| node.minds.as_ref().map(|minds| minds.consensus.status().term));
         newest.map(|node| node.id)
+    }
+
+    /// Up to where the log is committed, as a node knows.
+    pub(super) fn commit(&self, node: NodeId) -> u64 {
+        let minds = self.nodes[index(node)].minds.as_ref().expect("it is up");
+        minds.consensus.status().commit
     }
 
     /// Some node that does not lead.
@@ -206,6 +218,7 @@ impl World {
             store: store(id),
             boot,
             founded,
+            address: node.address.clone(),
             shards: SHARDS,
             seed: id.0 * 1_000 + boot.0,
             snapshot_journal_bytes: self.snapshot_bytes,
@@ -498,6 +511,10 @@ impl Node {
                 }
                 ConsensusEffect::Peer { to, message } => {
                     sent.push((to, message));
+                    None
+                }
+                ConsensusEffect::Members(members) => {
+                    self.members = members;
                     None
                 }
                 ConsensusEffect::Notice(text) => panic!("{text}"),
