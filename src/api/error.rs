@@ -107,6 +107,8 @@ codes! {
     Starting = 503 "starting", "wait until /health/ready answers 200";
     /// No leader is known who could take it.
     NoLeader = 503 "no_leader", "wait as long as Retry-After says, then send again";
+    /// The node has not applied all that the answer must hold.
+    Behind = 503 "behind", "ask another node, or wait as long as Retry-After says and ask again";
     /// Whether it was taken is not known.
     OutcomeUnknown = 503 "outcome_unknown", "it may have been taken: with the same Idempotency-Key, or the same producer and sequence, it is safe to send it again";
 }

@@ -16,6 +16,7 @@ mod batcher;
 mod ingress;
 mod members;
 mod peers;
+mod reads;
 mod replay;
 mod snapshots;
 mod transfers;
@@ -39,7 +40,9 @@ use batcher::{Batcher, Gathered};
 use bytes::Bytes;
 use ingress::Ingress;
 use journal::{Buffers, Journal, Token};
+use members::Alone;
 use quorum::{Entry, EntryKind, Group, HardState, Membership, Role, SnapshotMark, Status};
+use reads::Reads;
 use replay::stamp_of;
 use snapshots::Snapshots;
 use std::collections::VecDeque;
@@ -59,9 +62,6 @@ const UNAPPLIED_BYTES_MAX: usize = 64 * 1024 * 1024;
 const LARGEST_REQUEST_BYTES: u64 = 2 * base::limits::BATCH_BYTES_MAX as u64;
 /// Headers that an entry adds to its sections in the journal. Unit: bytes, rounded up.
 const ENTRY_HEADERS_BYTES: u64 = 8 * 1024;
-
-/// The read by which a node learns up to where the log was acknowledged before it started.
-const CATCH_UP: u64 = 0;
 
 /// What a consensus core is told at its start.
 #[derive(Clone, Debug)]
@@ -163,6 +163,9 @@ pub struct ConsensusCore<A: Buffers> {
     clock: StampClock,
     snapshots: Snapshots,
     transfers: Transfers,
+    reads: Reads,
+    /// From which index on this node alone is the group, or else where that ended.
+    alone: Alone,
     metrics: ConsensusMetrics,
     leading: bool,
     term: u64,
@@ -225,6 +228,8 @@ impl<A: Buffers> ConsensusCore<A> {
             clock: StampClock::new(stamp),
             snapshots: Snapshots::new(snapshot, config.snapshot_journal_bytes),
             transfers: Transfers::default(),
+            reads: Reads::default(),
+            alone: Alone::default(),
             metrics: ConsensusMetrics::new(),
             leading: false,
             term: start.term,
@@ -253,7 +258,7 @@ impl<A: Buffers> ConsensusCore<A> {
     pub fn on_start(&mut self, now: Now, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
         // A compaction that a stop cut short is not remembered.
         self.journal.compact(self.snapshots.last_index(), &mut self.journal_out);
-        self.tell_members(out);
+        self.on_members(self.delivered.0, out);
         if self.group.membership().is_lone_voter(self.config.node) {
             self.group.on_campaign(&mut self.group_out);
         } else {
@@ -279,6 +284,7 @@ impl<A: Buffers> ConsensusCore<A> {
             ToConsensus::Image { part, applied, partitions, bytes } => {
                 self.on_image(part, (applied, partitions), &bytes, out);
             }
+            ToConsensus::ReadIndex { ticket } => self.on_read(now, from, ticket, out),
             ToConsensus::Ask { ticket, question } => {
                 let answer = self.answer(&question);
                 let message = ToShard::Answer { ticket, from: None, answer };
@@ -455,11 +461,6 @@ impl<A: Buffers> ConsensusCore<A> {
         (leader != 0).then_some(NodeId(leader))
     }
 
-    fn catch_up(&mut self) {
-        let asked = self.group.on_read(CATCH_UP, &mut self.group_out);
-        asked.expect("one read is not too many");
-    }
-
     /// What was proposed is the next leader's, or nobody's: the sessions send it again.
     fn forget_proposals(&mut self, last: u64) {
         self.batcher.clear();
@@ -582,15 +583,11 @@ impl<A: Buffers> ConsensusCore<A> {
             quorum::Effect::Send { to, message } => {
                 Self::send(to, PeerMessage::Raft(message), out);
             }
-            quorum::Effect::Membership { .. } => self.tell_members(out),
+            quorum::Effect::Membership { index, .. } => self.on_members(index, out),
             quorum::Effect::ReadState { context, index } => {
-                assert_eq!(context, CATCH_UP, "no other read was asked for");
-                self.tell_all(out, || ToShard::CaughtUp { index });
+                self.on_read_answered(context, Some(index), out);
             }
-            quorum::Effect::ReadExpired { context } => {
-                assert_eq!(context, CATCH_UP, "no other read was asked for");
-                self.catch_up();
-            }
+            quorum::Effect::ReadExpired { context } => self.on_read_answered(context, None, out),
             quorum::Effect::EntriesWanted { from, through, bytes } => {
                 self.on_entries_wanted((from, through), bytes, out);
             }
@@ -599,7 +596,7 @@ impl<A: Buffers> ConsensusCore<A> {
                 self.on_offer(from, (index, term), membership, out);
             }
             quorum::Effect::InstallSnapshot { index, .. } => {
-                self.tell_members(out);
+                self.on_members(index, out);
                 self.on_install(index, out);
             }
         }
@@ -653,6 +650,7 @@ impl<A: Buffers> ConsensusCore<A> {
             let prepared = self.prepared_of(entry.index, entry.term);
             let Entry { index, term, kind, mut data } = entry;
             if kind == EntryKind::Membership {
+                self.before_change(index, out);
                 // The group has put it in force; the state knows nothing of members.
                 data = Bytes::new();
             }

@@ -5,7 +5,7 @@ use crate::events::EventKind;
 use crate::globals::{Globals, Merged, Prepared};
 use crate::partition::{ListedInstance, Outcome};
 use api::{EventsQuery, InstancesQuery, Response, Route};
-use base::{CoreId, NodeId, PartitionId, UnixMicros};
+use base::{CoreId, Instant, NodeId, PartitionId, UnixMicros};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -54,6 +54,11 @@ pub enum ToConsensus {
         partitions: u16,
         /// The bytes.
         bytes: Vec<u8>,
+    },
+    /// Reads wait for an index; answered by [`ToShard::ReadIndex`].
+    ReadIndex {
+        /// Repeated in the answer.
+        ticket: u64,
     },
     /// A question; answered by [`ToShard::Answer`].
     Ask {
@@ -130,6 +135,19 @@ pub enum ToShard {
         /// The index.
         index: u64,
     },
+    /// Whether this node alone is the group: then nobody else acknowledges anything, and what is
+    /// applied here answers a read.
+    Alone {
+        /// From which index on; none while there are others.
+        since: Option<u64>,
+    },
+    /// Up to where the log was committed at some time after the reads came.
+    ReadIndex {
+        /// The reads'.
+        ticket: u64,
+        /// The index; none when no leader could say it in time.
+        index: Option<u64>,
+    },
     /// A session batch, and all after it of the same round, was not taken into the log. The shard
     /// goes on under the same number in a new round.
     Refused {
@@ -201,10 +219,10 @@ pub enum NotTaken {
 /// A question between cores.
 #[derive(Clone, Debug)]
 pub enum Question {
-    /// What a partition of the asked shard says to a request for one message or instance.
-    Read(Route),
+    /// What the asked shard's part of the state says to a request.
+    Read(Route, AsOf),
     /// A page of instances.
-    List(InstancesQuery),
+    List(InstancesQuery, AsOf),
     /// A page of events, of core 0. Answered once there is one, or the wait is over.
     Events(EventsQuery),
     /// Answered once everything up to the index is applied.
@@ -213,6 +231,20 @@ pub enum Question {
     Metrics,
     /// How the core fares.
     Status,
+}
+
+/// What an answer must not lack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AsOf {
+    /// Everything up to this entry.
+    pub index: u64,
+    /// When a core that has not applied it refuses.
+    pub due: Instant,
+}
+
+impl AsOf {
+    /// Whatever is applied.
+    pub const APPLIED: Self = Self { index: 0, due: Instant(0) };
 }
 
 /// What a core answers.

@@ -18,6 +18,7 @@ mod office;
 mod orders;
 mod passing;
 mod queries;
+mod reads;
 mod session;
 mod submit;
 mod swap;
@@ -79,6 +80,10 @@ pub mod limits {
     pub const CHANGES_MAX: usize = 64;
     /// How long a shard waits after a refused batch before it tries its own records again.
     pub const RETRY_MS: u64 = 100;
+    /// Rounds of reads that wait for an index, on one core: those that come meanwhile share the next.
+    pub const READ_ROUNDS_MAX: usize = 8;
+    /// So long after a read had its index it is refused by a core that has not applied it.
+    pub const READ_APPLY_MAX_MS: u64 = 5_000;
     /// How often a shard looks whether something waits for too long.
     pub const CHECK_MS: u64 = 500;
     /// So long after a record was sent its client is told that the outcome is not known: longer than
@@ -258,6 +263,12 @@ impl ShardCore {
         }
     }
 
+    /// The node belongs to this cluster, of which it knew nothing when the shard was made. To be told
+    /// before it can lead.
+    pub fn on_founded(&mut self, cluster: u64) {
+        self.config.birth.born.cluster_id = cluster;
+    }
+
     /// Another core's packet.
     pub fn on_packet(
         &mut self,
@@ -279,6 +290,8 @@ impl ShardCore {
                 self.caught_up = Some(index);
                 self.consider_serving(out);
             }
+            ToShard::Alone { since } => self.queries.reads.on_alone(since),
+            ToShard::ReadIndex { ticket, index } => self.on_read_index(now, ticket, index, out),
             ToShard::Refused { number, round, why } => {
                 self.on_refused(now, number, round, why, out);
             }
@@ -300,6 +313,7 @@ impl ShardCore {
     /// The end of a round of inputs: what was gathered goes out.
     pub fn on_flush(&mut self, out: &mut Outbox<ShardEffect>) {
         self.pass_orders(out);
+        self.queries.reads.flush(out);
         self.session.flush(self.globals.catalogue.version, out);
     }
 
@@ -308,7 +322,8 @@ impl ShardCore {
         let grace = self.role.leaderless_since.filter(|_| !self.role.is_forsaken);
         let grace = grace.map(|since| since + Duration::from_millis(limits::NO_LEADER_GRACE_MS));
         let events = self.events.deadline(self.stopping);
-        let due = [self.session.deadline(), self.passing.retry_at(), events, grace];
+        let reads = self.queries.reads.deadline();
+        let due = [self.session.deadline(), self.passing.retry_at(), events, reads, grace];
         due.into_iter().flatten().min()
     }
 
@@ -334,6 +349,7 @@ impl ShardCore {
             self.role.is_forsaken = true;
         }
         self.answer_events(Some(now.instant), out);
+        self.refuse_late_reads(now.instant, out);
     }
 
     /// The node stops: nothing new is taken.

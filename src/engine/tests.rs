@@ -1,6 +1,7 @@
 //! Several coordinators in one world: what one acknowledges, all have, once.
 
 mod members;
+mod reads;
 mod world;
 
 use crate::message::NotTaken;

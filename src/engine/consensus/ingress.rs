@@ -137,8 +137,10 @@ impl<A: Buffers> ConsensusCore<A> {
         // A segment that is only not ready yet makes batches wait; a full disk refuses them.
         let needed = self.batcher.cost() + section.len() as u64 + ENTRY_HEADERS_BYTES;
         let fits = !self.journal.is_disk_full() || self.journal.room() >= needed;
+        let is_early = name.node != self.config.node && !self.knows_others();
         let why = match self.ingress.judge(name) {
             Verdict::Drop => return,
+            Verdict::Take if is_early => NotTaken::Gap,
             Verdict::Gap => NotTaken::Gap,
             Verdict::Take if self.stopping => NotTaken::Stopping,
             Verdict::Take if !fits => NotTaken::NoSpace,

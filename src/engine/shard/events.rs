@@ -141,11 +141,7 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) {
         let answer = Answer::Response(self.events_page(query));
-        if to == self.config.core {
-            self.on_answer(ticket, Some(to), answer, out);
-        } else {
-            self.answer(to, ticket, answer, out);
-        }
+        self.answer(to, ticket, answer, out);
     }
 
     fn events_page(&self, query: &EventsQuery) -> Response {

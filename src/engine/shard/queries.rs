@@ -5,15 +5,16 @@
 //! - at most [`QUERIES_MAX`] gatherings are open, at most [`EVENT_WAITS_MAX`] of them wait for events.
 
 use super::limits::{EVENT_WAITS_MAX, QUERIES_MAX};
+use super::reads::Reads;
 use super::session::{Form, Waiter};
 use super::submit::outcome_unknown;
 use super::{RequestId, ShardCore, ShardEffect};
-use crate::globals::{self, CatalogueEdits, Changed, Edits, Refusal};
-use crate::message::{Answer, ConsensusStatus, Question, ShardStatus, ToConsensus, ToShard};
+use crate::globals::{CatalogueEdits, Changed, Edits, Refusal};
+use crate::message::{Answer, AsOf, ConsensusStatus, Question, ShardStatus, ToConsensus, ToShard};
 use crate::partition::{CancelOutcome, ListedInstance, Outcome, Workflows, view};
 use crate::submission::{LineResult, SubmitResults};
 use api::{ApiError, BatchAnswer, BatchLine, Code, ContentType, InstancesQuery, Response, Route};
-use base::{CoreId, FixedState, MessageId, NodeId, Now, Outbox, PartitionId, StoreId, hash64};
+use base::{CoreId, FixedState, NodeId, Now, Outbox, StoreId, hash64};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 use telemetry::json;
@@ -29,10 +30,7 @@ pub(super) struct Queries {
     awaited: usize,
     batches: HashMap<RequestId, BatchResults, FixedState>,
     changes: HashMap<RequestId, Named, FixedState>,
-    /// Answers that wait until this core has applied an index.
-    awaiting: Vec<(u64, CoreId, u64)>,
-    /// Questions about the state that came before it was whole.
-    early: Vec<(CoreId, u64, Question)>,
+    pub(super) reads: Reads,
     /// Reused by every batch request.
     pub(super) lines: Vec<BatchLine>,
 }
@@ -124,6 +122,8 @@ struct Gathering {
     request: RequestId,
     left: usize,
     kind: Kind,
+    /// What a core said that could not give its part.
+    refused: Option<Response>,
 }
 
 #[derive(Debug)]
@@ -151,8 +151,11 @@ pub(super) enum Kind {
 
 /// The state is not yet whole.
 pub(super) fn starting() -> ApiError {
-    ApiError::new(Code::Starting, "the node is not yet ready: its log is being read")
-        .with_retry_after(1)
+    ApiError::new(
+        Code::Starting,
+        "the node is not ready yet: it reads its log, or has not met its cluster",
+    )
+    .with_retry_after(1)
 }
 
 /// What became of it was not seen.
@@ -199,7 +202,7 @@ fn applied(named: &Named, version: u64, edits: &CatalogueEdits) -> Response {
 
 impl Queries {
     pub(super) fn len(&self) -> usize {
-        self.gathering.len()
+        self.gathering.len() + self.reads.len()
     }
 
     pub(super) fn begin_batch(&mut self, id: RequestId, count: u32, form: Form) {
@@ -221,19 +224,7 @@ impl ShardCore {
         route: &Route,
         out: &mut Outbox<ShardEffect>,
     ) -> Result<(), ApiError> {
-        // Until the log's end is applied an answer could deny what was acknowledged before.
-        let of_the_node =
-            matches!(route, Route::Metrics | Route::ClusterStatus | Route::Live | Route::Events(_));
-        if !of_the_node && !self.serving {
-            return Err(starting());
-        }
         match route {
-            Route::Message(message) => self.read_at(id, message.partition(), route, out),
-            Route::Instance(instance) => self.read_at(id, instance.message.partition(), route, out),
-            Route::Instances(query) => {
-                let kind = Kind::List { query: query.clone(), rows: Vec::new(), more: false };
-                self.ask_all(id, kind, &Question::List(query.clone()), false, out)
-            }
             Route::Metrics => {
                 let kind = Kind::Metrics { snapshots: Vec::new() };
                 self.ask_all(id, kind, &Question::Metrics, true, out)
@@ -257,61 +248,8 @@ impl ShardCore {
                 reply(id, Response::json(200, body), out);
                 Ok(())
             }
-            _ => {
-                let response = globals::view::catalogue(&self.globals, route)?;
-                reply(id, response, out);
-                Ok(())
-            }
+            _ => self.on_read(id, route, out),
         }
-    }
-
-    fn read_at(
-        &mut self,
-        id: RequestId,
-        partition: PartitionId,
-        route: &Route,
-        out: &mut Outbox<ShardEffect>,
-    ) -> Result<(), ApiError> {
-        if usize::from(partition.0) >= self.partitions.len() {
-            return Err(match route {
-                Route::Instance(instance) => ApiError::unknown_id("workflow instance", instance),
-                Route::Message(message) => ApiError::unknown_id("message", message),
-                _ => unreachable!("only messages and instances are read by partition"),
-            });
-        }
-        let host = self.host(partition);
-        if host == self.config.core {
-            let response = self.read(route);
-            reply(id, response, out);
-            return Ok(());
-        }
-        let question = Question::Read(route.clone());
-        let ticket = self.gather(id, Kind::Read, 1)?;
-        out.push(ShardEffect::ToShard { to: host, message: ToShard::Ask { ticket, question } });
-        Ok(())
-    }
-
-    /// What a partition hosted here says.
-    fn read(&self, route: &Route) -> Response {
-        let (Route::Message(MessageId(_)) | Route::Instance(_)) = route else {
-            unreachable!("only messages and instances are read by partition")
-        };
-        let partition = match route {
-            Route::Message(message) => message.partition(),
-            Route::Instance(instance) => instance.message.partition(),
-            _ => unreachable!("matched above"),
-        };
-        let found = self.partitions.get(usize::from(partition.0)).and_then(Option::as_ref);
-        // Another core may serve already while this one still reads its images.
-        let Some(partition) = found.filter(|_| self.serving) else {
-            return starting().to_response();
-        };
-        let answer = match route {
-            Route::Message(message) => partition.message_view(&self.globals, *message),
-            Route::Instance(instance) => partition.instance_view(*instance),
-            _ => unreachable!("matched above"),
-        };
-        answer.unwrap_or_else(|error| error.to_response())
     }
 
     pub(super) fn gather(
@@ -320,10 +258,7 @@ impl ShardCore {
         kind: Kind,
         left: usize,
     ) -> Result<u64, ApiError> {
-        if self.queries.gathering.len() >= QUERIES_MAX {
-            let detail = format!("{QUERIES_MAX} reads are under way on this core already");
-            return Err(ApiError::overloaded(detail, 1));
-        }
+        self.check_room()?;
         let is_awaited = matches!(kind, Kind::AwaitedEvents);
         if is_awaited && self.queries.awaited >= EVENT_WAITS_MAX {
             let detail = format!("{EVENT_WAITS_MAX} requests on this core wait for events already");
@@ -332,11 +267,20 @@ impl ShardCore {
         self.queries.awaited += usize::from(is_awaited);
         self.queries.next_ticket += 1;
         let ticket = self.queries.next_ticket;
-        self.queries.gathering.insert(ticket, Gathering { request, left, kind });
+        self.queries.gathering.insert(ticket, Gathering { request, left, kind, refused: None });
         Ok(ticket)
     }
 
-    fn ask_all(
+    /// Whether one more read is taken.
+    pub(super) fn check_room(&self) -> Result<(), ApiError> {
+        if self.queries.len() >= QUERIES_MAX {
+            let detail = format!("{QUERIES_MAX} reads are under way on this core already");
+            return Err(ApiError::overloaded(detail, 1));
+        }
+        Ok(())
+    }
+
+    pub(super) fn ask_all(
         &mut self,
         id: RequestId,
         kind: Kind,
@@ -356,8 +300,7 @@ impl ShardCore {
             let question = question.clone();
             out.push(ShardEffect::ToConsensus(ToConsensus::Ask { ticket, question }));
         }
-        let mine = self.answer_to(question).expect("asked of all, so answered at once");
-        self.on_answer(ticket, Some(self.config.core), mine, out);
+        self.answer_question(self.config.core, ticket, question, out);
         Ok(())
     }
 
@@ -370,61 +313,29 @@ impl ShardCore {
         question: &Question,
         out: &mut Outbox<ShardEffect>,
     ) {
-        if let Question::AppliedThrough(index) = question
-            && *index > self.applied()
-        {
-            self.queries.awaiting.push((*index, from, ticket));
-            return;
-        }
         if let Question::Events(query) = question {
             self.on_events_asked(now, from, ticket, *query, out);
             return;
         }
-        if !self.serving && matches!(question, Question::Read(_) | Question::List(_)) {
-            self.queries.early.push((from, ticket, question.clone()));
-            return;
-        }
-        let answer = self.answer_to(question).unwrap_or(Answer::Applied);
-        self.answer(from, ticket, answer, out);
-    }
-
-    /// The state is whole: what was asked before is answered.
-    pub(super) fn answer_early(&mut self, out: &mut Outbox<ShardEffect>) {
-        for (from, ticket, question) in std::mem::take(&mut self.queries.early) {
-            let answer = self.answer_to(&question).expect("only reads and lists came early");
-            self.answer(from, ticket, answer, out);
-        }
+        self.answer_question(from, ticket, question, out);
     }
 
     pub(super) fn answer(
-        &self,
+        &mut self,
         to: CoreId,
         ticket: u64,
         answer: Answer,
         out: &mut Outbox<ShardEffect>,
     ) {
+        if to == self.config.core {
+            self.on_answer(ticket, Some(to), answer, out);
+            return;
+        }
         let message = ToShard::Answer { ticket, from: Some(self.config.core), answer };
         out.push(ShardEffect::ToShard { to, message });
     }
 
-    /// What can be answered at once.
-    fn answer_to(&self, question: &Question) -> Option<Answer> {
-        Some(match question {
-            Question::Read(route) => Answer::Response(self.read(route)),
-            Question::List(query) => {
-                let (rows, more) = view::list(self.partitions(), query);
-                Answer::Rows { rows, more }
-            }
-            Question::Metrics => {
-                self.refresh_metrics();
-                Answer::Metrics(Box::new(self.metrics.registry().snapshot()))
-            }
-            Question::Status => Answer::Shard(self.status()),
-            Question::AppliedThrough(_) | Question::Events(_) => return None,
-        })
-    }
-
-    fn status(&self) -> ShardStatus {
+    pub(super) fn status(&self) -> ShardStatus {
         ShardStatus {
             partitions: u32::try_from(self.hosted.len()).expect("partitions are few"),
             running: self.partitions().map(|partition| partition.running() as u64).sum(),
@@ -433,7 +344,7 @@ impl ShardCore {
         }
     }
 
-    fn refresh_metrics(&self) {
+    pub(super) fn refresh_metrics(&self) {
         let status = self.status();
         self.metrics.running.set_count(status.running);
         self.metrics.calls.set_count(self.orders.running() as u64);
@@ -443,18 +354,6 @@ impl ShardCore {
         self.metrics.unanswered.set_count(self.session.unanswered_bytes() as u64);
         let held: usize = self.partitions().map(crate::partition::Partition::held_bytes).sum();
         self.metrics.state_bytes.set_count(held as u64);
-    }
-
-    /// This core has applied more: who waited for that is answered.
-    pub(super) fn answer_applied(&mut self, index: u64, out: &mut Outbox<ShardEffect>) {
-        let waiting = std::mem::take(&mut self.queries.awaiting);
-        for (needed, from, ticket) in waiting {
-            if needed <= index {
-                self.answer(from, ticket, Answer::Applied, out);
-            } else {
-                self.queries.awaiting.push((needed, from, ticket));
-            }
-        }
     }
 
     pub(super) fn on_answer(
@@ -479,6 +378,7 @@ impl ShardCore {
                 rows.extend(theirs);
                 *more |= left_out;
             }
+            (Kind::List { .. }, Answer::Response(refusal)) => gathering.refused = Some(refusal),
             (Kind::Applied { .. }, Answer::Applied) => {}
             (Kind::Metrics { snapshots }, Answer::Metrics(snapshot)) => snapshots.push(*snapshot),
             (Kind::Status { shards, .. }, Answer::Shard(status)) => {
@@ -489,7 +389,7 @@ impl ShardCore {
         }
         if gathering.left == 0 {
             let done = self.queries.gathering.remove(&ticket).expect("it was just there");
-            let response = self.gathered(done.kind);
+            let response = done.refused.unwrap_or_else(|| self.gathered(done.kind));
             reply(done.request, response, out);
         }
     }
@@ -592,7 +492,7 @@ impl ShardCore {
                     CancelOutcome::Cancelled => {
                         let (at, route) = (instance.message.partition(), Route::Instance(instance));
                         // It is cancelled, whether or not it can be shown just now.
-                        if self.read_at(request, at, &route, out).is_err() {
+                        if self.read_at(request, at, &route, AsOf::APPLIED, out).is_err() {
                             let mut body = Vec::new();
                             json::object(&mut body, |o| {
                                 o.display("instance", instance);

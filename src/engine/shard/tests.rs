@@ -24,6 +24,8 @@ pub(super) struct Case {
     carried: Vec<(Bytes, Arc<Prepared>)>,
     /// Whether work is done as soon as it is ordered.
     works: bool,
+    /// Tickets of reads that wait for an index.
+    pub(super) reads: Vec<u64>,
     work: Vec<Work>,
     index: u64,
     stamp: u64,
@@ -90,6 +92,7 @@ impl Case {
             aborted: Vec::new(),
             carried: Vec::new(),
             works: true,
+            reads: Vec::new(),
             work: Vec::new(),
             index: 0,
             stamp: 1_000,
@@ -98,6 +101,7 @@ impl Case {
     }
 
     fn lead(&mut self) {
+        self.packet(ToShard::Alone { since: Some(0) });
         self.packet(ToShard::Role { leading: true, term: 1, leader: Some(NodeId(1)) });
         self.commit_entry(Bytes::new());
     }
@@ -167,6 +171,9 @@ impl Case {
                 }
                 ShardEffect::Call(order) => self.calls.push(OrderId::of(&order)),
                 ShardEffect::Abort(id) => self.aborted.push(id),
+                ShardEffect::ToConsensus(ToConsensus::ReadIndex { ticket }) => {
+                    self.reads.push(ticket);
+                }
                 ShardEffect::Work(work) if self.works => {
                     self.shard.on_worked(work.run(), &mut self.out);
                 }
@@ -245,6 +252,11 @@ impl Case {
 
     pub(super) fn flush(&mut self) {
         self.shard.on_flush(&mut self.out);
+        self.drain();
+    }
+
+    pub(super) fn deadline(&mut self) {
+        self.shard.on_deadline(self.now, &mut self.out);
         self.drain();
     }
 

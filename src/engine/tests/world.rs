@@ -331,17 +331,42 @@ impl World {
 
     /// A client posts a message to a core of a node. Returns the request's number.
     pub(super) fn post(&mut self, node: NodeId, core: u16, key: Option<&str>, body: &str) -> u64 {
+        let idempotency_key = key.map(str::as_bytes);
+        let path = "/api/v1/messages";
+        self.request(node, core, (Method::Post, path, ""), (idempotency_key, body.as_bytes()))
+    }
+
+    /// A client asks a core of a node. Returns the request's number.
+    pub(super) fn get(&mut self, node: NodeId, core: u16, path: &str) -> u64 {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        self.request(node, core, (Method::Get, path, query), (None, b""))
+    }
+
+    /// Asks, and waits for the answer.
+    pub(super) fn answered(&mut self, node: NodeId, core: u16, path: &str) -> (u16, String) {
+        let request = self.get(node, core, path);
+        self.until(path, |world| world.reply(node, request).is_some());
+        self.reply(node, request).expect("it was there")
+    }
+
+    fn request(
+        &mut self,
+        node: NodeId,
+        core: u16,
+        (method, path, query): (Method, &str, &str),
+        (idempotency_key, body): (Option<&[u8]>, &[u8]),
+    ) -> u64 {
         self.next_request += 1;
         let id = self.next_request;
         let request = Request {
-            method: Method::Post,
-            path: "/api/v1/messages",
-            query: "",
+            method,
+            path,
+            query,
             content_type: None,
-            idempotency_key: key.map(str::as_bytes),
+            idempotency_key,
             by: None,
             trace: None,
-            body: body.as_bytes(),
+            body,
         };
         let route = api::route(request.method, request.path, request.query).unwrap();
         let now = self.now;
