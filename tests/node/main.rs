@@ -34,6 +34,7 @@ mod endpoint;
 #[path = "../common/load.rs"]
 mod load;
 #[path = "../common/server.rs"]
+#[allow(dead_code, reason = "tests/cluster needs the rest of it")]
 mod server;
 
 mod binary;
