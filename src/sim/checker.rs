@@ -9,6 +9,7 @@
 //! - two logs that have an entry of one index and term have the same entry there, behind entries of
 //!   the same term: by all that leaders send;
 //! - a data directory votes for one candidate in a term, whatever its process went through;
+//! - a data directory that took the place of a lost one never votes (SOUNDNESS 4);
 //! - what nodes send keeps its bounds;
 //! - an order goes out only where its shard was told that it leads, after that term's first entry
 //!   was applied there (SOUNDNESS 12).
@@ -28,7 +29,7 @@ use engine::message::Committed;
 use engine::peer::PeerMessage;
 use quorum::{Append, Message};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// States are compared after every entry whose index is a multiple of this.
@@ -60,6 +61,8 @@ pub(crate) struct Checker {
     first_of_term: BTreeMap<u64, u64>,
     /// By index and term, of all that leaders have sent: the term of the entry before, the content.
     sent: BTreeMap<(u64, u64), (u64, u64)>,
+    /// Data directories that took the place of a voter's and were not added since.
+    wiped: BTreeSet<StoreId>,
     /// By data directory and term: for whom it voted.
     votes: BTreeMap<(StoreId, u64), NodeId>,
     /// By session: the highest number that the log has, and up to where its numbers came in order.
@@ -74,6 +77,11 @@ impl Checker {
     /// A process begins.
     pub(crate) fn on_start(&mut self, place: usize) {
         self.runs.insert(place, (0, 0));
+    }
+
+    /// A data directory takes the place of a voter's.
+    pub(crate) fn on_wiped(&mut self, store: StoreId) {
+        self.wiped.insert(store);
     }
 
     /// A process has done something.
@@ -131,6 +139,9 @@ impl Checker {
 
     /// Somebody who stands has voted for itself.
     fn on_vote(&mut self, store: StoreId, term: u64, to: NodeId) -> Result<(), String> {
+        if self.wiped.contains(&store) {
+            return Err(format!("data directory {store} votes, and no member has it"));
+        }
         let first = *self.votes.entry((store, term)).or_insert(to);
         if first == to {
             return Ok(());

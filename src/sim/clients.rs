@@ -113,6 +113,14 @@ impl Clients {
         Post { request, body: body(nonce), key: keyed.then(|| format!("key-{nonce}")) }
     }
 
+    /// This very message, for the node at `place`.
+    pub(crate) fn post_given(&mut self, place: usize, nonce: u64, keyed: bool) -> Post {
+        self.next_nonce = self.next_nonce.max(nonce + 1);
+        let request = self.request();
+        self.asked.insert(request, Asked { place, nonce, keyed });
+        Post { request, body: body(nonce), key: keyed.then(|| format!("key-{nonce}")) }
+    }
+
     /// What a producer sends to the node at `place`: new messages or old ones.
     pub(crate) fn produce(&mut self, place: usize) -> Produced {
         let sent = self.producers.send(&mut self.next_nonce);

@@ -12,6 +12,7 @@
 //! | `faults` | what goes wrong, drawn per seed |
 //! | `clients`, `producers`, `reads`, `catalogue` | who asks |
 //! | `checker`, `keyed`, `marks` | what must hold, and which rare branches a run reached |
+//! | `transcript`, `world/script` | what happened, in words; worlds that do what a script says |
 
 mod catalogue;
 mod checker;
@@ -26,6 +27,7 @@ mod network;
 mod node;
 mod producers;
 mod reads;
+mod transcript;
 mod world;
 
 pub use clock::ClockFaults;
@@ -34,4 +36,4 @@ pub use faults::{DiskFaults, Faults, Trouble};
 pub use marks::{Mark, Marks};
 pub use network::{Delivery, Event as NetworkEvent, Network, Under, Weather};
 pub use node::{Event, Node, NodeConfig, Said, Schedule, Who, deliver};
-pub use world::{CatalogueAt, Report, World};
+pub use world::{CatalogueAt, Report, Scripted, World};

@@ -33,6 +33,8 @@ pub(crate) struct Machine {
     pub(crate) config: NodeConfig,
     pub(crate) disk: Disk,
     pub(crate) store: StoreId,
+    /// The data directory is not the one that the group was founded with.
+    pub(crate) is_wiped: bool,
     /// The present or last run of its process.
     pub(crate) boot: BootId,
     pub(crate) clock: Clock,
@@ -63,6 +65,7 @@ impl Machine {
             config,
             disk: Disk::default(),
             store: StoreId(prng.next_u64()),
+            is_wiped: false,
             boot: BootId(0),
             clock: Clock::new(clocks, &mut prng.fork("clock")),
             node: None,
@@ -101,6 +104,9 @@ impl Machine {
         assert!(!self.is_up(), "one process at a time");
         self.boot = BootId(self.boot.0 + 1);
         let who = Who { node: self.name, store: self.store, boot: self.boot };
+        // Whoever waits to be added knows no members.
+        let nobody = Membership::default();
+        let founded = if self.is_wiped { &nobody } else { founded };
         let (now, seed) = (self.clock.now(instant), self.seeds.next_u64());
         let node = Node::start(&self.config, who, founded, &mut self.disk, now, seed, schedule)
             .map_err(|reason| {
@@ -109,6 +115,13 @@ impl Machine {
         self.node = Some(node);
         self.plan(now);
         Ok(())
+    }
+
+    /// The data directory is gone; the next start makes another, which belongs to no group.
+    pub(crate) fn wipe(&mut self) {
+        self.disk = Disk::default();
+        self.store = StoreId(self.seeds.next_u64());
+        self.is_wiped = true;
     }
 
     /// The process is gone. Its writes stay as far as they went.

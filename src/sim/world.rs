@@ -3,21 +3,26 @@
 //! One heap holds everything that will happen; a step takes the first of it, or the first deadline
 //! of a mind. Whatever a step orders gets its own time and goes into the heap again.
 
-use crate::catalogue::{CatalogueUser, Changing};
+mod asking;
+mod rest;
+mod script;
+mod troubles;
+
+use crate::catalogue::CatalogueUser;
 use crate::checker::{self, Checker};
-use crate::clients::{Clients, Produced};
-use crate::faults::{DiskFaults, Faults, Trouble};
+use crate::clients::Clients;
+use crate::faults::{Faults, Trouble};
 use crate::keyed;
 use crate::machine::Machine;
 use crate::marks::{Mark, Marks};
-use crate::network::{self, Delivery, Network, Under, Weather};
+use crate::network::{self, Delivery, Network, Under};
 use crate::node::{Event, Node, NodeConfig, Said, Schedule};
 use crate::reads::Readers;
-use api::{Method, Request};
-use base::{BootId, CoreId, Instant, NodeId, Prng};
+use crate::transcript::Transcript;
+use base::{BootId, Instant, NodeId, Prng};
 use engine::message::Committed;
 use engine::peer::PeerMessage;
-use engine::{Member, Membership, Origin, RequestId, ShardCore, Submission};
+use engine::{FetchEffect, Member, Membership, ShardCore};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write;
@@ -33,6 +38,8 @@ const SEND_AGAIN_MAX: u32 = 5;
 const EVENTS_AT_ONCE_MAX: u32 = 10_000;
 /// Events of one run; more are messages or work that breed more of their kind.
 const EVENTS_MAX: u64 = 20_000_000;
+/// So much of an answer is written in a transcript.
+const ANSWER_CHARS_SHOWN: usize = 90;
 /// Until a node that starts serves: a new segment, the catalogue's birth, or the term's first entry.
 const COME_UP: Duration = Duration::from_secs(3);
 /// What clients send at first is under way for about so long. Unit: nanoseconds.
@@ -152,6 +159,8 @@ impl Ord for Timed {
     }
 }
 
+pub use script::Scripted;
+
 /// A world of machines.
 pub struct World {
     faults: Faults,
@@ -171,6 +180,11 @@ pub struct World {
     readers: Readers,
     catalogue: CatalogueUser,
     checker: Checker,
+    transcript: Transcript,
+    /// By place: whether it leads, whom it follows and in which term, as last written.
+    roles: Vec<(bool, u64, u64)>,
+    /// A script says what happens: nothing is started again by itself.
+    is_scripted: bool,
     report: Report,
 }
 
@@ -194,6 +208,7 @@ impl World {
         Self {
             network: Network::new(machines.len(), faults.weather, seeds.fork("network")),
             founded,
+            roles: vec![(false, 0, 0); machines.len()],
             machines,
             crashes: seeds.fork("crashes"),
             troubles: seeds.fork("troubles"),
@@ -208,12 +223,26 @@ impl World {
             at_once: 0,
             next_trouble: Instant(1),
             checker: Checker::default(),
+            transcript: Transcript::default(),
+            is_scripted: false,
             report: Report::default(),
         }
     }
 
     /// Runs to the end. The error names what was violated.
     pub fn run(mut self) -> Result<Report, String> {
+        self.run_to_end()
+    }
+
+    /// The same, with all that happened in words.
+    pub fn tell(mut self) -> (Result<Report, String>, Vec<String>) {
+        self.transcript.keep();
+        let run = std::panic::AssertUnwindSafe(|| self.run_to_end());
+        let result = std::panic::catch_unwind(run).unwrap_or_else(|_| Err("a panic".into()));
+        (result, self.transcript.take())
+    }
+
+    fn run_to_end(&mut self) -> Result<Report, String> {
         self.start_all()?;
         for _ in 0..self.faults.crashes {
             let within = u64::try_from(self.faults.crash_within.as_nanos()).unwrap_or(u64::MAX);
@@ -250,7 +279,7 @@ impl World {
         self.report.marks.reach_if(Mark::NumberRepeated, self.clients.repeated);
         self.report.marks.reach_if(Mark::Refused, self.clients.refused);
         self.report.digest = self.digest();
-        Ok(self.report)
+        Ok(std::mem::take(&mut self.report))
     }
 
     /// Runs without faults and returns the log: for those who apply it in other ways.
@@ -322,6 +351,8 @@ impl World {
         let (instant, founded) = (self.instant, self.founded.clone());
         self.with(place, |machine, schedule| machine.start(instant, &founded, schedule))??;
         self.net(|network, now, out| network.on_start(now, place, out));
+        let machine = &self.machines[place];
+        self.transcript.say(instant, || format!("{} starts, run {}", machine.name, machine.boot));
         Ok(())
     }
 
@@ -339,118 +370,20 @@ impl World {
         done
     }
 
-    /// The power fails: of one machine, or of all.
-    fn cut_power(&mut self) {
-        let count = self.machines.len() as u64;
-        let one = usize::try_from(self.crashes.below(count)).expect("few");
-        let is_all = self.crashes.chance(1, 3);
-        for place in 0..self.machines.len() {
-            if is_all || place == one {
-                self.end(place, false);
-                let machine = &mut self.machines[place];
-                // Whoever starts a node again sees to its disk first.
-                machine.disk.capacity = None;
-                let is_lost = machine.disk.crash(&mut self.crashes.fork("disk"));
-                self.report.marks.reach_if(Mark::SectorsLost, u64::from(is_lost));
-            }
-        }
-        self.report.crashes += 1;
-    }
-
     /// A process ends, alone or with its machine.
     fn end(&mut self, place: usize, is_powered: bool) {
         if self.machines[place].is_up() {
             self.net(|network, now, out| network.on_end(now, place, is_powered, out));
+            let (name, how) =
+                (self.machines[place].name, if is_powered { "" } else { " with its machine" });
+            self.transcript.say(self.instant, || format!("{name} ends{how}"));
+            self.roles[place] = (false, 0, 0);
         }
         self.machines[place].end();
         self.readers.on_lost(place);
         let lost = self.clients.on_lost(place);
         self.report.unanswered += lost;
         self.report.marks.reach_if(Mark::CutUnderLoad, u64::from(lost > 0));
-    }
-
-    fn make_trouble(&mut self) {
-        let within = u64::try_from(self.faults.trouble_within.as_nanos()).unwrap_or(u64::MAX);
-        let pause = Duration::from_nanos(self.troubles.below(within.max(1)));
-        self.next_trouble = self.instant + pause;
-        let Some(trouble) = self.faults.next_trouble(&mut self.troubles) else { return };
-        let count = self.machines.len() as u64;
-        let place = usize::try_from(self.troubles.below(count)).expect("few");
-        let machine = &mut self.machines[place];
-        match trouble {
-            Trouble::Pause if machine.is_answering(self.instant) => {
-                let most = if self.troubles.chance(1, 4) { 10 * LONG_PAUSE_MS } else { 50 };
-                let ms = self.troubles.below(most);
-                machine.paused_until = Some(self.instant + Duration::from_millis(ms));
-                self.report.marks.reach_if(Mark::LongPause, u64::from(ms > LONG_PAUSE_MS));
-            }
-            Trouble::ClockJump => {
-                let before = machine.clock.now(self.instant).wall;
-                machine.clock.jump(self.faults.clocks, &mut self.troubles);
-                let is_back = machine.clock.now(self.instant).wall < before;
-                self.report.marks.reach_if(Mark::ClockBack, u64::from(is_back));
-            }
-            Trouble::Kill if machine.is_up() => {
-                let is_unsynced = machine.disk.has_unsynced();
-                self.report.marks.reach_if(Mark::KilledWithUnsynced, u64::from(is_unsynced));
-                self.end(place, true);
-                self.start_later(place);
-            }
-            Trouble::Stop if machine.is_up() => {
-                machine.node.as_mut().expect("it is up").on_stop();
-                let boot = machine.boot;
-                self.put(self.instant + STOP_MAX, place, Happening::Kill(boot));
-            }
-            Trouble::Slow => {
-                machine.slowness = 1 + self.troubles.below(self.faults.slowness_max.max(1));
-                let slowness = self.faults.disks.slowness_max.max(1);
-                machine.disk_slowness = 1 + self.troubles.below(slowness);
-            }
-            Trouble::Pause | Trouble::Kill | Trouble::Stop => {}
-            trouble => self.make_network_trouble(trouble, place),
-        }
-    }
-
-    /// Whoever keeps the process running starts it again.
-    fn start_later(&mut self, place: usize) {
-        let at = self.instant + Duration::from_millis(self.troubles.below(500));
-        self.put(at, place, Happening::Start);
-    }
-
-    fn make_network_trouble(&mut self, trouble: Trouble, place: usize) {
-        let count = self.machines.len();
-        let other = usize::try_from(self.troubles.below(count as u64)).expect("few");
-        if count < 2 || (other == place && trouble != Trouble::Heal) {
-            return;
-        }
-        match trouble {
-            Trouble::Part if self.troubles.chance(1, 2) && count > 2 => {
-                self.net(|network, now, out| network.part(now, &[place, other], out));
-            }
-            Trouble::Part => self.net(|network, now, out| network.part(now, &[place], out)),
-            Trouble::IsolateLeader => {
-                let leads = |machine: &Machine| {
-                    machine.node.as_ref().is_some_and(|node| node.status().leading)
-                };
-                if let Some(leader) = self.machines.iter().position(leads) {
-                    self.net(|network, now, out| network.part(now, &[leader], out));
-                }
-            }
-            Trouble::CutOneWay => {
-                self.net(|network, now, out| network.cut(now, place, other, out));
-            }
-            Trouble::Clog => {
-                let ms = self.troubles.below(1_000);
-                self.network.clog(place, other, self.instant + Duration::from_millis(ms));
-            }
-            Trouble::Reset => {
-                self.net(|network, now, out| network.reset(now, place, other, out));
-            }
-            Trouble::Heal => self.network.heal(),
-            Trouble::Pause | Trouble::ClockJump | Trouble::Kill | Trouble::Stop | Trouble::Slow => {
-                unreachable!("{trouble:?} is a machine's")
-            }
-        }
     }
 
     // -- time ---------------------------------------------------------------------------------
@@ -477,22 +410,6 @@ impl World {
             }
             Ok(())
         })
-    }
-
-    /// Full for long enough to use up the segments at hand, then somebody makes room.
-    fn fill_disk(&mut self) {
-        if !self.faults.full_disk {
-            return;
-        }
-        let place = usize::try_from(self.crashes.below(self.machines.len() as u64)).expect("few");
-        let disk = &mut self.machines[place].disk;
-        let is_filled = disk.capacity.is_none();
-        let odds = if is_filled { 300 } else { 6_000 };
-        if self.crashes.chance(1, odds) {
-            disk.capacity = is_filled.then(|| disk.taken());
-            self.report.full_disks += u32::from(is_filled);
-            self.report.marks.reach_if(Mark::DiskFull, u64::from(is_filled));
-        }
     }
 
     /// Runs until `until`, calling `each` between events.
@@ -603,6 +520,8 @@ impl World {
             network::Event::Up { peer, .. } => Event::PeerUp(self.machines[peer].name),
             network::Event::Down { peer, refused, .. } => {
                 self.report.marks.reach_if(Mark::PeerRefused, u64::from(refused));
+                let how = if refused { "refuses connections" } else { "is not connected any more" };
+                self.transcript.say(self.instant, || format!("{}: {} {how}", place + 1, peer + 1));
                 Event::PeerDown(self.machines[peer].name, refused)
             }
         };
@@ -627,6 +546,12 @@ impl World {
         for event in events {
             let machine = &mut self.machines[place];
             self.report.marks.on_event(&event);
+            if let Event::Fetch(FetchEffect::Keep { index }) = &event {
+                let name = machine.name;
+                let text =
+                    || format!("{name} has the snapshot of entry {index}, and goes on behind it");
+                self.transcript.say(self.instant, text);
+            }
             let at = machine.time_of(self.instant, &event);
             let boot = machine.boot;
             self.put(at, place, Happening::Process(boot, event));
@@ -635,6 +560,7 @@ impl World {
             self.report.marks.on_sent(&message);
             let machine = &self.machines[place];
             self.checker.on_sent(machine.name, machine.store, to, &message)?;
+            self.transcript.on_sent(self.instant, machine.name, to, &message);
             let to = self.machines.iter().position(|machine| machine.name == to);
             let to = to.expect("nodes send to members");
             self.net(|network, now, out| network.send(now, (place, to), message, out));
@@ -642,11 +568,28 @@ impl World {
         let (instant, machine) = (self.instant, &self.machines[place]);
         if let Some(node) = &machine.node {
             self.checker.on_step(place, node, instant, &mut self.report.marks)?;
+            self.note_role(place);
         }
         for said in said {
             self.on_said(place, said)?;
         }
         Ok(done)
+    }
+
+    fn note_role(&mut self, place: usize) {
+        let Some(node) = &self.machines[place].node else { return };
+        let status = node.status();
+        let role = (status.leading, status.leader, status.term);
+        if role == self.roles[place] {
+            return;
+        }
+        self.roles[place] = role;
+        let name = node.name();
+        self.transcript.say(self.instant, || match role {
+            (true, _, term) => format!("{name} leads term {term}"),
+            (false, 0, term) => format!("{name} knows no leader in term {term}"),
+            (false, leader, term) => format!("{name} follows {leader} in term {term}"),
+        });
     }
 
     fn on_said(&mut self, place: usize, said: Said) -> Result<(), String> {
@@ -656,6 +599,11 @@ impl World {
             }
             Said::Reply { request, response } => {
                 let marks = &mut self.report.marks;
+                self.transcript.say(self.instant, || {
+                    let text = String::from_utf8_lossy(&response.body);
+                    let short: String = text.chars().take(ANSWER_CHARS_SHOWN).collect();
+                    format!("{} answers {}: {short}", place + 1, response.status)
+                });
                 if self.readers.on_reply(request, &response, &self.clients, marks)? {
                     return Ok(());
                 }
@@ -666,199 +614,6 @@ impl World {
             Said::Ordered { leads, applied } => self.checker.on_order(leads, applied),
             Said::State { index, part, checksum } => self.checker.on_state(index, part, checksum),
         }
-    }
-
-    // -- clients ------------------------------------------------------------------------------
-
-    /// A node whose process answers, if there is one: who finds none tries another.
-    fn choose(&mut self) -> Option<usize> {
-        let count = self.machines.len();
-        let first = usize::try_from(self.clients.prng.below(count as u64)).expect("few");
-        for place in (first..count).chain(0..first) {
-            if self.machines[place].is_answering(self.instant) {
-                return Some(place);
-            }
-            self.report.marks.reach(Mark::ConnectionRefused);
-        }
-        None
-    }
-
-    /// A client sends a message, or a producer several: new ones or old ones.
-    fn send(&mut self) -> Result<(), String> {
-        let Some(place) = self.choose() else { return Ok(()) };
-        if self.clients.is_producers_turn() {
-            let produced = self.clients.produce(place);
-            return self.submit(place, &produced);
-        }
-        let post = self.clients.post(place, &mut self.report.marks);
-        let request = Request {
-            method: Method::Post,
-            path: "/api/v1/messages",
-            query: "",
-            content_type: None,
-            idempotency_key: post.key.as_deref().map(str::as_bytes),
-            by: None,
-            trace: None,
-            body: post.body.as_bytes(),
-        };
-        self.ask(place, post.request, &request)
-    }
-
-    /// Somebody reads a message, somewhere.
-    fn read(&mut self) -> Result<(), String> {
-        let Some(id) = self.readers.choose(&self.clients) else { return Ok(()) };
-        let Some(place) = self.choose() else { return Ok(()) };
-        let request = self.clients.request();
-        self.readers.ask(place, request, id, &self.clients);
-        let path = format!("/api/v1/messages/{id}");
-        let asked = Request {
-            method: Method::Get,
-            path: &path,
-            query: "",
-            content_type: None,
-            idempotency_key: None,
-            by: None,
-            trace: None,
-            body: b"",
-        };
-        self.ask(place, request, &asked)
-    }
-
-    fn submit(&mut self, place: usize, sent: &Produced) -> Result<(), String> {
-        let messages: Vec<&[u8]> = sent.bodies.iter().map(String::as_bytes).collect();
-        let (producer, sequence) = (sent.producer, sent.sequence);
-        let origin = Origin::Producer { producer, sequence };
-        // Some are recorded: their records have all that a record can have.
-        let trace = (sequence % 3 == 0)
-            .then_some(api::TraceContext { trace: u128::from(producer), span: sequence });
-        let submission = Submission { origin, messages: &messages, trace };
-        let (instant, core) = (self.instant, self.core(place));
-        let id = sent.request;
-        self.with(place, |machine, schedule| {
-            machine.submit(instant, (core, id), &submission, schedule);
-        })
-    }
-
-    /// Producers send what they have no answer for until they have all answers.
-    fn send_what_is_left(&mut self) -> Result<(), String> {
-        for round in 0..SEND_AGAIN_MAX {
-            let (count, round) = (self.machines.len(), usize::try_from(round).expect("few"));
-            let left = self.clients.left(|at| (at + round) % count);
-            if left.is_empty() {
-                return Ok(());
-            }
-            for (at, produced) in left.iter().enumerate() {
-                self.submit((at + round) % count, produced)?;
-            }
-            self.rest()?;
-        }
-        Err("producers have no answer to all that they sent".into())
-    }
-
-    fn change_catalogue(&mut self) -> Result<(), String> {
-        let Some(place) = self.choose() else { return Ok(()) };
-        let Changing { method, path, body } = self.catalogue.next();
-        self.report.catalogue_changes += 1;
-        let request = Request {
-            method,
-            path: &path,
-            query: "",
-            content_type: Some("application/json"),
-            idempotency_key: None,
-            by: Some(b"somebody"),
-            trace: None,
-            body: body.as_bytes(),
-        };
-        let id = self.clients.request();
-        self.ask(place, id, &request)
-    }
-
-    fn ask(&mut self, place: usize, id: RequestId, request: &Request<'_>) -> Result<(), String> {
-        let (instant, core) = (self.instant, self.core(place));
-        self.with(place, |machine, schedule| {
-            machine.request(instant, (core, id), request, schedule);
-        })
-    }
-
-    /// The core that a client's connection reaches.
-    fn core(&mut self, place: usize) -> CoreId {
-        let core = self.clients.prng.below(u64::from(self.machines[place].config.shards));
-        CoreId(u16::try_from(core).expect("a core's number"))
-    }
-
-    // -- rest ---------------------------------------------------------------------------------
-
-    /// Nothing new comes, nothing goes wrong; everything under way ends.
-    fn rest(&mut self) -> Result<(), String> {
-        for machine in &mut self.machines {
-            machine.disk.capacity = None;
-            machine.disk.read_errors = 0;
-            machine.disk_slowness = 1;
-            machine.slowness = 1;
-            machine.clock.correct();
-        }
-        self.faults.disks = DiskFaults::default();
-        let since = self.instant;
-        self.network.heal();
-        self.network.weather = Weather::FINE;
-        self.start_all()?;
-        let limit = self.instant + REST_MAX;
-        while !self.is_at_rest() {
-            if self.instant >= limit {
-                return Err(format!(
-                    "no rest after {} s of virtual time: {}",
-                    REST_MAX.as_secs(),
-                    self.unrest()
-                ));
-            }
-            let until = self.instant + Duration::from_secs(1);
-            self.pass(until, |_| Ok(()))?;
-        }
-        self.report.to_rest = self.report.to_rest.max(self.instant.since(since));
-        Ok(())
-    }
-
-    fn is_at_rest(&self) -> bool {
-        let is_still = |node: &Node| {
-            node.partitions().all(|part| part.running() == 0 && !part.has_orders())
-                && node.shards().iter().all(ShardCore::is_drained)
-        };
-        let mut nodes = self.machines.iter().map(|machine| &machine.node);
-        let is_still = |node: &Node| {
-            is_still(node)
-                && !node.is_stopping()
-                && node.shards()[0].applied() == self.checker.last()
-        };
-        let waiting = self.clients.waiting() + self.readers.waiting();
-        waiting == 0 && nodes.all(|node| node.as_ref().is_some_and(is_still))
-    }
-
-    /// What still goes on.
-    fn unrest(&self) -> String {
-        let (messages, reads) = (self.clients.waiting(), self.readers.waiting());
-        let mut text = format!("{messages} requests and {reads} reads wait");
-        for machine in &self.machines {
-            let Some(node) = &machine.node else {
-                write!(text, "; {} is down", machine.name).expect("a string grows");
-                continue;
-            };
-            write!(text, "; {}: {:?}", node.name(), node.status()).expect("a string grows");
-            for (shard, core) in node.shards().iter().zip(0..) {
-                let running: usize = shard.partitions().map(engine::Partition::running).sum();
-                let (applied, waiting) = (shard.applied(), shard.unanswered());
-                let orders = shard.partitions().filter(|part| part.has_orders()).count();
-                write!(
-                    text,
-                    "; core {core}: applied {applied}, {waiting} wait, {running} instances run, \
-                     {orders} partitions have orders"
-                )
-                .expect("a string grows");
-            }
-            if let Some(instance) = checker::first_running(node) {
-                write!(text, "; {instance}").expect("a string grows");
-            }
-        }
-        text
     }
 
     fn digest(&self) -> u64 {

@@ -10,6 +10,7 @@ mod determinism;
 mod group;
 mod power;
 mod reload;
+mod scenarios;
 mod worlds;
 
 use sim::Report;
@@ -46,4 +47,14 @@ fn seeds_that_failed_once_pass() {
         let seed = words.next().and_then(|seed| seed.parse().ok());
         run(kind, seed.expect("a seed follows"));
     }
+}
+
+#[test]
+fn every_scenario_goes_as_it_was_recorded() {
+    let changed = scenarios::changed(false);
+    assert!(
+        changed.is_empty(),
+        "{}\nif that is right: cargo sim scenarios --record, and look through what has changed",
+        changed.join("\n")
+    );
 }

@@ -5,6 +5,8 @@
 //! cargo sim group --for 2h         for so long (s, m, h)
 //! cargo sim power --seeds 5000 --from 100000
 //! cargo sim group --seed 17        one seed, and all that came of it
+//! cargo sim scenarios --record     the scenarios: what goes otherwise than recorded, or record it
+//! cargo sim group --seed 17 --tell the same, with all that happened in words
 //! ```
 //!
 //! A violation is printed with the line that replays it, and the run goes on; at its end the process
@@ -12,6 +14,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a program for people, with a clock on the wall")]
 
+mod scenarios;
 mod worlds;
 
 use sim::{Mark, Report};
@@ -27,17 +30,21 @@ const QUIET_BETWEEN: Duration = Duration::from_mins(1);
 const SHOWN_BETWEEN: Duration = Duration::from_secs(1);
 
 /// What is asked.
+#[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "words on a command line, each there or not")]
 struct Asked {
     kinds: Vec<Kind>,
     from: u64,
     seeds: u64,
     within: Option<Duration>,
     single: Option<u64>,
+    tell: bool,
+    scenarios: bool,
+    record: bool,
 }
 
 fn asked(words: impl Iterator<Item = String>) -> Result<Asked, String> {
-    let mut asked =
-        Asked { kinds: Vec::new(), from: 0, seeds: u64::MAX, within: None, single: None };
+    let mut asked = Asked { seeds: u64::MAX, ..Asked::default() };
     let mut words = words;
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} is followed by nothing"));
@@ -45,6 +52,9 @@ fn asked(words: impl Iterator<Item = String>) -> Result<Asked, String> {
             "--from" => asked.from = number(&value()?)?,
             "--seeds" => asked.seeds = number(&value()?)?,
             "--seed" => asked.single = Some(number(&value()?)?),
+            "scenarios" => asked.scenarios = true,
+            "--record" => asked.record = true,
+            "--tell" => asked.tell = true,
             "--for" => asked.within = Some(duration(&value()?)?),
             kind => {
                 let kind = Kind::of(kind).ok_or_else(|| {
@@ -142,9 +152,22 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if asked.scenarios {
+        let changed = scenarios::changed(asked.record);
+        println!("{}", changed.join("\n"));
+        let is_well = changed.is_empty() || asked.record;
+        return if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     if let Some(seed) = asked.single {
         let kind = asked.kinds[0];
-        return match run(kind, seed) {
+        let result = if asked.tell {
+            let (result, lines) = kind.world(seed).tell();
+            println!("{}", lines.join("\n"));
+            result
+        } else {
+            run(kind, seed)
+        };
+        return match result {
             Ok(report) => {
                 println!("{report:#?}");
                 ExitCode::SUCCESS

@@ -90,6 +90,11 @@ impl Kind {
 
     /// Runs the world of a seed. The error says what was violated.
     pub(crate) fn run(self, seed: u64) -> Result<Report, String> {
+        self.world(seed).run()
+    }
+
+    /// The world of a seed.
+    pub(crate) fn world(self, seed: u64) -> World {
         match self {
             Self::Power => power(seed),
             Self::Group => group(seed),
@@ -97,7 +102,7 @@ impl Kind {
     }
 }
 
-fn power(seed: u64) -> Result<Report, String> {
+fn power(seed: u64) -> World {
     let full_disk = seed.is_multiple_of(5);
     let faults = Faults {
         messages: 60 + seed % 200 + if full_disk { 4_000 } else { 0 },
@@ -113,10 +118,10 @@ fn power(seed: u64) -> Result<Report, String> {
     let mut config = if changes { changing(shards) } else { node(shards) };
     // Some take a snapshot every few entries, some hardly ever.
     config.snapshot_journal_bytes = (16 << 10) << (seed % 6);
-    World::new(seed, config, faults).run()
+    World::new(seed, config, faults)
 }
 
-fn group(seed: u64) -> Result<Report, String> {
+fn group(seed: u64) -> World {
     let nodes = [3, 3, 5][usize::try_from(seed % 3).expect("small")];
     let faults = Faults {
         messages: 100 + seed % 400,
@@ -134,7 +139,7 @@ fn group(seed: u64) -> Result<Report, String> {
         config.snapshot_journal_bytes = (16 << 10) << ((seed + at) % 6);
         config
     });
-    World::group(seed, configs.collect(), faults).run()
+    World::group(seed, configs.collect(), faults)
 }
 
 /// Segments that hold the largest entry: whole sets of rules gather in one.
