@@ -32,14 +32,9 @@ pub(crate) fn greet(stream: &mut TcpStream, pipeline: usize) -> io::Result<Binar
         trace: None,
     };
     let hello = Hello {
-        version_min: wire::VERSION,
-        version_max: wire::VERSION,
-        node: 0,
-        role: Hello::CLIENT,
-        features: 0,
         program: concat!("distric-load ", env!("CARGO_PKG_VERSION")),
         payload_bytes_max: u32::try_from(ANSWER_BYTES_MAX).expect("4 MiB fit"),
-        calls_max: 0,
+        ..Hello::of(Hello::CLIENT)
     };
     write_frame(&mut bytes, &head, |out| hello.encode(out));
     stream.write_all(&bytes)?;

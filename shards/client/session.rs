@@ -525,14 +525,9 @@ impl<T> State<T> {
 
     fn write_hello(&mut self, now: Now) {
         let hello = Hello {
-            version_min: wire::VERSION,
-            version_max: wire::VERSION,
-            node: 0,
-            role: Hello::CLIENT,
-            features: 0,
             program: concat!("distric-client ", env!("CARGO_PKG_VERSION")),
             payload_bytes_max: u32::try_from(ANSWER_BYTES_MAX).expect("16 MiB fit"),
-            calls_max: 0,
+            ..Hello::of(Hello::CLIENT)
         };
         let head = head(now, Kind::HELLO, Flags::NONE, 0);
         wire::write_frame(&mut self.out, &head, |out| hello.encode(out));

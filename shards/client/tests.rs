@@ -27,11 +27,8 @@ fn hello(version: u8) -> Hello<'static> {
         version_min: version,
         version_max: version,
         node: 1,
-        role: Hello::BOTH,
-        features: 0,
         program: "a test",
-        payload_bytes_max: 0,
-        calls_max: 0,
+        ..Hello::of(Hello::BOTH)
     }
 }
 

@@ -55,6 +55,21 @@ impl Files {
         self.file(file).fdatasync().await
     }
 
+    /// Reads a part of a segment back. It may have been compacted meanwhile.
+    pub(crate) async fn read(
+        &self,
+        file: File,
+        offset: u64,
+        bytes: usize,
+    ) -> Result<Vec<u8>, String> {
+        let found = match file {
+            File::Vote => Some(Rc::clone(&self.vote)),
+            File::Segment(slot) => self.segments.borrow().get(&slot).map(Rc::clone),
+        };
+        let found = found.ok_or_else(|| "its segment was removed meanwhile".to_owned())?;
+        found.read_at(offset, bytes).await.map_err(|error| error.to_string())
+    }
+
     pub(crate) async fn prepare(&self, slot: u32, bytes: u64) -> Result<(), LogError> {
         let file = self.directory.create(&name(slot), bytes).await?;
         self.segments.borrow_mut().insert(slot, Rc::new(file));

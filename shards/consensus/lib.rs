@@ -1,5 +1,5 @@
-//! Pumps the [`ConsensusCore`]: reads the journal at the start, then writes it, and the snapshots.
-//! It decides nothing.
+//! Pumps the [`ConsensusCore`]: reads the journal at the start, then writes it, and the snapshots,
+//! and keeps the [`Links`] to the other coordinators. It decides nothing.
 //!
 //! Invariants:
 //! - a failed write or fdatasync of the journal is never answered to the mind: the process ends
@@ -7,14 +7,17 @@
 //! - effects on one file are carried out in the order in which the mind gave them.
 
 mod files;
+mod links;
 mod open;
 mod snapshots;
 
+pub use links::Links;
 pub use open::{OpenError, Opened, Options, Progress, open};
 
-use base::{CoreId, Instant, Now, Outbox};
+use base::{CoreId, Instant, NodeId, Now, Outbox, StoreId};
 use engine::message::{ConsensusStatus, Packet, ToConsensus};
-use engine::{ConsensusCore, ConsensusEffect};
+use engine::peer::PeerMessage;
+use engine::{ConsensusCore, ConsensusEffect, FetchEffect, ReadBack};
 use files::Files;
 use journal::{Buffers, Effect, File, Token};
 use runtime::{DmaBuffer, LocalNotify, TaskSet};
@@ -28,6 +31,8 @@ pub type Sink = Box<dyn Fn(CoreId, Packet)>;
 
 /// What a mind says beside its work.
 pub trait Host {
+    /// Something that is as it should be.
+    fn note(&self, text: &str);
     /// Something an operator should see.
     fn notice(&self, text: &str);
     /// The journal cannot be carried on. Does not return to normal work: the process ends.
@@ -60,6 +65,8 @@ struct Inner {
     sink: Sink,
     wake: Rc<LocalNotify>,
     host: Rc<dyn Host>,
+    /// None: the node has no address for peers.
+    links: Option<Links>,
     tasks: TaskSet,
 }
 
@@ -71,7 +78,13 @@ impl std::fmt::Debug for Consensus {
 
 impl Consensus {
     /// The role around a mind that [`open`] made. Takes office at once.
-    pub fn start(opened: Opened, sink: Sink, wake: Rc<LocalNotify>, host: Rc<dyn Host>) -> Self {
+    pub fn start(
+        opened: Opened,
+        sink: Sink,
+        wake: Rc<LocalNotify>,
+        host: Rc<dyn Host>,
+        links: Option<Links>,
+    ) -> Self {
         let Opened { mind, files, snapshots, notices } = opened;
         let inner = Inner {
             mind: RefCell::new(mind),
@@ -81,11 +94,15 @@ impl Consensus {
             sink,
             wake,
             host,
+            links,
             tasks: TaskSet::new(),
         };
         let role = Self { inner: Rc::new(inner) };
         for notice in notices {
             role.inner.host.notice(&notice);
+        }
+        if let Some(links) = &role.inner.links {
+            links.begin(&role);
         }
         role.with(ConsensusCore::on_start);
         role
@@ -94,6 +111,21 @@ impl Consensus {
     /// A shard's packet.
     pub fn on_packet(&self, from: CoreId, message: ToConsensus) {
         self.with(|mind, now, out| mind.on_packet(now, from, message, out));
+    }
+
+    /// A message of another coordinator.
+    pub(crate) fn on_peer(&self, from: NodeId, store: StoreId, message: PeerMessage) {
+        self.with(|mind, now, out| mind.on_peer(now, from, store, message, out));
+    }
+
+    /// The link to a coordinator is there.
+    pub(crate) fn on_peer_up(&self, node: NodeId) {
+        self.with(|mind, now, out| mind.on_peer_up(now, node, out));
+    }
+
+    /// The link to a coordinator broke, or cannot be made.
+    pub(crate) fn on_peer_down(&self, node: NodeId, refused: bool) {
+        self.with(|mind, now, out| mind.on_peer_down(now, node, refused, out));
     }
 
     /// The end of a round.
@@ -128,6 +160,9 @@ impl Consensus {
 
     /// Ends what is still under way on the disks, without waiting for it.
     pub async fn close(&self) {
+        if let Some(links) = &self.inner.links {
+            links.close().await;
+        }
         self.inner.tasks.cancel_all().await;
         self.inner.files.close().await;
     }
@@ -149,16 +184,26 @@ impl Consensus {
             ConsensusEffect::ToShard { to, message } => {
                 (self.inner.sink)(to, Packet::Shard(message));
             }
-            // A lone voter has nobody to be linked with.
-            ConsensusEffect::Members(_) => {}
+            ConsensusEffect::Members(members) => match &self.inner.links {
+                Some(links) => links.on_members(members),
+                None if members.members().len() > 1 => self.inner.host.notice(
+                    "this node has members to speak with, and no address for them to reach it: \
+                     start it with --peer ADDRESS",
+                ),
+                None => {}
+            },
+            ConsensusEffect::Peer { to, message } => {
+                if let Some(links) = &self.inner.links {
+                    links.send(to, &message);
+                }
+            }
+            ConsensusEffect::ReadEntries(wanted) => self.read_entries(wanted),
+            ConsensusEffect::ReadSnapshot { to, index, offset, bytes } => {
+                self.read_snapshot(to, (index, offset), bytes);
+            }
+            ConsensusEffect::Fetch(effect) => self.fetch(effect),
             ConsensusEffect::Notice(text) => self.inner.host.notice(&text),
             ConsensusEffect::Journal(effect) => self.on_journal(effect),
-            effect @ (ConsensusEffect::Peer { .. }
-            | ConsensusEffect::Fetch(_)
-            | ConsensusEffect::ReadEntries(_)
-            | ConsensusEffect::ReadSnapshot { .. }) => {
-                unreachable!("a lone voter orders no {effect:?}")
-            }
             ConsensusEffect::Snapshot(effect) => {
                 let role = self.clone();
                 self.inner.tasks.spawn(async move {
@@ -170,6 +215,50 @@ impl Consensus {
                 });
             }
         }
+    }
+
+    fn read_entries(&self, wanted: ReadBack) {
+        let role = self.clone();
+        self.inner.tasks.spawn(async move {
+            let stretch = &wanted.stretch;
+            let bytes = usize::try_from(stretch.bytes()).expect("a stretch fits memory");
+            let read = role.inner.files.read(stretch.file(), stretch.offset(), bytes).await;
+            let read = read.as_deref().map_err(Clone::clone);
+            role.with(|mind, now, out| mind.on_entries_read(now, &wanted, read, out));
+            role.inner.wake.notify();
+        });
+    }
+
+    fn read_snapshot(&self, to: NodeId, at: (u64, u64), bytes: usize) {
+        let role = self.clone();
+        self.inner.tasks.spawn(async move {
+            let read = role.inner.snapshots.read(at.0, at.1, bytes).await;
+            let read = read.unwrap_or_else(|reason| {
+                let text = format!("a snapshot cannot be read for node {to}: {reason}");
+                role.inner.host.notice(&text);
+                None
+            });
+            role.with(|mind, now, out| mind.on_snapshot_read(now, to, at, read, out));
+            role.inner.wake.notify();
+        });
+    }
+
+    fn fetch(&self, effect: FetchEffect) {
+        let role = self.clone();
+        let is_kept = matches!(effect, FetchEffect::Keep { .. });
+        self.inner.tasks.spawn(async move {
+            match role.inner.snapshots.fetch(effect).await {
+                Some(Err(reason)) if is_kept => role.inner.host.fatal(&format!(
+                    "a snapshot of another node could not be given its name: {reason}. See to the \
+                     disk, then start again"
+                )),
+                Some(done) => {
+                    role.with(|mind, now, out| mind.on_fetch_done(now, done, out));
+                    role.inner.wake.notify();
+                }
+                None => {}
+            }
+        });
     }
 
     fn on_journal(&self, effect: Effect<DmaBuffer>) {

@@ -4,10 +4,10 @@ use crate::DmaBuffers;
 use crate::Sink;
 use crate::files::{Files, VOTE, VOTE_BYTES, name, slot};
 use crate::snapshots::{SnapshotFiles, newest};
-use base::{BootId, CoreId, NodeId, Outbox, StoreId};
+use base::{Address, BootId, CoreId, NodeId, Outbox, StoreId};
 use bytes::Bytes;
 use engine::message::{Committed, Packet, ToShard};
-use engine::{ConsensusConfig, ConsensusCore, Member, Membership, Replay, Start};
+use engine::{ConsensusConfig, ConsensusCore, Membership, Replay, Start};
 use journal::{BLOCK_BYTES, Config, Journal, Recovery};
 use runtime::{LocalNotify, LogDirectory, LogError, LogFile, offload};
 use std::cell::RefCell;
@@ -32,6 +32,10 @@ pub struct Options {
     pub store: StoreId,
     /// This run of it.
     pub boot: BootId,
+    /// The members that its cluster was founded with; nobody for a node that was added later.
+    pub founded: Membership,
+    /// Where the other coordinators reach it.
+    pub address: Option<Address>,
     /// How many shards it has.
     pub shards: u16,
     /// Decides every random choice of the mind.
@@ -102,9 +106,7 @@ pub async fn open(
         .map_err(|error| OpenError::Damaged(error.to_string()))?
         .await
         .map_err(OpenError::Damaged)?;
-    // This program runs a group of one: nobody else is there to be founded with.
-    let alone = [(options.node, Member { store: options.store, address: None })];
-    let founded = Membership::founded(alone).expect("one voter is a group");
+    let founded = options.founded.clone();
     if let Some(snapshot) = &snapshot {
         for core in 0..options.shards {
             let message = snapshot.restore(core, options.shards);
@@ -172,7 +174,7 @@ pub async fn open(
         store: options.store,
         boot: options.boot,
         founded,
-        address: None,
+        address: options.address.clone(),
         shards: options.shards,
         seed: options.seed,
         snapshot_journal_bytes: options.snapshot_journal_bytes,

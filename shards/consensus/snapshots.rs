@@ -1,16 +1,22 @@
-//! Snapshot files: `snapshot-INDEX`, INDEX in 16 hexadecimal digits, in the data directory.
+//! Snapshot files: `snapshot-INDEX`, INDEX in 16 hexadecimal digits, in the data directory. One that
+//! another node sends is `fetched.tmp` until it is whole.
 
 use bytes::Bytes;
-use engine::SnapshotEffect;
 use engine::snapshot::{self, Snapshot};
+use engine::{FetchEffect, SnapshotEffect};
 use runtime::offload;
 use std::cell::RefCell;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "snapshot-";
 const UNNAMED: &str = "snapshot.tmp";
+const FETCHED: &str = "fetched.tmp";
+
+/// What came of a [`FetchEffect`]: a check tells what the file holds.
+pub(crate) type FetchDone = Result<Option<Box<Snapshot>>, String>;
 
 /// The directory of the snapshots, and the file under way.
 pub(crate) struct SnapshotFiles {
@@ -36,6 +42,81 @@ impl SnapshotFiles {
         let result = result.map(|file| *self.under_way.borrow_mut() = file);
         wants_answer.then_some(result)
     }
+
+    /// Carries an effect on the fetched file out, off the core. None when the mind wants no answer.
+    pub(crate) async fn fetch(&self, effect: FetchEffect) -> Option<FetchDone> {
+        let directory = self.directory.clone();
+        let wants_answer = !matches!(effect, FetchEffect::Abandon);
+        let result = match offload(move || fetch(&directory, effect)) {
+            Ok(offloaded) => offloaded.await,
+            Err(error) => Err(error.to_string()),
+        };
+        wants_answer.then_some(result)
+    }
+
+    /// A piece of a named snapshot and the size of the whole; none when there is no such snapshot.
+    pub(crate) async fn read(
+        &self,
+        index: u64,
+        offset: u64,
+        bytes: usize,
+    ) -> Result<Option<(Bytes, u64)>, String> {
+        let path = self.directory.join(name(index));
+        let read = move || match File::open(path) {
+            Ok(file) => read_piece(&file, offset, bytes).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        let offloaded = offload(read).map_err(|error| error.to_string())?;
+        offloaded.await.map_err(|error| error.to_string())
+    }
+}
+
+fn read_piece(file: &File, offset: u64, bytes: usize) -> io::Result<(Bytes, u64)> {
+    let total = file.metadata()?.len();
+    let left = usize::try_from(total.saturating_sub(offset)).unwrap_or(usize::MAX);
+    let mut piece = vec![0; bytes.min(left)];
+    file.read_exact_at(&mut piece, offset)?;
+    Ok((piece.into(), total))
+}
+
+fn fetch(directory: &Path, effect: FetchEffect) -> FetchDone {
+    let path = directory.join(FETCHED);
+    let told = |error: io::Error| format!("{}: {error}", path.display());
+    match effect {
+        FetchEffect::Write { offset, bytes } => {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false);
+            let file = options.open(&path).map_err(told)?;
+            // What a broken attempt left behind the piece is not of this snapshot.
+            file.set_len(offset).map_err(told)?;
+            file.write_all_at(&bytes, offset).map_err(told)?;
+            Ok(None)
+        }
+        FetchEffect::Check { bytes } => {
+            let mut file = OpenOptions::new().append(true).open(&path).map_err(told)?;
+            file.write_all(&bytes).map_err(told)?;
+            file.sync_all().map_err(told)?;
+            let whole = fs::read(&path).map_err(told)?;
+            let read = snapshot::read(&Bytes::from(whole)).map_err(|error| error.to_string())?;
+            Ok(Some(Box::new(read)))
+        }
+        FetchEffect::Keep { index } => keep(directory, &path, index).map(|()| None).map_err(told),
+        FetchEffect::Abandon => match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(told(error)),
+            _ => Ok(None),
+        },
+    }
+}
+
+/// Gives a durable file its name, then removes what is older.
+fn keep(directory: &Path, unnamed: &Path, index: u64) -> io::Result<()> {
+    fs::rename(unnamed, directory.join(name(index)))?;
+    File::open(directory)?.sync_all()?;
+    for older in list(directory)?.into_iter().filter(|older| *older < index) {
+        fs::remove_file(directory.join(name(older)))?;
+    }
+    Ok(())
 }
 
 fn carry_out(
@@ -49,11 +130,7 @@ fn carry_out(
         SnapshotEffect::Write { bytes } => append(begun(file)?, &bytes).map(Some),
         SnapshotEffect::Finish { index, bytes } => {
             append(begun(file)?, &bytes)?.sync_all()?;
-            fs::rename(unnamed, directory.join(name(index)))?;
-            File::open(directory)?.sync_all()?;
-            for older in list(directory)?.into_iter().filter(|older| *older < index) {
-                fs::remove_file(directory.join(name(older)))?;
-            }
+            keep(directory, &unnamed, index)?;
             Ok(None)
         }
         SnapshotEffect::Abandon => match fs::remove_file(unnamed) {

@@ -31,6 +31,7 @@ pub(crate) struct Ready<'a> {
     pub(crate) version: &'a str,
     pub(crate) http: SocketAddr,
     pub(crate) tcp: Option<SocketAddr>,
+    pub(crate) peer: Option<SocketAddr>,
     pub(crate) data: &'a Path,
     pub(crate) node: u64,
     pub(crate) start: u64,
@@ -105,6 +106,9 @@ impl Ready<'_> {
         if let Some(tcp) = self.tcp {
             row("binary", format_args!("{tcp}"));
         }
+        if let Some(peer) = self.peer {
+            row("peers", format_args!("{peer}"));
+        }
         row("data", format_args!("{}   (node {node}, start {start})", data.display()));
         for (core, cpu) in self.placement.cores() {
             let roles = if core == crate::core::CONSENSUS {
@@ -128,6 +132,9 @@ impl Ready<'_> {
             if let Some(tcp) = self.tcp {
                 line.display("tcp", tcp);
             }
+            if let Some(peer) = self.peer {
+                line.display("peer", peer);
+            }
             line.display("data", self.data.display());
             line.number("node", self.node);
             line.number("start", self.start);
@@ -144,9 +151,10 @@ impl Ready<'_> {
     fn log(&self) {
         let Self { version, http, node, start, open_files, .. } = *self;
         let tcp = self.tcp.map(tracing::field::display);
+        let peer = self.peer.map(tracing::field::display);
         let (data, cores) = (self.data.display(), self.placement.len());
         let (cpus, note) = (self.cpus(), self.placement.notice());
-        tracing::info!(target: COMPONENT, version, %http, tcp, %data, node, start, cores, cpus, note, open_files, "ready");
+        tracing::info!(target: COMPONENT, version, %http, tcp, peer, %data, node, start, cores, cpus, note, open_files, "ready");
     }
 
     /// The CPU of each core, from core 0 on.

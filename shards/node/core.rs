@@ -5,20 +5,21 @@
 //! gathers what all of them had.
 
 use crate::door::Door;
+use crate::founding;
 use crate::health::{Board, Facts, LogFacts, Reporter};
 use crate::process;
 use crate::settings::Settings;
 use crate::trace::{self, Traces};
 use base::{CoreId, Instant, Prng};
-use consensus::Consensus;
+use consensus::{Consensus, Links};
 use engine::message::{Answer, ConsensusStatus, Packet, Question, ToConsensus, ToShard};
-use engine::{ShardConfig, ShardCore};
+use engine::{Membership, ShardConfig, ShardCore};
 use ingress::Doors;
 use replica::{Outgoing, Replica};
 use rpc::Identity;
 use runtime::{
-    CoreContext, CoreFailure, Listener, LocalEvent, LocalNotify, MeshEnd, MeshReceiver, sleep,
-    sleep_until, spawn_local, yield_if_needed,
+    CoreContext, CoreFailure, DataDirectory, Listener, LocalEvent, LocalNotify, MeshEnd,
+    MeshReceiver, sleep, sleep_until, spawn_local, yield_if_needed,
 };
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -51,6 +52,11 @@ pub(crate) struct Shared {
     pub(crate) http: SocketAddr,
     /// None: the binary protocol is not served.
     pub(crate) tcp: Option<SocketAddr>,
+    /// None: the node has no peers.
+    pub(crate) peer: Option<SocketAddr>,
+    /// As it was at the start.
+    pub(crate) identity: crate::identity::Identity,
+    pub(crate) directory: Arc<DataDirectory>,
     pub(crate) board: Board,
     pub(crate) traces: Traces,
     pub(crate) shard: ShardConfig,
@@ -103,13 +109,22 @@ pub(crate) async fn run(
     let doors = Doors::new(door, sampler(&shared, core)?, &registry);
     let serving =
         spawn_local(serve(doors, listener, binary, shared.clone(), context.stop().clone()));
-    if core == CONSENSUS
-        && let Some(opened) = open_log(&context, &shared, &outgoing, &wake, &log).await?
-    {
-        let host = Rc::new(process::Host::new(core));
-        let role = Consensus::start(opened, sink(&outgoing, &wake), Rc::clone(&wake), host);
-        log.begin(&role);
-        wake.notify();
+    if core == CONSENSUS {
+        let links = founding::links(&shared, &wake)?;
+        let opening = open_log(&shared, links.as_ref(), &replica, sink(&outgoing, &wake), &log);
+        let opened = unless_stopped(&context, opening).await;
+        if let Ok(Some(opened)) = opened {
+            let host = Rc::new(process::Host::new(core));
+            let sink = sink(&outgoing, &wake);
+            let role = Consensus::start(opened, sink, Rc::clone(&wake), host, links);
+            log.begin(&role);
+            wake.notify();
+        } else {
+            if let Some(links) = links {
+                links.close().await;
+            }
+            opened?;
+        }
     }
     say_ready(&context, &replica).await;
     if core == CONSENSUS {
@@ -162,25 +177,38 @@ fn sampler(shared: &Shared, core: CoreId) -> Result<Sampler, CoreFailure> {
     Ok(Sampler::new(shared.settings.trace_ratio, dice)?)
 }
 
-/// Reads the log; nothing when the node is told to stop meanwhile.
+/// Joins the cluster, and reads the log.
 async fn open_log(
-    context: &CoreContext,
     shared: &Shared,
-    outgoing: &Outgoing,
-    wake: &Rc<LocalNotify>,
+    links: Option<&Links>,
+    replica: &Replica,
+    sink: consensus::Sink,
     log: &Log,
-) -> Result<Option<consensus::Opened>, CoreFailure> {
-    let (options, sink) = (open_options(shared), sink(outgoing, wake));
-    let mut opening = pin!(consensus::open(&shared.settings.data, &options, &sink, &log.applied));
-    let mut stopping = pin!(context.stop().wait());
+) -> Result<consensus::Opened, CoreFailure> {
+    let foundation = founding::settle(shared, links).await?;
+    replica.on_founded(foundation.cluster);
+    let founded = foundation.of(shared.identity.node, shared.identity.store);
+    if let Some(links) = links {
+        links.on_founded(foundation);
+    }
+    let options = open_options(shared, founded);
+    let opened = consensus::open(&shared.settings.data, &options, &sink, &log.applied).await?;
+    Ok(opened)
+}
+
+/// Nothing when the node is told to stop meanwhile.
+async fn unless_stopped<T>(
+    context: &CoreContext,
+    work: impl Future<Output = Result<T, CoreFailure>>,
+) -> Result<Option<T>, CoreFailure> {
+    let (mut work, mut stopping) = (pin!(work), pin!(context.stop().wait()));
     std::future::poll_fn(|task| {
-        if let Poll::Ready(opened) = opening.as_mut().poll(task) {
-            return Poll::Ready(opened.map(Some));
+        if let Poll::Ready(done) = work.as_mut().poll(task) {
+            return Poll::Ready(done.map(Some));
         }
         stopping.as_mut().poll(task).map(|()| Ok(None))
     })
     .await
-    .map_err(CoreFailure::from)
 }
 
 /// Says ready once the state is whole, unless the node is told to stop before.
@@ -244,8 +272,10 @@ async fn stop(shared: &Shared, replica: &Replica, log: &Rc<Log>, serving: runtim
     }
 }
 
-fn open_options(shared: &Shared) -> consensus::Options {
+fn open_options(shared: &Shared, founded: Membership) -> consensus::Options {
     consensus::Options {
+        founded,
+        address: founding::own_address(shared),
         node: shared.shard.node,
         store: shared.shard.store,
         boot: shared.shard.boot,
@@ -361,7 +391,7 @@ impl Loop {
         let log = role.map(|role| {
             let status = role.status();
             LogFacts {
-                leading: status.leading,
+                has_leader: status.leader != 0,
                 has_space: status.has_space,
                 is_disk_full: status.is_disk_full,
             }

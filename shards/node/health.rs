@@ -2,7 +2,7 @@
 //!
 //! | part | is down | is degraded |
 //! | --- | --- | --- |
-//! | `raft` | while the log is read; when this node does not lead | |
+//! | `raft` | while the node belongs to no cluster; while the log is read; while nobody is known to lead | |
 //! | `state` | until a core's state is whole | |
 //! | `storage` | while the log is read; when the journal has no room for the largest request | when the disk has none for another segment |
 //! | `stopping` | when the node stops | |
@@ -34,6 +34,12 @@ impl Board {
         Self { cores: cores.collect() }
     }
 
+    /// The node belongs to no cluster yet, so there is no log to read.
+    pub(crate) fn say_waiting(&self, at: UnixMicros) {
+        let mut health = self.cores[0].lock().unwrap_or_else(PoisonError::into_inner);
+        health.set("raft", State::Down, "the node waits to belong to a cluster", at);
+    }
+
     /// The answer to `GET /health/ready`.
     pub(crate) fn ready(&self) -> Response {
         let mut health = Health::default();
@@ -49,7 +55,8 @@ impl Board {
 /// What the log's core knows of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LogFacts {
-    pub(crate) leading: bool,
+    /// This node leads, or knows who does.
+    pub(crate) has_leader: bool,
     pub(crate) has_space: bool,
     pub(crate) is_disk_full: bool,
 }
@@ -94,7 +101,7 @@ impl Reporter {
             set("stopping", up_if(!facts.stopping), "the node is stopping");
         }
         if let Some(log) = facts.log {
-            set("raft", up_if(log.leading), "this node does not lead");
+            set("raft", up_if(log.has_leader), "no coordinator is known to lead");
             match (log.has_space, log.is_disk_full) {
                 (false, _) => set("storage", State::Down, "the journal's disk is full"),
                 (true, true) => {

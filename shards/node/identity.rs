@@ -1,79 +1,145 @@
-//! Who a data directory is: drawn at random once, then kept; and how often it was started.
+//! Who a data directory is: drawn at random once, then kept; which cluster it belongs to; and how
+//! often it was started.
 
 use anyhow::{Context, Result, bail};
 use base::{BootId, NodeId, StoreId};
+use engine::founding::Foundation;
+use engine::{Member, Membership};
 use runtime::DataDirectory;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 
 const FILE: &str = "identity";
-/// The file is a few numbers. Unit: bytes.
-const FILE_BYTES_MAX: usize = 4096;
+/// The file is a few numbers, and seven addresses at most. Unit: bytes.
+const FILE_BYTES_MAX: usize = 16 * 1024;
 
 /// A data directory's identity.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) node: NodeId,
     pub(crate) store: StoreId,
-    /// For a cluster that is yet to be born in this directory.
-    pub(crate) cluster: u64,
     /// This run: one more than the last.
     pub(crate) boot: BootId,
+    /// The cluster it belongs to, if it does.
+    pub(crate) foundation: Option<Foundation>,
 }
 
 /// Reads the identity, or makes it, and counts this start. It is durable before anything is done
-/// under the new boot.
-pub(crate) fn claim(directory: &DataDirectory) -> Result<Identity> {
-    let identity = match directory.read(FILE, FILE_BYTES_MAX)? {
-        Some(bytes) => {
-            let was = parse(&bytes).with_context(|| {
-                format!("the file {FILE} in {} is damaged", directory.path().display())
-            })?;
-            Identity { boot: BootId(was.boot.0 + 1), ..was }
+/// under the new boot. A new directory of a node that has no peers founds a cluster alone, at once.
+pub(crate) fn claim(
+    directory: &DataDirectory,
+    node: Option<NodeId>,
+    has_peers: bool,
+) -> Result<Identity> {
+    let identity = if let Some(bytes) = directory.read(FILE, FILE_BYTES_MAX)? {
+        let path = directory.path().display();
+        let was = parse(&bytes).with_context(|| format!("the file {FILE} in {path} is damaged"))?;
+        if let Some(wanted) = node.filter(|wanted| *wanted != was.node) {
+            bail!(
+                "the data directory {path} is node {}'s, and --node says {wanted}: give each node \
+                 a directory of its own",
+                was.node
+            );
         }
-        None => Identity {
-            node: NodeId(1),
-            store: StoreId(random()?),
-            cluster: random()?,
-            boot: BootId(1),
-        },
+        check_peers(&was, has_peers)?;
+        Identity { boot: BootId(was.boot.0 + 1), ..was }
+    } else {
+        let (node, store) = (node.unwrap_or(NodeId(1)), StoreId(random()?));
+        let foundation = if has_peers { None } else { Some(alone(node, store, random()?)?) };
+        Identity { node, store, boot: BootId(1), foundation }
     };
+    keep(directory, &identity)?;
+    Ok(identity)
+}
+
+/// Makes an identity durable.
+pub(crate) fn keep(directory: &DataDirectory, identity: &Identity) -> Result<()> {
+    let foundation = identity.foundation.as_ref();
+    let cluster = foundation.map(|foundation| format!("{:016x}", foundation.cluster));
+    let founded = foundation.map(|foundation| hex(&foundation.founded.to_bytes()));
     let text = json!({
-        "format": 1,
+        "format": 2,
         "node": identity.node.0,
         "store": format!("{:016x}", identity.store.0),
-        "cluster": format!("{:016x}", identity.cluster),
+        "cluster": cluster,
+        "founded": founded,
         "boot": identity.boot.0,
     });
     directory.replace(FILE, text.to_string().as_bytes())?;
-    Ok(identity)
+    Ok(())
+}
+
+/// What one node founds without anybody else.
+fn alone(node: NodeId, store: StoreId, cluster: u64) -> Result<Foundation> {
+    let founded = Membership::founded([(node, Member { store, address: None })])?;
+    Ok(Foundation { cluster, founded })
+}
+
+/// A member of a group cannot do without its peers.
+fn check_peers(was: &Identity, has_peers: bool) -> Result<()> {
+    let alone = match &was.foundation {
+        Some(foundation) => foundation.founded.is_lone_voter(was.node),
+        None => false,
+    };
+    if !alone && !has_peers {
+        bail!(
+            "node {} of this data directory belongs to a cluster, or waits for one: start it with \
+             --peer ADDRESS, where the other coordinators reach it",
+            was.node
+        );
+    }
+    Ok(())
 }
 
 fn parse(bytes: &[u8]) -> Result<Identity> {
     let value: Value = serde_json::from_slice(bytes)?;
     let number = |key: &str| value[key].as_u64().with_context(|| format!("it lacks `{key}`"));
-    let hex = |key: &str| {
-        let text = value[key].as_str().with_context(|| format!("it lacks `{key}`"))?;
-        u64::from_str_radix(text, 16).with_context(|| format!("`{key}` is no hexadecimal number"))
+    let text = |key: &str| value[key].as_str().with_context(|| format!("it lacks `{key}`"));
+    let id = |key: &str| {
+        u64::from_str_radix(text(key)?, 16)
+            .with_context(|| format!("`{key}` is no hexadecimal number"))
     };
-    let format = number("format")?;
-    if format != 1 {
-        bail!("it has format {format}, this program knows format 1; start a newer release");
-    }
-    Ok(Identity {
-        node: NodeId(number("node")?),
-        store: StoreId(hex("store")?),
-        cluster: hex("cluster")?,
-        boot: BootId(number("boot")?),
+    let (node, store) = (NodeId(number("node")?), StoreId(id("store")?));
+    let foundation = match number("format")? {
+        // Of releases that knew nothing but groups of one.
+        1 => Some(alone(node, store, id("cluster")?)?),
+        2 if value["cluster"].is_null() => None,
+        2 => {
+            let founded = unhex(text("founded")?).context("`founded` is not hexadecimal")?;
+            let founded = Membership::from_bytes(&founded).context("`founded` is unreadable")?;
+            Some(Foundation { cluster: id("cluster")?, founded })
+        }
+        format => bail!(
+            "it has format {format}, this program knows formats 1 and 2; start a newer release"
+        ),
+    };
+    Ok(Identity { node, store, boot: BootId(number("boot")?), foundation })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a text takes everything");
+        text
     })
 }
 
-/// 64 bits that no other directory has.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
+    Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+/// 64 bits that no other directory has. Never 0, which stands for nobody and nothing.
 pub(crate) fn random() -> Result<u64> {
     let mut bytes = [0; 8];
     File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
         .context("cannot read random numbers from /dev/urandom")?;
-    Ok(u64::from_le_bytes(bytes))
+    Ok(u64::from_le_bytes(bytes).max(1))
 }
+
+#[cfg(test)]
+mod tests;

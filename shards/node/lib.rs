@@ -3,7 +3,7 @@
 //! | step | what can go wrong, and is said |
 //! | --- | --- |
 //! | settings | unknown key, unusable value, with the place it came from |
-//! | data directory | not writable, held by another node |
+//! | data directory | not writable, held by another node, of another node |
 //! | port | in use, forbidden, not of this machine, reachable from outside without leave |
 //! | cores | no such CPU (folded, with a notice), `io_uring` forbidden, memlock too low |
 //! | journal | damaged, of another store |
@@ -15,6 +15,7 @@ mod console;
 mod core;
 mod door;
 mod examples;
+mod founding;
 mod health;
 mod identity;
 mod log;
@@ -30,6 +31,7 @@ use console::{Console, Ready, Stopped};
 use engine::message::Packet;
 use engine::record::Born;
 use engine::{Birth, ShardConfig};
+use identity::Identity;
 use runtime::{
     DataDirectory, Mesh, Placement, Port, Shutdown, launch, probe_port, raise_open_files,
     stop_on_signals, use_small_pages,
@@ -90,9 +92,12 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
     use_small_pages().context("cannot turn huge pages off for this process")?;
     let files = raise_open_files().context("cannot raise the limit of open files")?;
     check_addresses(&settings)?;
-    let directory = DataDirectory::open(&settings.data)?;
-    let ports =
-        Ports { http: probe_port(settings.http)?, tcp: settings.tcp.map(probe_port).transpose()? };
+    let directory = Arc::new(DataDirectory::open(&settings.data)?);
+    let ports = Ports {
+        http: probe_port(settings.http)?,
+        tcp: settings.tcp.map(probe_port).transpose()?,
+        peer: settings.peer.map(probe_port).transpose()?,
+    };
     let placement = match &settings.cores {
         Some(spec) => spec.place(),
         None => Placement::everywhere(),
@@ -106,7 +111,8 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
             settings.partitions
         );
     }
-    let identity = identity::claim(&directory)?;
+    let identity = identity::claim(&directory, settings.node, settings.peer.is_some())?;
+    let cluster = identity.foundation.as_ref().map(|foundation| foundation.cluster);
     let catalogue = if settings.examples { examples::catalogue()? } else { Vec::new() };
     let template = ShardConfig {
         node: identity.node,
@@ -117,25 +123,17 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         cpus: placement.cores().map(|(_, cpu)| u32::try_from(cpu).unwrap_or(u32::MAX)).collect(),
         program_version: env!("CARGO_PKG_VERSION"),
         started_at: runtime::instant(),
-        birth: Birth { born: born(&settings, identity.cluster), catalogue },
+        // A node that is yet to be founded is told before it can lead.
+        birth: Birth { born: born(&settings, cluster.unwrap_or_default()), catalogue },
     };
     let seed = identity::random()?;
-    let traces = Traces::new(&trace::Options {
-        endpoint: settings.trace_endpoint.as_deref(),
-        resource: &Resource {
-            service: "distric".to_owned(),
-            instance: format!(
-                "{}-{:016x}",
-                identity.node,
-                base::hash64(&identity.store.0.to_le_bytes())
-            ),
-            version: template.program_version.to_owned(),
-        },
-        seed,
-    });
+    let traces = traces(&settings, &identity, template.program_version, seed);
     let shared = core::Shared {
         http: ports.http.address(),
         tcp: ports.tcp.as_ref().map(Port::address),
+        peer: ports.peer.as_ref().map(Port::address),
+        identity,
+        directory,
         board: health::Board::new(placement.len(), runtime::now().wall),
         shard: template,
         traces,
@@ -158,6 +156,7 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         version: shared.shard.program_version,
         http: shared.http,
         tcp: shared.tcp,
+        peer: shared.peer,
         data: &shared.settings.data,
         node: shared.shard.node.0,
         start: shared.shard.boot.0,
@@ -166,23 +165,37 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
     });
     let _limit = limit_stop(&shutdown, shared.settings.stop_timeout + STOP_GRACE);
     running.join()?;
-    drop((ports, directory));
     let stopped = Stopped {
         reason: shutdown.reason().unwrap_or_default(),
         unanswered: shared.unanswered.load(Ordering::Acquire),
     };
+    drop((ports, shared));
     console.stopping(&stopped);
     Ok(stopped)
+}
+
+fn traces(settings: &Settings, identity: &Identity, version: &str, seed: u64) -> Traces {
+    let store = base::hash64(&identity.store.0.to_le_bytes());
+    Traces::new(&trace::Options {
+        endpoint: settings.trace_endpoint.as_deref(),
+        resource: &Resource {
+            service: "distric".to_owned(),
+            instance: format!("{}-{store:016x}", identity.node),
+            version: version.to_owned(),
+        },
+        seed,
+    })
 }
 
 /// Held until every core has ended.
 struct Ports {
     http: Port,
     tcp: Option<Port>,
+    peer: Option<Port>,
 }
 
 fn check_addresses(settings: &Settings) -> Result<()> {
-    let addresses = [Some(settings.http), settings.tcp];
+    let addresses = [Some(settings.http), settings.tcp, settings.peer];
     let open = addresses.into_iter().flatten().find(|address| !address.ip().is_loopback());
     match open {
         Some(address) if !settings.allow_remote => bail!(

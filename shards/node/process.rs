@@ -58,6 +58,10 @@ impl replica::Host for Host {
 }
 
 impl consensus::Host for Host {
+    fn note(&self, text: &str) {
+        tracing::info!(core = self.core.0, "{text}");
+    }
+
     fn notice(&self, text: &str) {
         tracing::warn!(core = self.core.0, "{text}");
     }

@@ -3,6 +3,7 @@
 
 use crate::log;
 use anyhow::{Context, Result, bail};
+use base::{Address, NodeId};
 use clap::Parser;
 use document::{Kind, Source};
 use std::collections::BTreeMap;
@@ -36,6 +37,17 @@ pub struct Options {
     /// Where clients reach the binary protocol, or `off` [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR")]
     tcp: Option<String>,
+    /// The node's number in its cluster, kept in the data directory from the first start on
+    /// [default: 1]
+    #[arg(long, value_name = "N")]
+    node: Option<String>,
+    /// Where the other coordinators reach this one, or `off` for a node alone [default: off]
+    #[arg(long, value_name = "ADDR")]
+    peer: Option<String>,
+    /// The nodes that found a cluster together, as in `1=HOST:PORT,2=HOST:PORT,3=HOST:PORT`, the
+    /// same on each; counts only while the data directory belongs to no cluster [default: off]
+    #[arg(long, value_name = "LIST")]
+    bootstrap: Option<String>,
     /// Serve on an address other machines can reach, though there is no authentication yet
     #[arg(long)]
     allow_remote: bool,
@@ -66,6 +78,13 @@ pub struct Settings {
     pub http: SocketAddr,
     /// The address of the binary protocol; `None`: it is not served.
     pub tcp: Option<SocketAddr>,
+    /// The node's number; `None`: the data directory's, or 1.
+    pub node: Option<NodeId>,
+    /// Where this node listens for the other coordinators; `None`: it has none.
+    pub peer: Option<SocketAddr>,
+    /// Who founds a cluster together, and where each is reached; empty: nobody, this node waits to be
+    /// added, or is alone.
+    pub bootstrap: BTreeMap<NodeId, Address>,
     /// Whether an address that is not loopback is all right.
     pub allow_remote: bool,
     /// The log filter.
@@ -118,6 +137,9 @@ const KEYS: &[(&str, &str)] = &[
     ("data", "./data"),
     ("http", "127.0.0.1:8080"),
     ("tcp", "127.0.0.1:8081"),
+    ("node", "1"),
+    ("peer", "off"),
+    ("bootstrap", "off"),
     ("allow_remote", "false"),
     ("log", "info"),
     ("log_format", "auto"),
@@ -206,6 +228,9 @@ fn read_options(options: &Options, given: &mut BTreeMap<String, Given>) -> Resul
         ("data", &options.data),
         ("http", &options.http),
         ("tcp", &options.tcp),
+        ("node", &options.node),
+        ("peer", &options.peer),
+        ("bootstrap", &options.bootstrap),
         ("log", &options.log),
         ("log_format", &options.log_format),
         ("log_file", &options.log_file),
@@ -254,6 +279,16 @@ impl Reader {
                 "off" => Ok(None),
                 text => address(text, "127.0.0.1:8081, or `off`").map(Some),
             })?,
+            node: if self.given.contains_key("node") {
+                Some(NodeId(self.number("node", 1, u64::from(u32::MAX))?))
+            } else {
+                None
+            },
+            peer: self.parsed("peer", |text| match text {
+                "off" => Ok(None),
+                text => address(text, "127.0.0.1:9101, or `off`").map(Some),
+            })?,
+            bootstrap: self.parsed("bootstrap", founders)?,
             allow_remote: self.parsed("allow_remote", truth)?,
             log: self.parsed("log", filter)?,
             log_format: self.parsed("log_format", str::parse)?,
@@ -291,6 +326,7 @@ impl Reader {
                 settings.http
             );
         }
+        check_founders(&settings)?;
         let share = settings.retention / u64::from(settings.partitions);
         if share > PARTITION_RETENTION_MAX {
             bail!(
@@ -358,6 +394,50 @@ fn truth(text: &str) -> Result<bool> {
 
 fn address(text: &str, example: &str) -> Result<SocketAddr> {
     text.parse().map_err(|_| anyhow::anyhow!("expected an IP address and a port, as in {example}"))
+}
+
+/// `1=10.0.0.1:9101,2=10.0.0.2:9101,3=10.0.0.3:9101`
+fn founders(text: &str) -> Result<BTreeMap<NodeId, Address>> {
+    let mut founders = BTreeMap::new();
+    for one in text.split(',').filter(|_| text != "off") {
+        let parts = one.trim().split_once('=');
+        let (node, address) = parts.context("expected NODE=HOST:PORT, joined by commas")?;
+        let node: u32 =
+            node.parse().ok().filter(|node| *node > 0).with_context(|| {
+                format!("`{node}` is no node's number: expected 1 to {}", u32::MAX)
+            })?;
+        let node = NodeId(u64::from(node));
+        if founders.insert(node, Address::parse(address)?).is_some() {
+            bail!("node {node} is named twice");
+        }
+    }
+    Ok(founders)
+}
+
+/// Whether the founders and this node's own settings go together.
+fn check_founders(settings: &Settings) -> Result<()> {
+    let node = settings.node.unwrap_or(NodeId(1));
+    if settings.bootstrap.is_empty() {
+        return Ok(());
+    }
+    if settings.peer.is_none() {
+        bail!(
+            "bootstrap: the other coordinators reach this node at its --peer ADDRESS, which is off"
+        );
+    }
+    if !settings.bootstrap.contains_key(&node) {
+        bail!("bootstrap: it does not name this node, {node}: see --node");
+    }
+    let mut places: Vec<&Address> = settings.bootstrap.values().collect();
+    places.sort();
+    let twice = places.windows(2).find_map(|pair| match pair {
+        [one, other] if one == other => Some(one),
+        _ => None,
+    });
+    if let Some(place) = twice {
+        bail!("bootstrap: two nodes have the address {place}");
+    }
+    Ok(())
 }
 
 fn filter(text: &str) -> Result<String> {

@@ -179,6 +179,11 @@ impl Replica {
         self.carry_out();
     }
 
+    /// The node has come to belong to a cluster.
+    pub fn on_founded(&self, cluster: u64) {
+        self.inner.mind.borrow_mut().on_founded(cluster);
+    }
+
     /// The end of a round: what was gathered goes out.
     pub fn flush(&self) {
         self.inner.with(ShardCore::on_flush);

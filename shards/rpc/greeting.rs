@@ -97,14 +97,12 @@ pub(crate) fn write_hello(
     calls_max: usize,
 ) {
     let hello = Hello {
-        version_min: VERSION,
-        version_max: VERSION,
         node: identity.node,
-        role: identity.role,
         features: identity.features,
         program: clipped(&identity.program),
         payload_bytes_max: u32::try_from(payload_bytes_max).unwrap_or(u32::MAX),
         calls_max: u32::try_from(calls_max).unwrap_or(u32::MAX),
+        ..Hello::of(identity.role)
     };
     let head = Head { kind: Kind::HELLO, flags, call, sent_at, trace: None };
     write_frame(out, &head, |out| hello.encode(out));

@@ -6,6 +6,7 @@
 //! | calling | [`Peer::call`]: pool, retries, breaker; how in [`CallOptions`], why not in [`CallError`] |
 //! | who is there | [`Identity`] of this side, [`PeerInfo`] of the other |
 //! | counting | [`RpcMetrics`] |
+//! | frames that nobody answers | [`call_channel`], [`answer_channel`] -> [`Channel`] |
 //!
 //! What can be decided without a socket is decided in `wire::rpc`; how frames look is docs/WIRE.md.
 //!
@@ -16,6 +17,7 @@
 //!   written. What does not fit is refused with an error that says so, never kept.
 
 mod call;
+mod channel;
 mod greeting;
 mod link;
 mod metrics;
@@ -24,6 +26,9 @@ mod peer;
 mod serve;
 
 pub use call::{Call, Reply, Router, Service};
+pub use channel::{
+    Channel, ChannelDriver, ChannelError, ChannelOptions, Introduced, answer_channel, call_channel,
+};
 pub use greeting::{Identity, PeerInfo, error_reply};
 pub use link::Answer;
 pub use metrics::{RpcMetrics, Side};

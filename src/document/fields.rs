@@ -1,6 +1,6 @@
 //! A map read strictly: every key is asked for by name, and what nobody asked for is a fault.
 
-use crate::fault::{Fault, Source};
+use crate::fault::{FAULTS_MAX, Fault, Source};
 use crate::node::{Entry, Kind, Node, Span};
 use std::cell::Cell;
 use std::ops::RangeInclusive;
@@ -171,13 +171,14 @@ impl<'a> Fields<'a> {
         fault
     }
 
-    /// Ends the reading: one fault for every key that nobody asked for.
+    /// Ends the reading: one fault for every key that nobody asked for, up to [`FAULTS_MAX`].
     pub fn finish(self) -> Vec<Fault> {
         let mut known = self.asked;
         known.sort_unstable();
         known.dedup();
         let unknown = self.entries.iter().zip(&self.taken).filter(|(_, taken)| !taken.get());
         unknown
+            .take(FAULTS_MAX)
             .map(|(entry, _)| {
                 let what = format!("{} has no key `{}`", self.what, entry.key);
                 Fault::at(self.source, entry.key_span, what).expecting(&entry.key, &known)

@@ -26,6 +26,7 @@ pub mod batch;
 mod clock;
 pub mod consensus;
 mod events;
+pub mod founding;
 mod globals;
 mod keys;
 pub mod message;

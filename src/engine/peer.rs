@@ -1,10 +1,19 @@
 //! What coordinators say to each other.
 //!
 //! Links lose, and never reorder while they live: what must arrive is said again by whoever needs it.
+//! The frames that carry it are docs/WIRE.md's ([`PeerMessage::encode`], [`PeerMessage::decode`]).
+
+mod frames;
+
+pub use frames::PeerFrameError;
 
 use crate::message::NotTaken;
 use base::{BootId, CoreId};
 use bytes::Bytes;
+
+/// The largest body of a request between coordinators, and of an answer. Unit: bytes. As an entry
+/// of the log: what it asks for may end there.
+pub const BODY_BYTES_MAX: usize = base::limits::ENTRY_BYTES_MAX;
 
 /// One message between two coordinators. Who sends it, with which data directory, the link knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +57,24 @@ pub enum PeerMessage {
     SnapshotGone {
         /// The snapshot's index.
         index: u64,
+    },
+    /// The sender asks something that it cannot answer itself.
+    Request {
+        /// Its run.
+        boot: BootId,
+        /// Which request of that run.
+        ticket: u64,
+        /// What it asks. At most [`BODY_BYTES_MAX`].
+        body: Bytes,
+    },
+    /// What a request is answered.
+    Answer {
+        /// The run that asked.
+        boot: BootId,
+        /// Which request of that run.
+        ticket: u64,
+        /// The answer. At most [`BODY_BYTES_MAX`].
+        body: Bytes,
     },
 }
 

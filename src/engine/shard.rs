@@ -263,6 +263,12 @@ impl ShardCore {
         }
     }
 
+    /// The node belongs to this cluster, of which it knew nothing when the shard was made. To be told
+    /// before it can lead.
+    pub fn on_founded(&mut self, cluster: u64) {
+        self.config.birth.born.cluster_id = cluster;
+    }
+
     /// Another core's packet.
     pub fn on_packet(
         &mut self,

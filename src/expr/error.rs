@@ -242,6 +242,12 @@ pub enum EvalError {
     /// More steps than one evaluation may take.
     #[error("the evaluation takes more than {} steps", limits::STEPS_MAX)]
     TooManySteps,
+    /// More steps than evaluations that belong together may take: see [`Steps`](crate::Steps).
+    #[error("the evaluations take more than {steps_max} steps together")]
+    TooManyStepsTogether {
+        /// How many they may take.
+        steps_max: u32,
+    },
     /// A longer text than an evaluation may build.
     #[error("the evaluation builds a string of more than {} bytes", limits::TEXT_BYTES_MAX)]
     TextTooLong,

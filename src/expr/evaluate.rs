@@ -26,7 +26,16 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn new() -> Meter {
-        Meter { left: Some(STEPS_MAX) }
+        Meter::of(STEPS_MAX)
+    }
+
+    pub(crate) fn of(steps: u32) -> Meter {
+        Meter { left: Some(steps) }
+    }
+
+    /// How many of the steps that it was made of were taken.
+    pub(crate) fn taken(&self, of: u32) -> u32 {
+        of - self.left.unwrap_or(of)
     }
 
     /// For what is constant in one expression.

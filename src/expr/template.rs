@@ -5,6 +5,7 @@ use crate::evaluate::{Meter, push_text};
 use crate::expression::{Expression, Reference};
 use crate::parser::{self, Ending};
 use crate::scope::Scope;
+use crate::steps::Steps;
 use crate::value::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -108,6 +109,11 @@ impl Template {
     /// Its value in `scope`.
     pub fn evaluate(&self, scope: &dyn Scope) -> Result<Value, EvalError> {
         self.evaluate_within(scope, &mut Meter::new())
+    }
+
+    /// The same, paid from steps that it shares with others.
+    pub fn evaluate_paid(&self, scope: &dyn Scope, steps: &mut Steps) -> Result<Value, EvalError> {
+        steps.pay(|meter| self.evaluate_within(scope, meter))
     }
 
     pub(crate) fn evaluate_within(

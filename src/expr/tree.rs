@@ -4,6 +4,7 @@ use crate::error::{EvalError, ParseError};
 use crate::evaluate::{self, Meter};
 use crate::expression::Reference;
 use crate::scope::Scope;
+use crate::steps::Steps;
 use crate::template::Template;
 use crate::value::{Map, Value};
 use std::sync::Arc;
@@ -90,7 +91,16 @@ impl Tree {
 
     /// Its value in `scope`. The bounds of an evaluation hold for the tree as a whole.
     pub fn evaluate(&self, scope: &dyn Scope) -> Result<Value, EvalError> {
-        let value = self.evaluate_within(scope, &mut Meter::new())?;
+        self.evaluate_checked(scope, &mut Meter::new())
+    }
+
+    /// The same, paid from steps that it shares with others.
+    pub fn evaluate_paid(&self, scope: &dyn Scope, steps: &mut Steps) -> Result<Value, EvalError> {
+        steps.pay(|meter| self.evaluate_checked(scope, meter))
+    }
+
+    fn evaluate_checked(&self, scope: &dyn Scope, meter: &mut Meter) -> Result<Value, EvalError> {
+        let value = self.evaluate_within(scope, meter)?;
         if matches!(self, Tree::List(_) | Tree::Map(_)) {
             evaluate::check_built(&value)?;
         }

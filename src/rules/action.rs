@@ -3,9 +3,16 @@
 use crate::enrichment::Enrichment;
 use base::limits::KEY_BYTES_MAX;
 use document::Span;
-use expr::{EvalError, Names, Template, Tree, Value};
+use expr::{EvalError, Names, Steps, Template, Tree, Value};
 use std::fmt::Write;
 use std::time::Duration;
+
+/// The steps that all that one message starts may take together. The starts beyond it fail: otherwise
+/// one message that wakes all rules there are could hold up its partition, on every node, for minutes.
+/// Sixteen times the bound of one expression: a few tenths of a second at the most.
+pub const STARTS_STEPS_MAX: u32 = 1 << 22;
+
+const _: () = assert!(STARTS_STEPS_MAX >= 16 * expr::limits::STEPS_MAX);
 
 /// One workflow that a match starts.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +58,9 @@ pub enum ActionError {
         /// What went wrong.
         error: EvalError,
     },
+    /// What belongs together takes too many steps.
+    #[error("all that the message starts: {0}")]
+    Together(EvalError),
     /// A transform that gives something else than a map.
     #[error("`transform` gives {kind}, a map was expected")]
     NotAMap {
@@ -78,17 +88,18 @@ impl ActionError {
 
 impl Action {
     /// What the workflow is handed. `seen` is the message as the action's rule sees it
-    /// ([`crate::seen_by`]), with the rule's own enrichment.
-    pub fn start(&self, seen: &Value) -> Result<Started, ActionError> {
-        let message = self.enrich.apply(seen);
-        let input = self.transform.as_ref().map(|tree| evaluate("transform", tree, &message));
-        let params = evaluate("params", &self.params, &message)?;
+    /// ([`crate::seen_by`]), with the rule's own enrichment; `steps` are those of all actions that
+    /// the message wakes.
+    pub fn start(&self, seen: &Value, steps: &mut Steps) -> Result<Started, ActionError> {
+        let message = self.enrich.apply_paid(seen, steps).map_err(ActionError::Together)?;
+        let params = evaluate("params", &self.params, &message, steps)?;
+        let input = self.transform.as_ref();
+        let input = input.map(|tree| evaluate("transform", tree, &message, steps)).transpose()?;
         let key = self.key.as_ref().map(|key| {
-            let value = key.evaluate(&Names(&[("msg", &message)]));
-            let failed = |error| ActionError::Expression { place: "key".into(), error };
-            key_text(&value.map_err(failed)?)
+            let value = key.evaluate_paid(&Names(&[("msg", &message)]), steps);
+            key_text(&value.map_err(|error| failed("key".to_owned(), error))?)
         });
-        let (input, key) = (input.transpose()?, key.transpose()?);
+        let key = key.transpose()?;
         if let Some(input) = &input
             && input.as_map().is_none()
         {
@@ -124,32 +135,44 @@ pub(crate) fn key_text(value: &Value) -> Result<String, ActionError> {
     }
 }
 
-fn evaluate(place: &str, tree: &Tree, message: &Value) -> Result<Value, ActionError> {
-    let names = [("msg", message)];
-    tree.evaluate(&Names(&names)).map_err(|error| {
+fn failed(place: String, error: EvalError) -> ActionError {
+    match error {
+        EvalError::TooManyStepsTogether { .. } => ActionError::Together(error),
+        error => ActionError::Expression { place, error },
+    }
+}
+
+fn evaluate(
+    place: &str,
+    tree: &Tree,
+    message: &Value,
+    steps: &mut Steps,
+) -> Result<Value, ActionError> {
+    tree.evaluate_paid(&Names(&[("msg", message)]), steps).map_err(|error| {
         let mut place = place.to_owned();
-        narrow(&mut place, tree, message, &error);
-        ActionError::Expression { place, error }
+        narrow(&mut place, tree, message, &error, steps);
+        failed(place, error)
     })
 }
 
 /// Finds what failed with this error inside of a tree, and names it. If nothing fails by itself, a
-/// bound was hit by all together. Recursion: as deep as a rule's text nests.
-fn narrow(place: &mut String, tree: &Tree, message: &Value, error: &EvalError) {
+/// bound was hit by all together; if no steps are left to look for it, the place is less narrow.
+/// Recursion: as deep as a rule's text nests.
+fn narrow(place: &mut String, tree: &Tree, message: &Value, error: &EvalError, steps: &mut Steps) {
     let names = [("msg", message)];
-    let fails = |tree: &Tree| tree.evaluate(&Names(&names)).as_ref() == Err(error);
+    let mut fails = |tree: &Tree| tree.evaluate_paid(&Names(&names), steps).as_ref() == Err(error);
     match tree {
         Tree::Map(entries) => {
             if let Some((key, inside)) = entries.iter().find(|(_, tree)| fails(tree)) {
                 place.push('.');
                 place.push_str(key);
-                narrow(place, inside, message, error);
+                narrow(place, inside, message, error, steps);
             }
         }
         Tree::List(elements) => {
             if let Some(at) = elements.iter().position(fails) {
                 write!(place, "[{at}]").expect("a String takes all");
-                narrow(place, &elements[at], message, error);
+                narrow(place, &elements[at], message, error, steps);
             }
         }
         Tree::Constant(_) | Tree::Template(_) => {}

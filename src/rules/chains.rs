@@ -5,7 +5,7 @@
 //! - Recursion is as deep as a chain may be long, whatever the rules say.
 
 use crate::rule::Rule;
-use expr::Value;
+use expr::{EvalError, Steps, Value};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -214,9 +214,19 @@ pub(crate) fn continued<'r>(rule: &'r Rule, find: Find<'_, 'r>) -> Way<'r> {
 }
 
 /// The message as a rule sees it: enriched by the rules that it continues from, first to last.
-/// `find` gives the rules of the catalogue that the message was matched with.
-pub fn seen_by<'r>(rule: &'r Rule, message: &Value, find: Find<'_, 'r>) -> Value {
-    continued(rule, find).iter().fold(message.clone(), |seen, rule| rule.enrich.apply(&seen))
+/// `find` gives the rules of the catalogue that the message was matched with. It fails for want of steps
+/// alone.
+pub fn seen_by<'r>(
+    rule: &'r Rule,
+    message: &Value,
+    find: Find<'_, 'r>,
+    steps: &mut Steps,
+) -> Result<Value, EvalError> {
+    let mut seen = message.clone();
+    for before in continued(rule, find) {
+        seen = before.enrich.apply_paid(&seen, steps)?;
+    }
+    Ok(seen)
 }
 
 #[cfg(test)]

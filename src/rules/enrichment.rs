@@ -10,7 +10,7 @@
 
 use crate::path::{FieldPath, PathStep};
 use base::limits::{MESSAGE_BYTES_MAX, NESTING_MAX};
-use expr::{EvalError, Map, Names, Tree, Value};
+use expr::{EvalError, Map, Names, Steps, Tree, Value};
 use std::sync::Arc;
 
 pub(crate) mod text;
@@ -95,12 +95,36 @@ impl Enrichment {
         edited(message.as_map(), 0, &self.edits(Some(message))).into()
     }
 
+    /// The same, paid from steps that it shares with others. Not even a field that would be missing
+    /// without that bound is left away because of it: then there is no message.
+    pub fn apply_paid(&self, message: &Value, steps: &mut Steps) -> Result<Value, EvalError> {
+        if self.is_empty() {
+            return Ok(message.clone());
+        }
+        let mut left = ENRICH_BYTES_MAX;
+        let mut edits = Vec::with_capacity(self.fields.len());
+        for field in &self.fields {
+            let evaluate =
+                |tree: &Tree| Ok(tree.evaluate_paid(&Names(&[("msg", message)]), steps)?);
+            let value = match calculate(field, &mut left, evaluate) {
+                Err(Missing::Evaluation(error @ EvalError::TooManyStepsTogether { .. })) => {
+                    return Err(error);
+                }
+                value => value.ok(),
+            };
+            edits.push(Edit { keys: &field.keys, value });
+        }
+        steps.spend(copied(message.as_map(), 0, &edits))?;
+        Ok(edited(message.as_map(), 0, &edits).into())
+    }
+
     /// What each field becomes for a message: for people. Nothing stands for a message that no
     /// expression can read: a number of it fits neither a double nor 64 bits.
     pub(crate) fn explain(&self, message: Option<&Value>) -> Vec<(&FieldPath, Enriched)> {
         let mut left = ENRICH_BYTES_MAX;
-        let mut one = |field| {
-            evaluate(field, message, &mut left).map_or_else(Enriched::Missing, Enriched::Value)
+        let mut one = |field| match evaluate(field, message, &mut left) {
+            Ok(value) => Enriched::Value(value),
+            Err(why) => Enriched::Missing(why.to_string()),
         };
         self.fields.iter().map(|field| (&field.path, one(field))).collect()
     }
@@ -117,25 +141,43 @@ impl Enrichment {
 /// entry. Unit: bytes.
 const SMALL_BYTES: usize = 8;
 
+/// Why a field of an enrichment is missing. The texts name what is written in the rule, never data.
+#[derive(Debug, thiserror::Error)]
+enum Missing {
+    #[error(transparent)]
+    Evaluation(#[from] EvalError),
+    #[error("the message holds a number that fits neither a double nor 64 bits")]
+    Unreadable,
+    #[error("the fields take more than {ENRICH_BYTES_MAX} bytes together")]
+    TooLarge,
+    #[error("the message would nest deeper than {NESTING_MAX} levels")]
+    TooDeep,
+}
+
 /// The field's value, paid from the bytes that are left.
-fn evaluate(field: &Field, message: Option<&Value>, left: &mut usize) -> Result<Value, String> {
-    let value = match (field.value.constant(), message) {
-        (Some(value), _) => value.clone(),
-        (None, Some(message)) => {
-            let names = [("msg", message)];
-            field.value.evaluate(&Names(&names)).map_err(|error: EvalError| error.to_string())?
-        }
-        (None, None) => {
-            return Err("the message holds a number that fits neither a double nor 64 bits".into());
-        }
+fn evaluate(field: &Field, message: Option<&Value>, left: &mut usize) -> Result<Value, Missing> {
+    calculate(field, left, |tree| {
+        let message = message.ok_or(Missing::Unreadable)?;
+        Ok(tree.evaluate(&Names(&[("msg", message)]))?)
+    })
+}
+
+fn calculate(
+    field: &Field,
+    left: &mut usize,
+    evaluate: impl FnOnce(&Tree) -> Result<Value, Missing>,
+) -> Result<Value, Missing> {
+    let value = match field.value.constant() {
+        Some(value) => value.clone(),
+        None => evaluate(&field.value)?,
     };
     let keys: usize = field.keys.iter().map(|key| SMALL_BYTES + key.len()).sum();
     let bytes = keys + bytes_at_least(&value, *left);
     if bytes > *left {
-        return Err(format!("the fields take more than {ENRICH_BYTES_MAX} bytes together"));
+        return Err(Missing::TooLarge);
     }
     if field.keys.len() + depth(&value) > NESTING_MAX {
-        return Err(format!("the message would nest deeper than {NESTING_MAX} levels"));
+        return Err(Missing::TooDeep);
     }
     *left -= bytes;
     Ok(value)
@@ -198,6 +240,16 @@ pub(crate) fn by_key<'e, 'k>(
 /// Whether the group sets or removes the field itself, and does not only reach into it.
 pub(crate) fn is_whole(group: &[Edit<'_>], at: usize) -> bool {
     group[0].keys.len() == at + 1
+}
+
+/// How many entries [`edited`] copies: those of each map on the way to a field. Recursion: as deep as a
+/// field path is long.
+fn copied(map: Option<&Map>, at: usize, edits: &[Edit<'_>]) -> usize {
+    let inside = |(key, group): (&Arc<str>, &[Edit<'_>])| {
+        let map = map.and_then(|map| map.get(key)).and_then(Value::as_map);
+        if is_whole(group, at) { 0 } else { copied(map, at + 1, group) }
+    };
+    map.map_or(0, Map::len) + by_key(edits, at).map(inside).sum::<usize>()
 }
 
 /// A map with edits made in it. Recursion: as deep as a field path is long.

@@ -116,9 +116,9 @@ pub fn explain(
     enriching.go_on(rule);
 
     let mut alone = Alone { rule, message: &seen, matcher };
-    let conditions_hold = alone.holds(&rule.when)?;
+    let conditions_hold = alone.holds(&rule.when);
     let mut conditions = Vec::new();
-    alone.condition(&rule.when, 0, &mut conditions)?;
+    alone.condition(&rule.when, 0, &mut conditions);
     Ok(Explanation {
         matches: conditions_hold && needs.iter().all(|need| need.holds),
         conditions_hold,
@@ -162,6 +162,7 @@ impl Enriching {
 /// A rule whose parts are looked at alone.
 struct Alone<'m> {
     rule: &'m Rule,
+    /// As the rule sees it: made of one that was checked, and perhaps larger than a message may be.
     message: &'m [u8],
     matcher: Matcher,
 }
@@ -178,56 +179,53 @@ impl Alone<'_> {
         Catalogue::compile(vec![rule])
     }
 
-    fn holds(&mut self, condition: &Condition) -> Result<bool, BadMessage> {
+    fn holds(&mut self, condition: &Condition) -> bool {
         let mut matches = Matches::new();
-        self.matcher.matches(&self.compile(condition), self.message, &mut matches)?;
-        Ok(!matches.is_empty())
+        self.matcher.matches_trusted(&self.compile(condition), self.message, &mut matches);
+        !matches.is_empty()
     }
 
-    fn outcome(&mut self, condition: &ExpressionCondition) -> Result<String, BadMessage> {
+    fn outcome(&mut self, condition: &ExpressionCondition) -> String {
         let catalogue = self.compile(&Condition::Expression(condition.clone()));
-        self.matcher.matches(&catalogue, self.message, &mut Matches::new())?;
+        self.matcher.matches_trusted(&catalogue, self.message, &mut Matches::new());
         let (paths, tape) = (&catalogue.base.root.program.paths, self.matcher.tape());
         let scope = MessageScope::new(paths, tape, self.message);
-        Ok(outcome(condition.expression.evaluate(&scope)))
+        outcome(condition.expression.evaluate(&scope))
     }
 
     /// Recursion: bounded by the nesting of the rule's text.
-    fn condition(
-        &mut self,
-        condition: &Condition,
-        depth: usize,
-        out: &mut Vec<Explained>,
-    ) -> Result<(), BadMessage> {
-        let holds = self.holds(condition)?;
+    fn condition(&mut self, condition: &Condition, depth: usize, out: &mut Vec<Explained>) {
+        let holds = self.holds(condition);
         let (word, members) = match condition {
             Condition::All(members) => ("all of", members),
             Condition::Any(members) => ("any of", members),
             Condition::None(members) => ("none of", members),
             Condition::Predicate(predicate) => {
                 let catalogue = self.compile(condition);
-                self.matcher.matches(&catalogue, self.message, &mut Matches::new())?;
+                self.matcher.matches_trusted(&catalogue, self.message, &mut Matches::new());
                 let paths = &catalogue.base.root.program.paths;
                 let seen = seen(self.matcher.tape(), paths, self.message, predicate);
                 let (text, span) = (describe(predicate), Some(predicate.span));
                 out.push(Explained { depth, text, seen, outcome: None, holds, span });
-                return Ok(());
+                return;
             }
             Condition::Expression(condition) => {
                 out.push(Explained {
                     depth,
                     text: format!("${{ {} }}", condition.expression.source().trim()),
                     seen: Vec::new(),
-                    outcome: Some(self.outcome(condition)?),
+                    outcome: Some(self.outcome(condition)),
                     holds,
                     span: Some(condition.span),
                 });
-                return Ok(());
+                return;
             }
         };
         let (text, seen) = (word.to_owned(), Vec::new());
         out.push(Explained { depth, text, seen, outcome: None, holds, span: None });
-        members.iter().try_for_each(|member| self.condition(member, depth + 1, out))
+        for member in members {
+            self.condition(member, depth + 1, out);
+        }
     }
 }
 

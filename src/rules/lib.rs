@@ -51,7 +51,7 @@ mod scan;
 mod trial;
 mod value;
 
-pub use action::{Action, ActionError, Started};
+pub use action::{Action, ActionError, STARTS_STEPS_MAX, Started};
 pub use bad_message::{BadMessage, Found};
 pub use catalogue::{Catalogue, Matches, RuleIndex};
 pub use chains::{CHAIN_RULES_MAX, ChainCheck, ChainError, Dependents, Find, seen_by};

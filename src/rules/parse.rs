@@ -133,13 +133,20 @@ fn read_rule(source: Source<'_>, node: &Node, faults: &mut Vec<Fault>) -> Option
     })
 }
 
-/// Reads every node, so that every fault is told; `None` if one has a fault.
-fn all<T>(
-    nodes: &[Node],
+/// Reads every part, so that every fault is told, until there are as many as are told at once: to
+/// place a fault takes time in the length of the text. `None` if a part has one.
+fn all<'n, P, T>(
+    parts: &'n [P],
     faults: &mut Vec<Fault>,
-    mut read: impl FnMut(&Node, &mut Vec<Fault>) -> Option<T>,
+    mut read: impl FnMut(&'n P, &mut Vec<Fault>) -> Option<T>,
 ) -> Option<Vec<T>> {
-    let values: Vec<Option<T>> = nodes.iter().map(|node| read(node, faults)).collect();
+    let mut values = Vec::with_capacity(parts.len());
+    for part in parts {
+        if faults.len() >= FAULTS_MAX {
+            return None;
+        }
+        values.push(read(part, faults));
+    }
     values.into_iter().collect()
 }
 

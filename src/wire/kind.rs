@@ -61,6 +61,22 @@ kinds! {
     READ_INDEX = 0x1016 "read_index";
     /// Up to there.
     READ_INDEX_RESPONSE = 0x1017 "read_index_response";
+    /// A follower's batch, for the log that the receiver leads.
+    FORWARD = 0x1018 "forward";
+    /// It was not taken into the log.
+    FORWARD_REFUSED = 0x1019 "forward_refused";
+    /// A snapshot's next piece, please.
+    SNAPSHOT_WANTED = 0x101a "snapshot_wanted";
+    /// The piece.
+    SNAPSHOT_PIECE = 0x101b "snapshot_piece";
+    /// The snapshot is not there any more.
+    SNAPSHOT_GONE = 0x101c "snapshot_gone";
+    /// To whom the receiver belongs: it may begin.
+    WELCOME = 0x101d "welcome";
+    /// A node asks another one, as a rule the leader, something that it cannot answer itself.
+    CLUSTER_REQUEST = 0x101e "cluster_request";
+    /// The answer.
+    CLUSTER_ANSWER = 0x101f "cluster_answer";
 
     /// Are you alive?
     GOSSIP_PING = 0x2001 "gossip_ping";

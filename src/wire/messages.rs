@@ -2,6 +2,7 @@
 
 mod client;
 mod gossip;
+mod peers;
 mod raft;
 mod session;
 mod task;
@@ -11,6 +12,10 @@ pub use client::{
     SubmitResponse, SubmitWriter, write_submit_response,
 };
 pub use gossip::{GossipAck, GossipIndirectPing, GossipPing, Member, MembershipUpdate};
+pub use peers::{
+    ClusterAnswer, ClusterRequest, Forward, ForwardRefused, PEER_BYTES_MAX, SnapshotGone,
+    SnapshotPiece, SnapshotWanted, Welcome,
+};
 pub use raft::{
     AppendEntries, AppendEntriesResponse, Configuration, Entry, Heartbeat, HeartbeatResponse,
     InstallSnapshot, InstallSnapshotResponse, PreVote, PreVoteResponse, ReadIndex,

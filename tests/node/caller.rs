@@ -54,14 +54,10 @@ impl Caller {
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
         let mut caller = Self::silent(address)?;
         let hello = Hello {
-            version_min: wire::VERSION,
-            version_max: wire::VERSION,
-            node: 0,
-            role: Hello::CLIENT,
-            features: 0,
             program: "test",
             payload_bytes_max: u32::try_from(PAYLOAD_BYTES_MAX).expect("it is 16 MiB"),
             calls_max: 1_000,
+            ..Hello::of(Hello::CLIENT)
         };
         caller.send(&hello)?;
         match caller.next()? {

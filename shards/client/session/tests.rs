@@ -187,16 +187,7 @@ fn kind_of<'m, M: Message<'m>>(_: &M) -> Kind {
 }
 
 fn hello(version_min: u8, version_max: u8) -> Hello<'static> {
-    Hello {
-        version_min,
-        version_max,
-        node: 1,
-        role: Hello::BOTH,
-        features: 0,
-        program: "a test",
-        payload_bytes_max: 0,
-        calls_max: 0,
-    }
+    Hello { version_min, version_max, node: 1, program: "a test", ..Hello::of(Hello::BOTH) }
 }
 
 fn read_frames(decoder: &mut Decoder, mut bytes: &[u8]) -> Vec<Read> {

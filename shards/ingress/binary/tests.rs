@@ -61,16 +61,7 @@ impl Client {
     async fn connect(address: SocketAddr) -> Self {
         let stream = Stream::connect(address, Duration::from_secs(5)).await.unwrap();
         let mut client = Self { stream, decoder: Decoder::new(1 << 20), calls: 0 };
-        let hello = Hello {
-            version_min: 1,
-            version_max: 1,
-            node: 0,
-            role: Hello::CLIENT,
-            features: 0,
-            program: "",
-            payload_bytes_max: 1 << 20,
-            calls_max: 0,
-        };
+        let hello = Hello { payload_bytes_max: 1 << 20, ..Hello::of(Hello::CLIENT) };
         client.send(&hello, None).await;
         assert_eq!(client.answer().await.1, Kind::HELLO);
         client

@@ -9,7 +9,7 @@ fn answer(board: &Board) -> (u16, Value) {
     (response.status, serde_json::from_slice(&response.body).unwrap())
 }
 
-const UP: LogFacts = LogFacts { leading: true, has_space: true, is_disk_full: false };
+const UP: LogFacts = LogFacts { has_leader: true, has_space: true, is_disk_full: false };
 
 fn facts(serving: bool, log: Option<LogFacts>) -> Facts {
     Facts { serving, stopping: false, log }
@@ -51,8 +51,8 @@ fn a_node_is_ready_when_every_core_and_the_log_are() {
     assert_eq!(down("full"), "storage: the journal's disk is full");
     let (_, body) = answer(&board);
     assert_eq!(body["checks"]["storage"]["since"], "2026-11-20T09:58:01.000000Z", "{body}");
-    cores[0].report(facts(true, Some(LogFacts { leading: false, ..UP })), || LATER);
-    assert_eq!(down("no leader"), "raft: this node does not lead");
+    cores[0].report(facts(true, Some(LogFacts { has_leader: false, ..UP })), || LATER);
+    assert_eq!(down("no leader"), "raft: no coordinator is known to lead");
     cores[0].report(Facts { stopping: true, ..facts(true, Some(UP)) }, || LATER);
     assert_eq!(down("stop"), "stopping: the node is stopping");
 }

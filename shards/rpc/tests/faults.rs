@@ -62,12 +62,8 @@ fn a_connection_that_does_not_begin_with_a_fitting_hello_is_told_and_closed() {
     let later = wire::Hello {
         version_min: 2,
         version_max: 9,
-        node: 0,
-        role: 1,
-        features: 0,
         program: "later",
-        payload_bytes_max: 0,
-        calls_max: 0,
+        ..wire::Hello::of(wire::Hello::CLIENT)
     };
     later.encode(&mut of_later_version);
     let rows = [

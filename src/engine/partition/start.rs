@@ -10,9 +10,9 @@ use super::{Partition, PartitionEffect, hand_out};
 use crate::globals::{Globals, StoredRule};
 use crate::record::{AcceptedView, KeyedStart};
 use base::{InstanceId, MessageId, Outbox, UnixMicros};
-use expr::Value;
+use expr::{EvalError, Steps, Value};
 use flow::{Instance, TaskError};
-use rules::{ActionError, Started};
+use rules::{ActionError, STARTS_STEPS_MAX, Started};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -23,6 +23,13 @@ const START_BYTES_MAX: usize = 1024 * 1024;
 /// What the actions of one message may hand over by keys together. Unit: bytes. The starts beyond it
 /// fail: otherwise one message that wakes all rules there are could fill the log.
 const STARTS_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes of JSON that count as one step where what is handed over is written. Unit: bytes.
+const STEP_JSON_BYTES: usize = 8;
+
+// The largest message is handed over many times.
+const _: () =
+    assert!(STARTS_STEPS_MAX as usize / (base::limits::MESSAGE_BYTES_MAX / STEP_JSON_BYTES) >= 128);
 
 /// A workflow that a record's matches start.
 pub(super) struct Start<'a> {
@@ -98,6 +105,8 @@ struct Planner<'a, 'r> {
     seen: Option<(&'a str, Value)>,
     /// What may still be handed over by keys. Unit: bytes.
     left: usize,
+    /// What may still be calculated and written.
+    steps: Steps,
 }
 
 impl<'a> Planner<'a, '_> {
@@ -105,30 +114,43 @@ impl<'a> Planner<'a, '_> {
         if let Some(params) = start.params {
             return Planned::Own { input: self.message.clone(), params: params.clone() };
         }
-        let started = start.action.start(self.seen_by(start.rule));
-        match started {
-            Ok(Started { input, params, key: None }) => {
-                Planned::Own { input: settled(&input), params: settled(&params) }
-            }
-            Ok(Started { input, params, key: Some(key) }) => {
-                self.order(start, &input, &params, key)
-            }
-            Err(error) => Planned::Failed(TaskError::lasting(ActionError::CODE, error.to_string())),
-        }
+        self.calculate(start).unwrap_or_else(|error| {
+            Planned::Failed(TaskError::lasting(ActionError::CODE, error.to_string()))
+        })
     }
 
-    fn seen_by(&mut self, rule: &'a rules::Rule) -> &Value {
-        if self.seen.as_ref().is_none_or(|(id, _)| *id != rule.id) {
-            let find = |id: &str| self.globals.catalogue.rules.get(id).map(|stored| &*stored.rule);
-            let seen = rules::seen_by(rule, self.message, &find);
-            self.seen = Some((&rule.id, rule.enrich.apply(&seen)));
-        }
-        let (_, seen) = self.seen.as_ref().expect("it was just put there");
-        seen
+    fn calculate(&mut self, start: &Start<'a>) -> Result<Planned, ActionError> {
+        let seen = self.seen_by(start.rule).map_err(ActionError::Together)?;
+        let Started { input, params, key } = start.action.start(&seen, &mut self.steps)?;
+        let (input, params) = (self.written(&input)?, self.written(&params)?);
+        Ok(match key {
+            None => Planned::Own { input: settled(&input), params: settled(&params) },
+            Some(key) => self.order(start, input, params, key),
+        })
     }
 
-    fn order(&mut self, start: &Start<'a>, input: &Value, params: &Value, key: String) -> Planned {
-        let (input, params) = (input.to_json().into_bytes(), params.to_json().into_bytes());
+    fn seen_by(&mut self, rule: &'a rules::Rule) -> Result<Value, EvalError> {
+        if let Some((id, seen)) = &self.seen
+            && *id == rule.id
+        {
+            return Ok(seen.clone());
+        }
+        let find = |id: &str| self.globals.catalogue.rules.get(id).map(|stored| &*stored.rule);
+        let seen = rules::seen_by(rule, self.message, &find, &mut self.steps)?;
+        let seen = rule.enrich.apply_paid(&seen, &mut self.steps)?;
+        self.seen = Some((&rule.id, seen.clone()));
+        Ok(seen)
+    }
+
+    /// A value as JSON.
+    fn written(&mut self, value: &Value) -> Result<String, ActionError> {
+        let json = value.to_json();
+        self.steps.spend(json.len() / STEP_JSON_BYTES).map_err(ActionError::Together)?;
+        Ok(json)
+    }
+
+    fn order(&mut self, start: &Start<'a>, input: String, params: String, key: String) -> Planned {
+        let (input, params) = (input.into_bytes(), params.into_bytes());
         let bytes = input.len() + params.len();
         let (what, bytes_max) = match () {
             () if bytes > START_BYTES_MAX => ("a start by key", START_BYTES_MAX),
@@ -160,8 +182,8 @@ impl<'a> Planner<'a, '_> {
 }
 
 /// A value as it comes back from an image, whatever kind of number an expression made.
-fn settled(value: &Value) -> Value {
-    Value::parse_json(value.to_json().as_bytes()).expect("what an expression gives is JSON")
+fn settled(json: &str) -> Value {
+    Value::parse_json(json.as_bytes()).expect("what an expression gives is JSON")
 }
 
 /// Decides what becomes of each start.
@@ -171,7 +193,8 @@ pub(super) fn plan<'a>(
     message: &'a Value,
     starts: &[Start<'a>],
 ) -> Plan {
-    let mut decider = Planner { globals, record, message, seen: None, left: STARTS_BYTES_MAX };
+    let (left, steps) = (STARTS_BYTES_MAX, Steps::new(STARTS_STEPS_MAX));
+    let mut decider = Planner { globals, record, message, seen: None, left, steps };
     let planned: SmallVec<[Planned; 4]> = starts.iter().map(|start| decider.plan(start)).collect();
     let orders = planned.iter().filter_map(|planned| match planned {
         Planned::Keyed(order) => Some(order.bytes()),
@@ -249,3 +272,6 @@ impl Partition {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

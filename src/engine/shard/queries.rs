@@ -151,8 +151,11 @@ pub(super) enum Kind {
 
 /// The state is not yet whole.
 pub(super) fn starting() -> ApiError {
-    ApiError::new(Code::Starting, "the node is not yet ready: its log is being read")
-        .with_retry_after(1)
+    ApiError::new(
+        Code::Starting,
+        "the node is not ready yet: it reads its log, or has not met its cluster",
+    )
+    .with_retry_after(1)
 }
 
 /// What became of it was not seen.

@@ -65,6 +65,8 @@ fn a_field_is_what_its_expression_gave_or_is_missing() {
         if let Ok(value) = Value::parse_json(message.as_bytes()) {
             let spliced = Value::parse_json(text.as_bytes()).unwrap();
             assert_eq!(enrichment.apply(&value), spliced, "{enrich} in {message}");
+            let paid = enrichment.apply_paid(&value, &mut Steps::new(1_000));
+            assert_eq!(paid, Ok(spliced), "{enrich} in {message}");
         }
     }
 }
@@ -80,6 +82,37 @@ fn what_fields_take_together_is_bounded() {
     let told = enrichment.explain(Some(&message));
     let missing = Enriched::Missing("the fields take more than 65536 bytes together".into());
     assert_eq!(told[1].1, missing);
+}
+
+#[test]
+fn for_want_of_steps_there_is_no_message_rather_than_one_that_lacks_a_field() {
+    let enrichment = enrichment("{a: '${ msg.x + 1 }', b.c: '${ msg.z }', d: 1}");
+    let message = Value::parse_json(br#"{"x":1,"b":{"e":2,"f":3}}"#).unwrap();
+    let mut steps = Steps::new(1_000);
+    let enriched = enrichment.apply_paid(&message, &mut steps);
+    assert_eq!(enriched, Ok(enrichment.apply(&message)));
+    let taken = 1_000 - steps.left();
+    for steps_max in 0..taken {
+        let enriched = enrichment.apply_paid(&message, &mut Steps::new(steps_max));
+        let error = EvalError::TooManyStepsTogether { steps_max };
+        assert_eq!(enriched, Err(error), "{steps_max} of {taken}");
+    }
+    assert!(enrichment.apply_paid(&message, &mut Steps::new(taken)).is_ok());
+}
+
+#[test]
+fn entries_that_an_enrichment_copies_are_paid_for() {
+    let wide = Value::map((0..1_000).map(|n| (format!("k{n}"), Value::Null)));
+    let message = Value::map([("a", wide.clone()), ("b", wide)]);
+    // (enrich, at least so many steps, fewer than so many)
+    for (enrich, least, most) in
+        [("{a.x: 1}", 1_002, 1_020), ("{a.x: 1, b.x: 1}", 2_002, 2_020), ("{a: 1}", 2, 20)]
+    {
+        let mut steps = Steps::new(10_000);
+        assert!(enrichment(enrich).apply_paid(&message, &mut steps).is_ok());
+        let taken = 10_000 - steps.left();
+        assert!((least..most).contains(&taken), "{enrich} took {taken}");
+    }
 }
 
 #[test]

@@ -110,6 +110,31 @@ fn a_chain_is_told_with_what_holds_and_what_was_added() {
 }
 
 #[test]
+fn a_message_that_is_enriched_beyond_what_one_may_be_is_explained_as_it_is_matched() {
+    let text = "
+- id: base
+  conditions: [{ field: n, op: exists }]
+  enrich: { more: '${ msg.some }' }
+- id: next
+  continue_from: base
+  conditions: [{ field: more, op: ends_with, value: yz }, { field: n, op: equals, value: 1 }]
+  actions: [{ workflow: w }]
+";
+    let catalogue = Catalogue::compile(parse(Source { name: "rules", text }).unwrap());
+    let rest = base::limits::MESSAGE_BYTES_MAX - 60_000;
+    let message =
+        format!(r#"{{"n":1,"some":"{}yz","b":"{}"}}"#, "x".repeat(59_000), "x".repeat(rest));
+    assert!(message.len() <= base::limits::MESSAGE_BYTES_MAX);
+    let next = catalogue.find("next").unwrap();
+    let mut matches = crate::Matches::new();
+    crate::Matcher::new().matches(&catalogue, message.as_bytes(), &mut matches).unwrap();
+    assert!(matches.contains(&next));
+    let told = explain(&catalogue, next, message.as_bytes()).unwrap();
+    assert!(told.matches && told.conditions.iter().all(|condition| condition.holds));
+    assert_eq!(told.conditions[2].seen, ["1"]);
+}
+
+#[test]
 fn a_rule_that_nothing_finds_says_so() {
     let (matches, found_by, conditions) = told(RULES, "gone", "{\"y\":1}");
     assert!(matches && found_by.is_empty());

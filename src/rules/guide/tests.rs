@@ -2,10 +2,11 @@
 
 use crate::{
     ACTIONS_MAX, CHAIN_RULES_MAX, ENRICH_BYTES_MAX, ENRICH_FIELDS_MAX, Findings, OPERATORS,
-    REQUIRES_MAX, lint, parse,
+    REQUIRES_MAX, STARTS_STEPS_MAX, lint, parse,
 };
 use base::limits::{KEY_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, NESTING_MAX};
 use document::Source;
+use expr::limits::STEPS_MAX;
 
 const GUIDE: &str = include_str!("../../../docs/RULES.md");
 
@@ -55,6 +56,13 @@ fn the_bounds_that_the_guide_names_are_those_of_the_code() {
     let shared = crate::program::SHARED_MAX;
     let pattern = crate::pattern::PATTERN_BYTES_MAX / 1024;
     let enrich = ENRICH_BYTES_MAX / 1024;
+    let steps = |steps: u32| {
+        let (thousands, rest) = (steps / 1_000, steps % 1_000);
+        match (thousands / 1_000, thousands % 1_000) {
+            (0, thousands) => format!("{thousands},{rest:03}"),
+            (millions, thousands) => format!("{millions},{thousands:03},{rest:03}"),
+        }
+    };
     let bounds = [
         format!("| `id` | 1 to {NAME_BYTES_MAX} of"),
         format!("at most {} KiB, nested at most {NESTING_MAX} deep", MESSAGE_BYTES_MAX / 1024),
@@ -62,6 +70,9 @@ fn the_bounds_that_the_guide_names_are_those_of_the_code() {
         format!("| rules that one `requires` | {REQUIRES_MAX} |"),
         format!("| rules in a row, each needing the next | {CHAIN_RULES_MAX} |"),
         format!("| fields of one `enrich` | {ENRICH_FIELDS_MAX}, and {enrich} KiB |"),
+        format!("| steps of one expression, `params` or `transform` | {} |", steps(STEPS_MAX)),
+        format!("| steps of all that one message starts | {} |", steps(STARTS_STEPS_MAX)),
+        format!("one message starts shares {} steps", steps(STARTS_STEPS_MAX)),
         format!("text, a number, or true or false, 1 to {KEY_BYTES_MAX} bytes"),
         format!("| conditions of one group that ask about the same first key | {shared} |"),
         format!("| keys and indexes of a field path | {} |", crate::path::KEYS_MAX),

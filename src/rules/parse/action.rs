@@ -1,6 +1,6 @@
 //! The actions of a rule, and enrichments.
 
-use super::{Read, expression, keep, require_name};
+use super::{Read, all, expression, keep, require_name};
 use crate::action::{Action, key_text};
 use crate::enrichment::{self, ENRICH_FIELDS_MAX, Enrichment};
 use crate::path::FieldPath;
@@ -94,10 +94,8 @@ pub(super) fn read_enrich(
         faults.push(Fault::at(source, node.span, what));
         return None;
     }
-    // Every field is read, so that every fault is told.
-    let read: Vec<Option<(FieldPath, Tree)>> =
-        entries.iter().map(|entry| read_field(source, entry, faults)).collect();
-    let read: Vec<(FieldPath, Tree)> = read.into_iter().collect::<Option<_>>()?;
+    let read: Vec<(FieldPath, Tree)> =
+        all(entries, faults, |entry, faults| read_field(source, entry, faults))?;
     let paths: Vec<(&Entry, &FieldPath)> =
         entries.iter().zip(read.iter().map(|(path, _)| path)).collect();
     keep(faults, refuse_overlap(source, &paths))?;

@@ -2,7 +2,7 @@
 
 use super::{Read, all, keep};
 use crate::expression::MESSAGE;
-use document::{Fault, Kind, Node, Source};
+use document::{Entry, FAULTS_MAX, Fault, Kind, Node, Source};
 use expr::{Expression, ParseError, Reference, Template, Tree, Value};
 
 /// A text that may hold `${ }`.
@@ -15,7 +15,7 @@ pub(super) fn template(
     let template = Template::parse(text);
     let template = keep(faults, template.map_err(|error| parse_fault(source, node, text, &error)))?;
     let wrong = |reference| check(source, node, text, reference).err();
-    let wrong: Vec<Fault> = template.references().filter_map(wrong).collect();
+    let wrong: Vec<Fault> = template.references().filter_map(wrong).take(FAULTS_MAX).collect();
     let is_right = wrong.is_empty();
     faults.extend(wrong);
     is_right.then_some(template)
@@ -45,7 +45,11 @@ pub(super) fn single(
 }
 
 /// Any value, whose texts may hold `${ }`. Recursion: bounded by the nesting of the text.
-pub(super) fn tree(source: Source<'_>, node: &Node, faults: &mut Vec<Fault>) -> Option<Tree> {
+pub(super) fn tree<'n>(
+    source: Source<'_>,
+    node: &'n Node,
+    faults: &mut Vec<Fault>,
+) -> Option<Tree> {
     let scalar = match &node.kind {
         Kind::Null => Value::Null,
         Kind::Bool(truth) => Value::Bool(*truth),
@@ -64,12 +68,10 @@ pub(super) fn tree(source: Source<'_>, node: &Node, faults: &mut Vec<Fault>) -> 
             return Some(Tree::list(elements));
         }
         Kind::Map(entries) => {
-            // Every value is read, so that every fault is told.
-            let entries: Vec<Option<(&str, Tree)>> = entries
-                .iter()
-                .map(|entry| Some((entry.key.as_str(), tree(source, &entry.value, faults)?)))
-                .collect();
-            return entries.into_iter().collect::<Option<Vec<_>>>().map(Tree::map);
+            let read = |entry: &'n Entry, faults: &mut Vec<Fault>| {
+                Some((entry.key.as_str(), tree(source, &entry.value, faults)?))
+            };
+            return all(entries, faults, read).map(Tree::map);
         }
     };
     Some(Tree::from(scalar))

@@ -1,8 +1,8 @@
 //! Rule files, good and bad.
 
 use crate::{Action, Catalogue, Condition, Findings, Matcher, Matches, Rule, lint, parse, seen_by};
-use document::{Fault, Source};
-use expr::Value;
+use document::{FAULTS_MAX, Fault, Source};
+use expr::{Steps, Value};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -356,9 +356,11 @@ fn chains_enrichments_and_expressions_are_read() {
     assert_eq!(next.needs().collect::<Vec<_>>(), ["base", "other", "third"]);
     assert!(!base.is_plain() && !next.is_plain());
     let find = |id: &str| rules.iter().find(|rule| rule.id == id);
-    let seen = seen_by(next, &Value::parse_json(br#"{"a":4}"#).unwrap(), &find);
+    let mut steps = Steps::new(1_000);
+    let seen =
+        seen_by(next, &Value::parse_json(br#"{"a":4}"#).unwrap(), &find, &mut steps).unwrap();
     assert_eq!(seen.to_json(), r#"{"a":4,"risk":{"by":"base","level":5},"seen":[1,4]}"#);
-    let started = next.actions[0].start(&next.enrich.apply(&seen)).unwrap();
+    let started = next.actions[0].start(&next.enrich.apply(&seen), &mut steps).unwrap();
     assert_eq!(started.input.to_json(), r#"{"extra":true,"id":4}"#);
     assert_eq!(started.params.to_json(), r#"{"level":5,"text":"level 5"}"#);
     assert_eq!(started.key.as_deref(), Some("4"));
@@ -489,4 +491,32 @@ fn crowds_in_one_group_are_refused() {
     let said = refusal(&with_conditions(&format!("[{}]", one.repeat(65))));
     assert!(said.contains("more than 64 conditions of one group ask about `a`"), "{said}");
     read(&with_conditions(&format!("{{any: [{}]}}", one.repeat(500))));
+}
+
+#[test]
+fn no_more_is_looked_for_once_there_are_as_many_faults_as_are_told() {
+    // Each is wrong in so many ways that to place them all would take minutes.
+    let many = |piece: &str| vec![piece; 20_000].join(", ");
+    let keys: Vec<String> = (0..20_000).map(|n| format!("k{n}: 1")).collect();
+    let action = |more: &str| format!("[{{ workflow: w, {more} }}]");
+    let condition = "{ field: a, op: exists }";
+    let rows = [
+        (many("{ field: a, op: equal, value: 1 }"), action("retry: 1")),
+        (
+            format!("{condition}, {{ field: a, op: exists, {} }}", keys.join(", ")),
+            action("retry: 1"),
+        ),
+        (condition.to_owned(), action(&format!("params: {{ a: [{}] }}", many("'${ msg. }'")))),
+        (condition.to_owned(), action(&format!("params: {{ {} }}", many("a: '${ x }'")))),
+        (
+            condition.to_owned(),
+            action(&format!("transform: {{ a: \"{}\" }}", "${ x }".repeat(20_000))),
+        ),
+        (condition.to_owned(), format!("[{}]", many("5"))),
+    ];
+    for (conditions, actions) in rows {
+        let text = format!("id: r\nconditions: [{conditions}]\nactions: {actions}\n");
+        let faults = parse(Source { name: "r", text: &text }).expect_err("it is wrong").0.len();
+        assert!(faults <= 2 * FAULTS_MAX, "{faults}: {}", &text[..100]);
+    }
 }

@@ -1,9 +1,10 @@
 //! What the members of the Raft group say to each other: the fields that tikv's `raft` gives its
 //! messages (eraftpb.proto), one message each. All its numbers are 64 bits wide.
 //!
-//! Besides, every message names the sender's store: the data directory that it votes and
-//! acknowledges with. A member whose store is not the one that the group knows is not listened to
-//! (a wiped voter must not vote again).
+//! Besides, every message names sender, receiver and the sender's store, the data directory that it
+//! votes and acknowledges with: a member whose store is not the one that the group knows is not
+//! listened to (a wiped voter must not vote again). On a link between coordinators its hellos say
+//! all three, once and for every frame; there `from`, `to` and `store` are 0 and not looked at.
 
 use crate::list::List;
 use crate::message::{message, part};
@@ -107,11 +108,11 @@ part! {
         1 index: u64,
         /// The term in which it was made.
         2 term: u64,
-        /// 0 a batch, 1 and 2 a change of members (tikv's EntryType).
+        /// 0 a batch, 1 a change of members.
         3 kind: u8 = 0,
         /// The batch, or the change.
         4 data: &'a [u8] = b"",
-        /// What its proposer said about it.
+        /// Of tikv's entries; empty here.
         5 context: &'a [u8] = b"",
     }
 }
@@ -181,7 +182,8 @@ part! {
 }
 
 message! {
-    /// A piece of a snapshot. The pieces come in order; the next is sent when one was answered.
+    /// The leader offers a snapshot: what the follower needs is no longer in the log. Its bytes are
+    /// fetched with `snapshot_wanted`, so `snapshot` is `index` and the offer carries no piece.
     pub struct InstallSnapshot<'a>: INSTALL_SNAPSHOT = "install_snapshot" {
         /// The leader.
         1 from: u64,
@@ -191,25 +193,28 @@ message! {
         3 term: u64,
         /// The leader's store id.
         4 store: u64,
-        /// Which snapshot: pieces of two are not mixed.
+        /// Which snapshot.
         5 snapshot: u64,
         /// The last index that it holds.
         6 index: u64,
         /// Its term.
         7 log_term: u64,
-        /// The members as of that index.
+        /// Who votes and learns as of that index, by number alone. Empty where `membership` says it.
         8 configuration: Configuration<'a>,
-        /// Where this piece begins. Unit: bytes.
+        /// Where a piece that comes with it begins; 0 in an offer. Unit: bytes.
         9 offset: u64,
-        /// How long the whole is. Unit: bytes.
+        /// How long the whole is; 0 in an offer, the pieces say it. Unit: bytes.
         10 total_bytes: u64,
-        /// The piece.
+        /// A piece; empty in an offer.
         11 data: &'a [u8] = b"",
+        /// The members as of that index, with their data directories and addresses, as in a
+        /// snapshot's file.
+        12 membership: &'a [u8] = b"",
     }
 }
 
 message! {
-    /// How much of a snapshot is there.
+    /// How much of a snapshot is there. Not sent by coordinators that ask for pieces.
     pub struct InstallSnapshotResponse: INSTALL_SNAPSHOT_RESPONSE = "install_snapshot_response" {
         /// The follower.
         1 from: u64,

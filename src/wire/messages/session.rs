@@ -1,5 +1,6 @@
 //! What every connection says, whoever speaks.
 
+use crate::header::VERSION;
 use crate::message::message;
 
 message! {
@@ -22,6 +23,43 @@ message! {
         7 payload_bytes_max: u32 = 0,
         /// How many calls it takes before it has answered the first. 0: it does not say.
         8 calls_max: u32 = 0,
+        /// The cluster that it belongs to. 0: to none yet, or it is a client.
+        9 cluster: u64 = 0,
+        /// Its data directory, 0 for who has none. Another directory is another member.
+        10 store: u64 = 0,
+        /// Which run of its process, 0 for a client.
+        11 boot: u64 = 0,
+        /// The data directory that it means to reach: any other one refuses the connection. 0: it
+        /// only asks who is there.
+        12 to_store: u64 = 0,
+        /// The oldest version of what is replicated (entries, snapshots) that it reads. 0: it does
+        /// not say.
+        13 format_min: u16 = 0,
+        /// The newest. 0: it does not say.
+        14 format_max: u16 = 0,
+    }
+}
+
+impl Hello<'static> {
+    /// That of a role, in this version of the protocol, with nothing that can be left out: the rest
+    /// of a struct literal that names what it does say.
+    pub const fn of(role: u8) -> Self {
+        Self {
+            version_min: VERSION,
+            version_max: VERSION,
+            node: 0,
+            role,
+            features: 0,
+            program: "",
+            payload_bytes_max: 0,
+            calls_max: 0,
+            cluster: 0,
+            store: 0,
+            boot: 0,
+            to_store: 0,
+            format_min: 0,
+            format_max: 0,
+        }
     }
 }
 

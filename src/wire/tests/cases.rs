@@ -1,13 +1,14 @@
 //! Each message at least once with every field, and once with nothing that can be left out.
 
 use crate::{
-    AppendEntries, AppendEntriesResponse, Cancel, Configuration, Entry, ErrorReply, FieldInfo,
-    Flags, GossipAck, GossipIndirectPing, GossipPing, Head, Heartbeat, HeartbeatResponse, Hello,
-    InstallSnapshot, InstallSnapshotResponse, Kind, List, Member, MembershipUpdate, Message,
-    MessageError, Ping, PreVote, PreVoteResponse, Query, QueryResult, ReadIndex, ReadIndexResponse,
-    Record, Refusal, RequestVote, RequestVoteResponse, Started, Submit, SubmitResponse,
-    TaskAssignment, TaskName, TaskResult, TaskStatus, TaskStatusResponse, TimeoutNow,
-    TransferLeader, write_frame,
+    AppendEntries, AppendEntriesResponse, Cancel, ClusterAnswer, ClusterRequest, Configuration,
+    Entry, ErrorReply, FieldInfo, Flags, Forward, ForwardRefused, GossipAck, GossipIndirectPing,
+    GossipPing, Head, Heartbeat, HeartbeatResponse, Hello, InstallSnapshot,
+    InstallSnapshotResponse, Kind, List, Member, MembershipUpdate, Message, MessageError, Ping,
+    PreVote, PreVoteResponse, Query, QueryResult, ReadIndex, ReadIndexResponse, Record, Refusal,
+    RequestVote, RequestVoteResponse, SnapshotGone, SnapshotPiece, SnapshotWanted, Started, Submit,
+    SubmitResponse, TaskAssignment, TaskName, TaskResult, TaskStatus, TaskStatusResponse,
+    TimeoutNow, TransferLeader, Welcome, write_frame,
 };
 use base::UnixMicros;
 use telemetry::TraceContext;
@@ -53,6 +54,8 @@ messages! {
     RequestVote RequestVoteResponse AppendEntries AppendEntriesResponse InstallSnapshot
     InstallSnapshotResponse PreVote PreVoteResponse Heartbeat HeartbeatResponse TimeoutNow
     TransferLeader ReadIndex ReadIndexResponse
+    Forward ForwardRefused SnapshotWanted SnapshotPiece SnapshotGone Welcome ClusterRequest
+    ClusterAnswer
     GossipPing GossipAck GossipIndirectPing MembershipUpdate
     TaskAssignment TaskResult TaskStatus TaskStatusResponse
     Submit SubmitResponse Query QueryResult
@@ -87,6 +90,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(votes());
     cases.extend(log());
     cases.extend(reads());
+    cases.extend(peers());
     cases.extend(gossip());
     cases.extend(tasks());
     cases.extend(client());
@@ -101,22 +105,22 @@ fn session() -> Vec<Case> {
         version_min: 1,
         version_max: 2,
         node: 3,
-        role: Hello::BOTH,
         features: 1 << 63,
         program: "distric 0.1.0",
         payload_bytes_max: 4_194_304,
         calls_max: 1024,
+        ..Hello::of(Hello::BOTH)
     };
-    let least = Hello {
-        version_min: 1,
-        version_max: 1,
-        node: 0,
-        role: Hello::CLIENT,
-        features: 0,
-        program: "",
-        payload_bytes_max: 0,
-        calls_max: 0,
+    let of_a_cluster = Hello {
+        cluster: 0x0c15_7e12_0000_0001,
+        store: 0x0123_4567_89ab_cdef,
+        boot: 0x9a3f_0000_1111_2222,
+        to_store: 0xfedc_ba98_7654_3210,
+        format_min: 1,
+        format_max: 2,
+        ..hello
     };
+    let least = Hello::of(Hello::CLIENT);
     let error = ErrorReply {
         code: "overloaded",
         detail: "1,024 calls are in flight",
@@ -131,7 +135,9 @@ fn session() -> Vec<Case> {
         span: 0x00f0_67aa_0ba9_02b7,
     });
     vec![
+        // As it was before the fields of a cluster came.
         case("hello", ASKS, &hello),
+        case("hello, of a coordinator", ASKS, &of_a_cluster),
         case("hello, the least", ANSWERS, &least),
         case("error", ANSWERS, &error),
         case("error, the least", ANSWERS, &word),
@@ -227,7 +233,9 @@ fn log() -> Vec<Case> {
         offset: 65_536,
         total_bytes: 65_540,
         data: b"tail",
+        membership: b"",
     };
+    let all = InstallSnapshot { membership: b"members", ..piece };
     let none = Configuration {
         voters: List::EMPTY,
         learners: List::EMPTY,
@@ -236,6 +244,7 @@ fn log() -> Vec<Case> {
         auto_leave: false,
     };
     let empty = InstallSnapshot { configuration: none, offset: 0, data: b"", ..piece };
+    let offer = InstallSnapshot { snapshot: 40, total_bytes: 0, membership: b"members", ..empty };
     let unwanted = InstallSnapshotResponse {
         from: to,
         to: from,
@@ -253,6 +262,8 @@ fn log() -> Vec<Case> {
         case("append_entries_response, the least", ASKS, &taken),
         case("install_snapshot", ASKS, &piece),
         case("install_snapshot, the least", ASKS, &empty),
+        case("install_snapshot, all", ASKS, &all),
+        case("install_snapshot, an offer", ASKS, &offer),
         case("install_snapshot_response", ASKS, &unwanted),
         case("install_snapshot_response, the least", ASKS, &wanted),
     ]
@@ -278,6 +289,24 @@ fn reads() -> Vec<Case> {
             ASKS,
             &ReadIndexResponse { from, to, term, store, index: u64::MAX, context },
         ),
+    ]
+}
+
+fn peers() -> Vec<Case> {
+    let (boot, core, number, round) = (0x9a3f_0000_1111_2222, 3, 41, 7);
+    let section = b"records";
+    let (index, offset) = (1 << 40, 1 << 20);
+    let total_bytes = (1 << 20) + 4;
+    let (cluster, ticket) = (0x0c15_7e12_0000_0001, 9);
+    vec![
+        case("forward", ASKS, &Forward { boot, core, number, round, records: 2, section }),
+        case("forward_refused", ASKS, &ForwardRefused { boot, core, number, round, why: 4 }),
+        case("snapshot_wanted", ASKS, &SnapshotWanted { index, offset }),
+        case("snapshot_piece", ASKS, &SnapshotPiece { index, offset, total_bytes, data: b"tail" }),
+        case("snapshot_gone", ASKS, &SnapshotGone { index }),
+        case("welcome", ASKS, &Welcome { cluster, founded: b"members" }),
+        case("cluster_request", ASKS, &ClusterRequest { boot, ticket, body: b"question" }),
+        case("cluster_answer", ASKS, &ClusterAnswer { boot, ticket, body: b"answer" }),
     ]
 }
 

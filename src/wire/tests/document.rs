@@ -4,9 +4,10 @@
 use super::cases::{PARTS, messages};
 use crate::tlv::{DEPTH_MAX, ELEMENTS_MAX, Type};
 use crate::{
-    Answer, Decoder, FieldInfo, Flags, HEADER_BYTES, Hello, Kind, Message, Submit, SubmitResponse,
-    VERSION, words, write_frame,
+    Answer, Decoder, FieldInfo, Flags, HEADER_BYTES, Hello, Kind, Message, PEER_BYTES_MAX, Submit,
+    SubmitResponse, VERSION, words, write_frame,
 };
+use base::limits::ENTRY_BYTES_MAX;
 use std::collections::BTreeSet;
 
 const PAGE: &str = include_str!("../../../docs/WIRE.md");
@@ -117,6 +118,8 @@ fn the_tables_of_types_flags_and_words_are_those_of_the_code() {
     }
     assert_eq!(at, HEADER_BYTES);
     assert_eq!(ELEMENTS_MAX, 65_536);
+    assert_eq!((PEER_BYTES_MAX, ENTRY_BYTES_MAX), (5 << 20, 4 << 20));
+    assert!(PAGE.contains("at most 5 MiB here") && PAGE.contains("alone; it has at most 4 MiB"));
     assert!(
         PAGE.contains("at most 65,536 elements")
             && PAGE.contains(&format!("most {DEPTH_MAX} deep"))

@@ -348,16 +348,8 @@ fn a_response_that_contradicts_itself_is_refused() {
 
 #[test]
 fn two_sides_speak_the_highest_version_that_both_know() {
-    let hello = |version_min, version_max| Hello {
-        version_min,
-        version_max,
-        node: 0,
-        role: Hello::CLIENT,
-        features: 0,
-        program: "",
-        payload_bytes_max: 0,
-        calls_max: 0,
-    };
+    let hello =
+        |version_min, version_max| Hello { version_min, version_max, ..Hello::of(Hello::CLIENT) };
     for (ours, theirs, agreed) in [
         ((1, 1), (1, 1), Some(1)),
         ((1, 1), (1, 3), Some(1)),

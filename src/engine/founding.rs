@@ -1,0 +1,303 @@
+//! Who two coordinators are to each other before they speak, and how a cluster comes to be.
+//!
+//! The lowest of the nodes that are to found a cluster is its *founder*. It asks each of the others
+//! who it is; once all have said so, and none belongs to a cluster, it makes the [`Foundation`],
+//! keeps it, and from then on tells it to whoever is named in it and does not know it yet. Nobody
+//! votes before.
+//!
+//! | what happens | why it stays sound |
+//! | --- | --- |
+//! | the founder dies before it has kept the foundation | nobody else knows it: it is made anew |
+//! | the founder dies after that | it has the same one when it starts again |
+//! | a node is wiped after it was met | the foundation names another store: it is refused, never counted |
+//! | the founder is wiped | the others belong to a cluster: it founds none, and waits to be added |
+//!
+//! Invariants:
+//! - a foundation never changes, and every member has the same one;
+//! - a message is believed only over a link whose two ends were meant for each other: the same
+//!   cluster, and the data directory that the sender wanted to reach.
+
+use base::{Address, BootId, NodeId, StoreId};
+use quorum::{Member, Membership};
+use std::collections::BTreeMap;
+
+/// The versions of what is replicated (records, batches, snapshots) that this program reads and
+/// writes.
+pub const FORMATS: (u16, u16) = (1, 1);
+
+/// Who is at one end of a link, as its hello says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Card {
+    /// The node.
+    pub node: NodeId,
+    /// Its data directory.
+    pub store: StoreId,
+    /// The run.
+    pub boot: BootId,
+    /// The cluster that it belongs to, if it does.
+    pub cluster: Option<u64>,
+    /// The data directory that it means to reach; none: it only asks who is there.
+    pub to_store: Option<StoreId>,
+    /// The replicated formats that it reads, the lowest and the highest.
+    pub formats: (u16, u16),
+}
+
+/// What a cluster was founded with. It never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foundation {
+    /// The cluster's id, drawn at random.
+    pub cluster: u64,
+    /// Its first members.
+    pub founded: Membership,
+}
+
+/// Why two nodes do not speak with each other.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stranger {
+    /// No node has the number 0.
+    #[error("a peer says that it is node 0, which nobody is")]
+    Nobody,
+    /// Two nodes have one number.
+    #[error(
+        "node {node} has store {theirs:016x} there and store {ours:016x} here: two nodes were \
+         started as node {node}; give each a number of its own with --node"
+    )]
+    Twin {
+        /// The number.
+        node: NodeId,
+        /// The other's data directory.
+        theirs: u64,
+        /// This one's.
+        ours: u64,
+    },
+    /// It is of another cluster.
+    #[error("node {node} belongs to cluster {theirs:016x}, this one to cluster {ours:016x}")]
+    OtherCluster {
+        /// Who.
+        node: NodeId,
+        /// Its cluster.
+        theirs: u64,
+        /// This one's.
+        ours: u64,
+    },
+    /// The peer is somebody else than the address is for.
+    #[error("the address is of node {found}, not of node {wanted}")]
+    OtherNode {
+        /// Who is there.
+        found: NodeId,
+        /// Who was expected.
+        wanted: NodeId,
+    },
+    /// The data directory is another than the cluster knows.
+    #[error(
+        "the cluster knows node {node} with store {known:016x}, and it has store {found:016x} now: \
+         its data directory is another one. What the old one had acknowledged is not in it, so it \
+         cannot go on as that member: `distric-admin nodes remove {node}`, then `distric-admin \
+         nodes add {node} ADDRESS`"
+    )]
+    OtherStore {
+        /// Who.
+        node: NodeId,
+        /// The store that the cluster knows.
+        known: u64,
+        /// The store that is there.
+        found: u64,
+    },
+    /// The releases are too far apart.
+    #[error(
+        "node {node} knows the replicated formats {}-{}, this one {}-{}: upgrade one release at a \
+         time", theirs.0, theirs.1, ours.0, ours.1
+    )]
+    Formats {
+        /// Who.
+        node: NodeId,
+        /// What it reads.
+        theirs: (u16, u16),
+        /// What this one reads.
+        ours: (u16, u16),
+    },
+}
+
+/// Whether the node `own` may be spoken to by the one that says `theirs`. `members` are those that
+/// it knows.
+///
+/// # Errors
+/// Why not.
+pub fn greet(own: &Card, members: &Membership, theirs: &Card) -> Result<(), Stranger> {
+    check_pair(own, theirs)?;
+    if let Some(wanted) = theirs.to_store.filter(|wanted| *wanted != own.store) {
+        let (node, known, found) = (own.node, wanted.0, own.store.0);
+        return Err(Stranger::OtherStore { node, known, found });
+    }
+    // Whoever belongs to the cluster is judged message by message (docs/decisions/0017): this node
+    // may lag behind a change of members. A node that belongs to none has no such claim.
+    let known = members.member(theirs.node).filter(|known| known.store != theirs.store);
+    match known {
+        Some(known) if theirs.cluster.is_none() => {
+            let (node, known, found) = (theirs.node, known.store.0, theirs.store.0);
+            Err(Stranger::OtherStore { node, known, found })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the node `own` makes of the answer of a member that it has called. Tells whether that one
+/// does not know its cluster yet.
+///
+/// # Errors
+/// It is not the member.
+pub fn meet(own: &Card, wanted: (NodeId, StoreId), theirs: &Card) -> Result<bool, Stranger> {
+    let (node, store) = wanted;
+    if theirs.node != node {
+        return Err(Stranger::OtherNode { found: theirs.node, wanted: node });
+    }
+    check_pair(own, theirs)?;
+    if theirs.store != store {
+        let (known, found) = (store.0, theirs.store.0);
+        return Err(Stranger::OtherStore { node, known, found });
+    }
+    Ok(theirs.cluster.is_none())
+}
+
+fn check_pair(own: &Card, theirs: &Card) -> Result<(), Stranger> {
+    let node = theirs.node;
+    if node.0 == 0 {
+        return Err(Stranger::Nobody);
+    }
+    if node == own.node {
+        return Err(Stranger::Twin { node, theirs: theirs.store.0, ours: own.store.0 });
+    }
+    if let (Some(theirs), Some(ours)) = (theirs.cluster, own.cluster)
+        && theirs != ours
+    {
+        return Err(Stranger::OtherCluster { node, theirs, ours });
+    }
+    let (low, high) = theirs.formats;
+    if low > own.formats.1 || high < own.formats.0 {
+        return Err(Stranger::Formats { node, theirs: theirs.formats, ours: own.formats });
+    }
+    Ok(())
+}
+
+/// Why a list of founders cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FoundingError {
+    /// This node is not in it.
+    #[error("node {node} is not among the nodes that are to found the cluster ({listed})")]
+    NotListed {
+        /// This node.
+        node: NodeId,
+        /// The list.
+        listed: String,
+    },
+    /// Too many, or an even number of them.
+    #[error(transparent)]
+    Members(#[from] quorum::ChangeError),
+}
+
+/// A node that is to found a cluster with others, or to be founded.
+#[derive(Debug)]
+pub struct Founding {
+    own: Card,
+    listed: BTreeMap<NodeId, Address>,
+    met: BTreeMap<NodeId, StoreId>,
+    /// The cluster that this node would found.
+    cluster: u64,
+}
+
+/// What a node has learnt by a meeting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Met {
+    /// Others are to be met, or this node is not the founder.
+    Waiting,
+    /// All were met: this is what they found. To be kept before it is told to anybody.
+    Founded(Foundation),
+    /// A listed node belongs to a cluster already: none is founded, this one is to be added to it.
+    TooLate {
+        /// Who.
+        node: NodeId,
+        /// To which.
+        cluster: u64,
+    },
+}
+
+impl Founding {
+    /// A node that belongs to no cluster, and the nodes that are to found one. `cluster` is the id
+    /// that it would get from this node: drawn at random.
+    ///
+    /// # Errors
+    /// The list cannot be.
+    pub fn new(
+        own: Card,
+        listed: BTreeMap<NodeId, Address>,
+        cluster: u64,
+    ) -> Result<Self, FoundingError> {
+        if !listed.contains_key(&own.node) {
+            let names: Vec<String> = listed.keys().map(ToString::to_string).collect();
+            return Err(FoundingError::NotListed { node: own.node, listed: names.join(", ") });
+        }
+        // With stores made up: whether so many nodes can be a group.
+        let alike = listed.keys().map(|node| (*node, Member { store: own.store, address: None }));
+        Membership::founded(alike)?;
+        Ok(Self { own, listed, met: BTreeMap::new(), cluster })
+    }
+
+    /// Whether this node makes the foundation.
+    pub fn is_founder(&self) -> bool {
+        self.listed.keys().next() == Some(&self.own.node)
+    }
+
+    /// Who is still to be met, and where. A node that is not the founder meets the others too: they
+    /// say why, if it cannot be founded.
+    pub fn to_meet(&self) -> Vec<(NodeId, Address)> {
+        let others = self.listed.iter().filter(|(node, _)| **node != self.own.node);
+        let unmet = others.filter(|(node, _)| !self.met.contains_key(node));
+        unmet.map(|(node, address)| (*node, address.clone())).collect()
+    }
+
+    /// This node alone: what it founds without anybody else.
+    pub fn alone(&self) -> Option<Foundation> {
+        (self.listed.len() == 1).then(|| self.foundation())
+    }
+
+    /// A listed node has answered.
+    ///
+    /// # Errors
+    /// It is not the one that is listed.
+    pub fn on_met(&mut self, listed: NodeId, theirs: &Card) -> Result<Met, Stranger> {
+        meet(&self.own, (listed, theirs.store), theirs)?;
+        if let Some(cluster) = theirs.cluster {
+            return Ok(Met::TooLate { node: listed, cluster });
+        }
+        if !self.is_founder() {
+            return Ok(Met::Waiting);
+        }
+        self.met.insert(listed, theirs.store);
+        let all =
+            self.listed.keys().all(|node| *node == self.own.node || self.met.contains_key(node));
+        Ok(if all { Met::Founded(self.foundation()) } else { Met::Waiting })
+    }
+
+    fn foundation(&self) -> Foundation {
+        let members = self.listed.iter().map(|(node, address)| {
+            let store = if *node == self.own.node { self.own.store } else { self.met[node] };
+            (*node, Member { store, address: Some(address.clone()) })
+        });
+        let founded = Membership::founded(members).expect("so many were found to be a group");
+        Foundation { cluster: self.cluster, founded }
+    }
+}
+
+impl Foundation {
+    /// What a node begins with that was told of its cluster: the first members if it is one of them,
+    /// nobody if it was added later, as it then gets a snapshot with the members of its time.
+    pub fn of(&self, node: NodeId, store: StoreId) -> Membership {
+        match self.founded.member(node) {
+            Some(member) if member.store == store => self.founded.clone(),
+            _ => Membership::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
