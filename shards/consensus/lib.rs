@@ -14,7 +14,9 @@ mod snapshots;
 pub use links::Links;
 pub use open::{OpenError, Opened, Options, Progress, open};
 
-use base::{CoreId, Instant, NodeId, Now, Outbox, StoreId};
+use base::{Address, CoreId, Instant, NodeId, Now, Outbox, StoreId};
+use engine::cluster::Probed;
+use engine::founding::Card;
 use engine::message::{ConsensusStatus, Packet, ToConsensus};
 use engine::peer::PeerMessage;
 use engine::{ConsensusCore, ConsensusEffect, FetchEffect, ReadBack};
@@ -197,6 +199,7 @@ impl Consensus {
                     links.send(to, &message);
                 }
             }
+            ConsensusEffect::Probe { ticket, address } => self.probe(ticket, address),
             ConsensusEffect::ReadEntries(wanted) => self.read_entries(wanted),
             ConsensusEffect::ReadSnapshot { to, index, offset, bytes } => {
                 self.read_snapshot(to, (index, offset), bytes);
@@ -215,6 +218,20 @@ impl Consensus {
                 });
             }
         }
+    }
+
+    fn probe(&self, ticket: u64, address: Address) {
+        let role = self.clone();
+        self.inner.tasks.spawn(async move {
+            let found = match &role.inner.links {
+                Some(links) => links.ask(&address).await,
+                None => Err("this node has no address of its own: start it with --peer".to_owned()),
+            };
+            let found =
+                found.map(|Card { node, store, cluster, .. }| Probed { node, store, cluster });
+            role.with(|mind, now, out| mind.on_probed(now, ticket, found, out));
+            role.inner.wake.notify();
+        });
     }
 
     fn read_entries(&self, wanted: ReadBack) {

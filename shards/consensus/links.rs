@@ -252,7 +252,7 @@ impl Links {
         self.inner.role.take();
     }
 
-    async fn ask(&self, address: &Address) -> Result<Card, String> {
+    pub(crate) async fn ask(&self, address: &Address) -> Result<Card, String> {
         let introduced = self.call(address, None).await.map_err(|error| error.to_string())?;
         card(&introduced).map_err(|error| error.to_string())
     }

@@ -1,4 +1,4 @@
-//! What is asked of the group itself, and what it answers: members, the lead, checksums.
+//! What is asked of the group itself, and what it answers: members, and the lead.
 //!
 //! A shard hands a client's [`Demand`] to the consensus core. Who leads carries it out; any other node
 //! asks its leader, with these values as the bodies of [`PeerMessage::Request`] and
@@ -25,6 +25,10 @@ use rkyv::{Archive, Deserialize, Serialize};
 mod tests;
 
 const VERSION: u8 = 1;
+
+/// Requests of one node that its leader has not answered yet. Operators and their dashboards ask a few
+/// at a time.
+pub(crate) const REQUESTS_MAX: usize = 1_024;
 
 /// What somebody wants of the group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,33 +107,11 @@ pub enum Fulfilled {
     Refused(ApiError),
 }
 
-/// What a node says of its state at the place of a checksum's record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hashed {
-    /// The layout of the images that were hashed.
-    pub layout: u16,
-    /// The entry.
-    pub index: u64,
-    /// The checksum, or why there is none.
-    pub checksum: Result<u64, String>,
-}
-
 /// What a coordinator answers another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answered {
     /// A demand of the asker.
     Demand(Fulfilled),
-    /// A record of the asker's, which named the place.
-    Hashed(Hashed),
-}
-
-/// What the whole group says of its state at one place of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compared {
-    /// The entry; none when this node has not come to it.
-    pub index: Option<u64>,
-    /// Every member: its checksum, or why there is none.
-    pub nodes: Vec<(NodeId, Result<u64, String>)>,
 }
 
 /// The group, as a node knows it.
@@ -186,8 +168,6 @@ enum AnsweredV1 {
     Changed { index: u64 },
     Leads { node: u64 },
     Refused(RefusedV1),
-    Hashed { layout: u16, index: u64, checksum: u64 },
-    NotHashed { layout: u16, index: u64, reason: String },
 }
 
 impl Demand {
@@ -242,16 +222,6 @@ impl Answered {
                 hint: error.hint.clone().into_owned(),
                 retry_after_seconds: error.retry_after_seconds,
             }),
-            Self::Hashed(Hashed { layout, index, checksum }) => match checksum {
-                Ok(checksum) => {
-                    AnsweredV1::Hashed { layout: *layout, index: *index, checksum: *checksum }
-                }
-                Err(reason) => AnsweredV1::NotHashed {
-                    layout: *layout,
-                    index: *index,
-                    reason: reason.clone(),
-                },
-            },
         })
     }
 
@@ -270,12 +240,6 @@ impl Answered {
             AnsweredV1::Changed { index } => Self::Demand(Fulfilled::Changed { index }),
             AnsweredV1::Leads { node } => Self::Demand(Fulfilled::Leads { node: NodeId(node) }),
             AnsweredV1::Refused(refused) => Self::Demand(Fulfilled::Refused(refused.into_error())),
-            AnsweredV1::Hashed { layout, index, checksum } => {
-                Self::Hashed(Hashed { layout, index, checksum: Ok(checksum) })
-            }
-            AnsweredV1::NotHashed { layout, index, reason } => {
-                Self::Hashed(Hashed { layout, index, checksum: Err(reason) })
-            }
         })
     }
 }

@@ -10,13 +10,12 @@
 
 use super::{ConsensusCore, ConsensusEffect, ENTRY_HEADERS_BYTES};
 use crate::cluster::{
-    Answered, Demand, Fulfilled, GroupView, Probed, Progress, Reached, REQUESTS_MAX,
+    Answered, Demand, Fulfilled, GroupView, Probed, Progress, REQUESTS_MAX, Reached,
 };
 use crate::message::{Answer, ToShard};
 use crate::peer::PeerMessage;
 use api::{ApiError, Code};
 use base::{Address, BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId};
-use bytes::Bytes;
 use journal::Buffers;
 use quorum::{Change, Member, ProposeError, Step, TransferError};
 use std::collections::BTreeMap;
@@ -70,7 +69,8 @@ pub(super) struct Requests {
 #[derive(Debug)]
 struct Asked {
     by: Asker,
-    to: NodeId,
+    /// Whom, and its data directory: it may have left the group by the time it answers.
+    to: (NodeId, Option<StoreId>),
     due: Instant,
     changes: bool,
 }
@@ -147,9 +147,10 @@ impl<A: Buffers> ConsensusCore<A> {
                 self.ask_leader(now, by, leader, &demand, out);
                 return;
             }
-            Some(leader) => {
-                Some(no_leader(format!("node {} does not lead, node {leader} does", self.config.node)))
-            }
+            Some(leader) => Some(no_leader(format!(
+                "node {} does not lead, node {leader} does",
+                self.config.node
+            ))),
             None => Some(no_leader("this node does not lead and knows no leader")),
         };
         let fulfilled = match refusal {
@@ -178,7 +179,8 @@ impl<A: Buffers> ConsensusCore<A> {
         let changes = *demand != Demand::Progress;
         let due = now.instant + if changes { DEMAND_MAX } else { PROGRESS_MAX };
         let ticket = self.requests.next_ticket();
-        self.requests.asked.insert(ticket, Asked { by, to, due, changes });
+        let store = self.group.membership().member(to).map(|leader| leader.store);
+        self.requests.asked.insert(ticket, Asked { by, to: (to, store), due, changes });
         let (boot, body) = (self.config.boot, demand.to_body());
         Self::send(to, PeerMessage::Request { boot, ticket, body }, out);
     }
@@ -204,10 +206,10 @@ impl<A: Buffers> ConsensusCore<A> {
         }
     }
 
-    /// Another coordinator answers.
+    /// Another coordinator answers. It may have left the group with what it was asked.
     pub(super) fn on_answered(
         &mut self,
-        from: NodeId,
+        from: (NodeId, StoreId),
         (boot, ticket): (BootId, u64),
         body: &[u8],
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
@@ -220,7 +222,8 @@ impl<A: Buffers> ConsensusCore<A> {
             }
         };
         let Answered::Demand(fulfilled) = answered;
-        let asked = self.requests.asked.get(&ticket).filter(|asked| asked.to == from);
+        let asked =
+            self.requests.asked.get(&ticket).filter(|asked| asked.to == (from.0, Some(from.1)));
         let Some((by, due)) = asked.map(|asked| (asked.by, asked.due)) else { return };
         self.requests.asked.remove(&ticket);
         match fulfilled {
@@ -231,12 +234,7 @@ impl<A: Buffers> ConsensusCore<A> {
         }
     }
 
-    fn tell(
-        &self,
-        by: Asker,
-        fulfilled: Fulfilled,
-        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
-    ) {
+    fn tell(&self, by: Asker, fulfilled: Fulfilled, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
         let (to, ticket, answer) = match by {
             Asker::Nobody => return,
             Asker::Peer { node, boot, ticket } => {
@@ -317,6 +315,8 @@ impl<A: Buffers> ConsensusCore<A> {
                 };
                 let own = self.group.membership().member(node);
                 if own.is_some_and(|own| own.address.as_ref() == Some(&address)) {
+                    let index = self.delivered.0;
+                    self.tell(by, Fulfilled::Changed { index }, out);
                     return Ok(());
                 }
                 let change = Change { steps: vec![Step::Move { node, address }] };
@@ -347,7 +347,9 @@ impl<A: Buffers> ConsensusCore<A> {
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) -> Result<(), ApiError> {
         let members = self.group.membership();
-        let at = |member: &Member| member.address.as_ref().map_or(String::new(), |at| format!(" at {at}"));
+        let at = |member: &Member| {
+            member.address.as_ref().map_or(String::new(), |at| format!(" at {at}"))
+        };
         if let Some(member) = members.member(node) {
             let detail = format!("node {node} belongs to the cluster already{}", at(member));
             let hint = "choose another number; a node that lost its data directory is removed \
@@ -381,9 +383,7 @@ impl<A: Buffers> ConsensusCore<A> {
         found: Result<Probed, String>,
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
-        let is_this = |change: &mut Underway| {
-            matches!(change.doing, Doing::Probing { ticket: asked, .. } if asked == ticket)
-        };
+        let is_this = |change: &mut Underway| matches!(change.doing, Doing::Probing { ticket: asked, .. } if asked == ticket);
         // Otherwise it was given up meanwhile.
         let Some(change) = self.requests.change.take_if(is_this) else { return };
         let Doing::Probing { node, address, cluster, .. } = change.doing else {
@@ -456,8 +456,7 @@ impl<A: Buffers> ConsensusCore<A> {
         if next.voters().eq(members.voters()) {
             return Ok(());
         }
-        let is_up =
-            |node: &NodeId| *node == self.config.node || self.requests.is_heard(now, *node);
+        let is_up = |node: &NodeId| *node == self.config.node || self.requests.is_heard(now, *node);
         let (up, voters) = (next.voters().filter(is_up).count(), next.voters().len());
         if up * 2 > voters {
             return Ok(());
@@ -500,9 +499,7 @@ impl<A: Buffers> ConsensusCore<A> {
     /// entry.
     pub(super) fn on_change_made(&mut self, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
         let at = self.delivered;
-        let is_made = |change: &mut Underway| {
-            matches!(change.doing, Doing::Committing { index, term } if (index, term) == at)
-        };
+        let is_made = |change: &mut Underway| matches!(change.doing, Doing::Committing { index, term } if (index, term) == at);
         if let Some(change) = self.requests.change.take_if(is_made) {
             self.tell(change.by, Fulfilled::Changed { index: at.0 }, out);
         }
@@ -513,9 +510,7 @@ impl<A: Buffers> ConsensusCore<A> {
     /// Entries were handed out: what waited for one of them is answered.
     pub(super) fn settle_requests(&mut self, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
         let delivered = self.delivered.0;
-        let is_past = |change: &mut Underway| {
-            matches!(change.doing, Doing::Committing { index, .. } if index <= delivered)
-        };
+        let is_past = |change: &mut Underway| matches!(change.doing, Doing::Committing { index, .. } if index <= delivered);
         if let Some(change) = self.requests.change.take_if(is_past) {
             let detail = "the change came out of the log empty, or another leader's entry took its \
                           place: nothing has changed";
@@ -560,8 +555,9 @@ impl<A: Buffers> ConsensusCore<A> {
     ) {
         self.check_change(now, out);
         let late = |_: &u64, asked: &mut Asked| asked.due <= now.instant;
-        let late: Vec<Asked> = self.requests.asked.extract_if(.., late).map(|(_, one)| one).collect();
-        for Asked { by, to, changes, .. } in late {
+        let late: Vec<Asked> =
+            self.requests.asked.extract_if(.., late).map(|(_, one)| one).collect();
+        for Asked { by, to: (to, _), changes, .. } in late {
             let error = if changes {
                 unknown(format!("node {to}, which led, did not say in time what became of it"))
             } else {
@@ -630,4 +626,3 @@ impl<A: Buffers> ConsensusCore<A> {
         self.ask_leader(now, Asker::Nobody, leader, &Demand::Move { address }, out);
     }
 }
-
