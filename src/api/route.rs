@@ -288,9 +288,8 @@ impl<'p> Target<'p> {
             | Self::Promote(_)
             | Self::Transfer => "POST",
             Self::Node(_) => "DELETE",
-            Self::Nodes => "GET, HEAD, POST",
             Self::Rules => "GET, HEAD, POST, PUT",
-            Self::Definitions => "GET, HEAD, POST",
+            Self::Definitions | Self::Nodes => "GET, HEAD, POST",
             Self::Rule(_) | Self::Definition(_) => "GET, HEAD, PUT, DELETE",
             Self::Log => "GET, HEAD, PUT",
             _ => "GET, HEAD",

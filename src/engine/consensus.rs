@@ -42,7 +42,7 @@ use batcher::{Batcher, Gathered};
 use bytes::Bytes;
 use ingress::Ingress;
 use journal::{Buffers, Journal, Token};
-use members::Alone;
+use members::Members;
 use quorum::{Entry, EntryKind, Group, HardState, Membership, Role, SnapshotMark, Status};
 use reads::Reads;
 use replay::stamp_of;
@@ -176,10 +176,7 @@ pub struct ConsensusCore<A: Buffers> {
     transfers: Transfers,
     reads: Reads,
     requests: Requests,
-    /// From which index on this node alone is the group, or else where that ended.
-    alone: Alone,
-    /// Whoever keeps the links is to be told.
-    members_changed: bool,
+    members: Members,
     metrics: ConsensusMetrics,
     leading: bool,
     term: u64,
@@ -244,8 +241,7 @@ impl<A: Buffers> ConsensusCore<A> {
             transfers: Transfers::default(),
             reads: Reads::default(),
             requests: Requests::default(),
-            members_changed: false,
-            alone: Alone::default(),
+            members: Members::default(),
             metrics: ConsensusMetrics::new(),
             leading: false,
             term: start.term,
@@ -581,10 +577,7 @@ impl<A: Buffers> ConsensusCore<A> {
             }
         }
         self.settle_requests(out);
-        // Behind what was ordered of those who are members no longer.
-        if std::mem::take(&mut self.members_changed) {
-            out.push(ConsensusEffect::Members(self.group.membership().clone()));
-        }
+        self.tell_members(out);
     }
 
     fn on_group_effect(

@@ -1,6 +1,6 @@
 use super::*;
 use crate::page::Cursor;
-use base::{CoreId, InstanceId, MessageId, NodeId, StoreId, UnixMicros};
+use base::{Address, CoreId, InstanceId, MessageId, NodeId, StoreId, UnixMicros};
 
 const AT: UnixMicros = UnixMicros(1_795_168_680_123_456);
 const LATER: UnixMicros = UnixMicros(1_795_168_681_000_000);
@@ -207,7 +207,7 @@ fn the_members_of_the_group_are_listed_with_what_the_leader_says_of_them() {
         address: Some(&address),
         progress: Some(NodeProgress { match_index: 7, lag: 3, heard: true, snapshot: false }),
     };
-    let told = NodesView { nodes: &[learner.clone()], progress_absent: None };
+    let told = NodesView { nodes: std::slice::from_ref(&learner), progress_absent: None };
     assert_eq!(
         text(|out| told.write(out)),
         concat!(

@@ -22,14 +22,28 @@ impl Default for Alone {
     }
 }
 
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    alone: Alone,
+    /// Whoever keeps the links is to be told.
+    changed: bool,
+}
+
 impl<A: Buffers> ConsensusCore<A> {
+    /// Tells whoever keeps the links, behind what was ordered of those who are members no longer.
+    pub(super) fn tell_members(&mut self, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
+        if std::mem::take(&mut self.members.changed) {
+            out.push(ConsensusEffect::Members(self.group.membership().clone()));
+        }
+    }
+
     /// Who belongs to the group was told for the entry at `index`, or at the start.
     pub(super) fn on_members(&mut self, index: u64, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
         let members = self.group.membership();
         let is_alone = members.members().len() == 1 && members.is_lone_voter(self.config.node);
-        self.members_changed = true;
-        if is_alone != matches!(self.alone, Alone::Since(_)) {
-            self.alone = if is_alone { Alone::Since(index) } else { Alone::Until(index) };
+        self.members.changed = true;
+        if is_alone != matches!(self.members.alone, Alone::Since(_)) {
+            self.members.alone = if is_alone { Alone::Since(index) } else { Alone::Until(index) };
             let since = is_alone.then_some(index);
             self.tell_all(out, || ToShard::Alone { since });
         }
@@ -43,15 +57,15 @@ impl<A: Buffers> ConsensusCore<A> {
         index: u64,
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
-        if let Alone::Since(_) = self.alone {
-            self.alone = Alone::Until(index);
+        if let Alone::Since(_) = self.members.alone {
+            self.members.alone = Alone::Until(index);
             self.tell_all(out, || ToShard::Alone { since: None });
         }
     }
 
     /// Whether every shard knows that it is not alone.
     pub(super) fn knows_others(&self) -> bool {
-        matches!(self.alone, Alone::Until(index) if index <= self.applied)
+        matches!(self.members.alone, Alone::Until(index) if index <= self.applied)
     }
 
     /// Where this node is reached, if the members say something else.

@@ -42,6 +42,13 @@ impl Wanted {
     }
 }
 
+/// The members, and how far they are.
+pub(super) fn nodes(group: &GroupView) -> Response {
+    let mut body = Vec::new();
+    with_nodes(group, |nodes| nodes.write(&mut body));
+    Response::json(200, body)
+}
+
 impl ShardCore {
     /// A client wants the group to be another.
     pub(super) fn on_demand(
@@ -77,13 +84,6 @@ impl ShardCore {
         let ticket = self.gather(id, Kind::Demand(wanted), 1)?;
         out.push(ShardEffect::ToConsensus(ToConsensus::Demand { ticket, demand }));
         Ok(())
-    }
-
-    /// The members, and how far they are.
-    pub(super) fn nodes(&self, group: &GroupView) -> Response {
-        let mut body = Vec::new();
-        with_nodes(group, |nodes| nodes.write(&mut body));
-        Response::json(200, body)
     }
 
     pub(super) fn cluster_status(

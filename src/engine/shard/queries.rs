@@ -401,7 +401,7 @@ impl ShardCore {
             (Kind::Nodes, Answer::Group(group)) => {
                 let request = gathering.request;
                 self.queries.gathering.remove(&ticket);
-                reply(request, self.nodes(&group), out);
+                reply(request, super::cluster::nodes(&group), out);
                 return;
             }
             (Kind::Demand(wanted), Answer::Fulfilled(fulfilled)) => {
@@ -433,7 +433,9 @@ impl ShardCore {
 
     fn gathered(&self, kind: Kind) -> Response {
         match kind {
-            Kind::Read | Kind::AwaitedEvents => unreachable!("answered by its only answer"),
+            Kind::Read | Kind::AwaitedEvents | Kind::Nodes | Kind::Demand(_) => {
+                unreachable!("answered by its only answer")
+            }
             Kind::List { query, rows, more } => view::page(&query, rows, more),
             Kind::Applied { response } => response,
             Kind::Metrics { snapshots } => {
@@ -445,7 +447,6 @@ impl ShardCore {
                 let group = group.expect("the consensus core has answered");
                 self.cluster_status(&shards, consensus, &group, uptime_seconds)
             }
-            Kind::Nodes | Kind::Demand(_) => unreachable!("answered by its only answer"),
         }
     }
 
