@@ -239,6 +239,12 @@ impl Links {
         channel.send(|out| message.encode(now, out))
     }
 
+    /// How many of the links that this node keeps are there.
+    pub(crate) fn count(&self) -> u64 {
+        let kept = self.inner.kept.borrow();
+        kept.values().filter(|kept| kept.channel.borrow().is_some()).count() as u64
+    }
+
     fn channel(&self, to: NodeId) -> Option<Rc<Channel>> {
         match self.inner.kept.borrow().get(&to) {
             Some(kept) => kept.channel.borrow().clone(),
