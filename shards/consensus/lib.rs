@@ -123,11 +123,18 @@ impl Consensus {
     /// The link to a coordinator is there.
     pub(crate) fn on_peer_up(&self, node: NodeId) {
         self.with(|mind, now, out| mind.on_peer_up(now, node, out));
+        self.count_links();
     }
 
     /// The link to a coordinator broke, or cannot be made.
     pub(crate) fn on_peer_down(&self, node: NodeId, refused: bool) {
         self.with(|mind, now, out| mind.on_peer_down(now, node, refused, out));
+        self.count_links();
+    }
+
+    fn count_links(&self) {
+        let links = self.inner.links.as_ref().map_or(0, Links::count);
+        self.inner.mind.borrow().metrics().peer_links.set_count(links);
     }
 
     /// The end of a round.
@@ -195,8 +202,9 @@ impl Consensus {
                 None => {}
             },
             ConsensusEffect::Peer { to, message } => {
-                if let Some(links) = &self.inner.links {
-                    links.send(to, &message);
+                let links = self.inner.links.as_ref();
+                if !links.is_some_and(|links| links.send(to, &message)) {
+                    self.inner.mind.borrow().metrics().peer_messages_unsent.increment();
                 }
             }
             ConsensusEffect::Probe { ticket, address } => self.probe(ticket, address),

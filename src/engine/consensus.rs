@@ -714,6 +714,13 @@ impl<A: Buffers> ConsensusCore<A> {
         match question {
             Question::Metrics => {
                 let metrics = &self.metrics;
+                metrics.leading.set_count(u64::from(status.leading));
+                let ticks = u32::try_from(self.group.election_timeout_max()).unwrap_or(u32::MAX);
+                metrics.election_timeout_max.set((TICK * ticks).as_secs_f64());
+                for (count, (_, dropped)) in metrics.messages_dropped.iter().zip(self.group.drops())
+                {
+                    count.advance_to(dropped);
+                }
                 metrics.term.set_count(status.term);
                 metrics.commit.set_count(status.commit);
                 metrics.applied.set_count(status.applied);
