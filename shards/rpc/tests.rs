@@ -1,6 +1,7 @@
 //! Calls over real sockets. What is named here serves, calls, or speaks frames by hand.
 
 mod calling;
+mod channels;
 mod faults;
 mod retrying;
 mod serving;

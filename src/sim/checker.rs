@@ -6,21 +6,27 @@
 //! - within one run of a process what it knows committed never shrinks;
 //! - stamps never go back, and within a term they run at most 1.1 times as fast as time itself
 //!   (SOUNDNESS 9);
+//! - two logs that have an entry of one index and term have the same entry there, behind entries of
+//!   the same term: by all that leaders send;
+//! - a data directory votes for one candidate in a term, whatever its process went through;
+//! - what nodes send keeps its bounds;
 //! - an order goes out only where its shard was told that it leads, after that term's first entry
 //!   was applied there (SOUNDNESS 12).
 //!
 //! At each checkpoint of the log: every node's state is equal, whatever its cores.
 //!
-//! At rest: what was acknowledged is there, once, with its body; nothing is there that nobody sent;
+//! At rest: no session was admitted beyond a gap (SOUNDNESS 11); what was acknowledged is there, once, with its body; nothing is there that nobody sent;
 //! every instance ended, each task with one result.
 
 use crate::clients::Clients;
 use crate::marks::{Mark, Marks};
 use crate::node::Node;
-use base::{BootId, CoreId, Instant, MessageId, NodeId, PartitionId, UnixMicros, hash64};
+use base::{BootId, CoreId, Instant, MessageId, NodeId, PartitionId, StoreId, UnixMicros, hash64};
 use engine::Partition;
 use engine::batch::BatchView;
 use engine::message::Committed;
+use engine::peer::PeerMessage;
+use quorum::{Append, Message};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +35,11 @@ use std::time::Duration;
 pub(crate) const CHECKPOINT_ENTRIES: u64 = 64;
 /// Rounding of the stamps of a term, all together. Unit: microseconds.
 const STAMP_SLACK_US: u64 = 1_000;
+
+/// A message of entries: 1 MiB, or one entry alone.
+const APPEND_BYTES_MAX: u64 = quorum::MESSAGE_BYTES_MAX;
+/// A piece of a snapshot.
+const PIECE_BYTES_MAX: usize = 1 << 20;
 
 /// How a term began.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +58,12 @@ pub(crate) struct Checker {
     entries: Vec<(u64, u64)>,
     stamp: UnixMicros,
     first_of_term: BTreeMap<u64, u64>,
-    /// By session: the highest number that the log has.
-    sessions: BTreeMap<(NodeId, BootId, CoreId), u64>,
+    /// By index and term, of all that leaders have sent: the term of the entry before, the content.
+    sent: BTreeMap<(u64, u64), (u64, u64)>,
+    /// By data directory and term: for whom it voted.
+    votes: BTreeMap<(StoreId, u64), NodeId>,
+    /// By session: the highest number that the log has, and up to where its numbers came in order.
+    sessions: BTreeMap<(NodeId, BootId, CoreId), (u64, u64)>,
     /// By place: what its process knows committed, and how many of its entries were looked at.
     runs: BTreeMap<usize, (u64, usize)>,
     states: BTreeMap<(u64, Option<PartitionId>), u64>,
@@ -82,6 +97,73 @@ impl Checker {
         }
         for entry in news {
             self.on_entry(node.name(), entry, instant, marks)?;
+        }
+        Ok(())
+    }
+
+    /// A node sends something to another.
+    pub(crate) fn on_sent(
+        &mut self,
+        from: NodeId,
+        store: StoreId,
+        to: NodeId,
+        message: &PeerMessage,
+    ) -> Result<(), String> {
+        match message {
+            PeerMessage::Raft(Message::AppendEntries(append)) => self.on_append(from, append),
+            PeerMessage::Raft(Message::RequestVote(candidacy)) => {
+                self.on_vote(store, candidacy.term, from)
+            }
+            PeerMessage::Raft(Message::RequestVoteResponse(ballot)) if !ballot.reject => {
+                self.on_vote(store, ballot.term, to)
+            }
+            PeerMessage::Forward(forward)
+                if forward.section.len() > base::limits::ENTRY_BYTES_MAX =>
+            {
+                Err(format!("{from} forwards a batch of {} bytes", forward.section.len()))
+            }
+            PeerMessage::SnapshotPiece { data, .. } if data.len() > PIECE_BYTES_MAX => {
+                Err(format!("{from} sends a piece of {} bytes", data.len()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Somebody who stands has voted for itself.
+    fn on_vote(&mut self, store: StoreId, term: u64, to: NodeId) -> Result<(), String> {
+        let first = *self.votes.entry((store, term)).or_insert(to);
+        if first == to {
+            return Ok(());
+        }
+        Err(format!("data directory {store} votes for {first} and for {to} in term {term}"))
+    }
+
+    fn on_append(&mut self, from: NodeId, append: &Append) -> Result<(), String> {
+        let (mut index, mut before) = (append.index, append.log_term);
+        let mut bytes = 0;
+        for entry in &append.entries {
+            index += 1;
+            bytes += entry.data.len() as u64;
+            if entry.index != index || entry.term < before {
+                return Err(format!(
+                    "{from} sends entry {} of term {} behind {} of term {before}",
+                    entry.index,
+                    entry.term,
+                    index - 1
+                ));
+            }
+            let content = (before, hash64(&entry.data));
+            let known = *self.sent.entry((index, entry.term)).or_insert(content);
+            if known != content {
+                return Err(format!(
+                    "{from} sends as entry {index} of term {} what is not the same as before",
+                    entry.term
+                ));
+            }
+            before = entry.term;
+        }
+        if append.entries.len() > 1 && bytes > APPEND_BYTES_MAX {
+            return Err(format!("{from} sends {bytes} bytes of entries together"));
         }
         Ok(())
     }
@@ -137,10 +219,12 @@ impl Checker {
         self.on_stamp(entry, batch.stamp, instant)?;
         for section in batch.sections() {
             let header = section.map_err(|error| format!("{error:?}"))?.header;
-            let last = self.sessions.entry((header.node, header.boot, header.core)).or_default();
+            let session = (header.node, header.boot, header.core);
+            let (last, whole) = self.sessions.entry(session).or_default();
             marks.reach_if(Mark::SectionAgain, u64::from(header.number <= *last));
             marks.reach_if(Mark::SectionGap, u64::from(header.number > *last + 1));
             *last = (*last).max(header.number);
+            *whole += u64::from(header.number == *whole + 1);
         }
         Ok(())
     }
@@ -179,6 +263,15 @@ impl Checker {
     /// A node rests: its state is that of all others.
     pub(crate) fn on_rest(&mut self, node: &Node) -> Result<(), String> {
         let index = node.shards()[0].applied();
+        for ((name, boot, core), (last, whole)) in &self.sessions {
+            let admitted = node.shards()[0].globals().last_of(*name, *core, *boot);
+            if admitted > *whole {
+                return Err(format!(
+                    "session {name} {boot} {core} was admitted up to {admitted}, and came in order \
+                     up to {whole}, at most {last}"
+                ));
+            }
+        }
         for shard in node.shards() {
             self.on_state(index, None, hash64(&shard.globals().image()))?;
             for partition in shard.partitions() {

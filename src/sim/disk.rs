@@ -32,6 +32,8 @@ pub struct Disk {
     fetched: Vec<u8>,
     /// Bytes that files may take; more is "no space".
     pub capacity: Option<u64>,
+    /// So many of a thousand reads fail while a process runs.
+    pub read_errors: u64,
 }
 
 impl Disk {
@@ -75,6 +77,26 @@ impl Disk {
         for (offset, length) in content.unsynced.drain(..count) {
             let range = offset..offset + length;
             content.durable[range.clone()].copy_from_slice(&content.seen[range]);
+        }
+    }
+
+    /// The sync fails: of the writes up to `covered` the drive has lost what it likes. What is lost
+    /// may be gone at once, or be seen until the power goes, as from a cache that takes it for
+    /// written.
+    pub fn fail_sync(&mut self, file: File, covered: usize, prng: &mut Prng) {
+        let content = self.files.get_mut(&file).expect("a file is made before it is synced");
+        let count = covered.saturating_sub(content.synced);
+        content.synced += count;
+        let is_seen = prng.chance(1, 2);
+        for (offset, length) in content.unsynced.drain(..count) {
+            for start in (offset..offset + length).step_by(SECTOR_BYTES) {
+                let range = start..(start + SECTOR_BYTES).min(offset + length);
+                if prng.chance(1, 2) {
+                    content.durable[range.clone()].copy_from_slice(&content.seen[range]);
+                } else if !is_seen {
+                    content.seen[range.clone()].copy_from_slice(&content.durable[range]);
+                }
+            }
         }
     }
 
@@ -155,6 +177,11 @@ impl Disk {
     /// Begins an unnamed snapshot file.
     pub fn begin_snapshot(&mut self, bytes: Vec<u8>) {
         self.unnamed = bytes;
+    }
+
+    /// It could not be written.
+    pub fn abandon_written(&mut self) {
+        self.unnamed.clear();
     }
 
     /// Appends to it.

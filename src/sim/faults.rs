@@ -5,6 +5,26 @@ use crate::network::Weather;
 use base::Prng;
 use std::time::Duration;
 
+/// How bad disks are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskFaults {
+    /// What a disk does takes up to so many times as long; 0 or 1: it does not.
+    pub slowness_max: u64,
+    /// So many of a hundred thousand syncs fail: the drive keeps what it likes of what they were to
+    /// cover, and the process ends.
+    pub sync_errors: u64,
+    /// So many of a thousand reads fail: of the files at a start, of old entries and snapshots for
+    /// other nodes.
+    pub read_errors: u64,
+}
+
+impl DiskFaults {
+    fn drawn(prng: &mut Prng) -> Self {
+        let mut some = |odds, most: u64| if prng.chance(1, odds) { prng.below(most) } else { 0 };
+        Self { slowness_max: some(2, 30), sync_errors: some(3, 300), read_errors: some(3, 300) }
+    }
+}
+
 /// What goes wrong, and how much is asked.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
@@ -28,6 +48,11 @@ pub struct Faults {
     pub weather: Weather,
     /// Machines are slower than others by up to so much; 0 or 1: none is.
     pub slowness_max: u64,
+    /// How bad disks are.
+    pub disks: DiskFaults,
+    /// While messages come, one is read at one event of so many; 0: never. A read makes events of its
+    /// own: with a small number they would breed.
+    pub read_odds: u64,
 }
 
 /// Something that happens to one machine, of which it recovers by itself.
@@ -40,6 +65,8 @@ pub enum Trouble {
     /// The process is killed and starts again; the machine stays up, and its disk keeps what was
     /// written.
     Kill,
+    /// The process is told to stop, hands over what it has, ends, and starts again.
+    Stop,
     /// The machine is as slow, or as quick, as it is drawn now.
     Slow,
     /// Some machines are cut off from the others.
@@ -72,6 +99,7 @@ impl Faults {
             (Trouble::Pause, share(10)),
             (Trouble::ClockJump, share(10)),
             (Trouble::Kill, share(5)),
+            (Trouble::Stop, share(3)),
             (Trouble::Slow, share(5)),
             (Trouble::Part, share(5)),
             (Trouble::IsolateLeader, share(5)),
@@ -84,7 +112,7 @@ impl Faults {
         let clocks = ClockFaults {
             apart_us: 1 << prng.below(30),
             drift_ppm: prng.below(200),
-            jump_us: 1 << prng.below(36),
+            jump_us: 1 << prng.below(31),
         };
         Self {
             trouble_within: Duration::from_millis(within),
@@ -92,6 +120,8 @@ impl Faults {
             clocks,
             weather: Weather::drawn(&mut prng),
             slowness_max: 1 + prng.below(20),
+            disks: DiskFaults::drawn(&mut prng),
+            read_odds: 10 + prng.below(100),
             ..self
         }
     }

@@ -10,7 +10,7 @@
 //! | `machine`, `node`, `disk`, `clock` | one machine, the process on it, what it stands on |
 //! | `network` | what is between machines |
 //! | `faults` | what goes wrong, drawn per seed |
-//! | `clients`, `producers`, `catalogue` | who asks |
+//! | `clients`, `producers`, `reads`, `catalogue` | who asks |
 //! | `checker`, `keyed`, `marks` | what must hold, and which rare branches a run reached |
 
 mod catalogue;
@@ -25,11 +25,12 @@ mod marks;
 mod network;
 mod node;
 mod producers;
+mod reads;
 mod world;
 
 pub use clock::ClockFaults;
 pub use disk::Disk;
-pub use faults::{Faults, Trouble};
+pub use faults::{DiskFaults, Faults, Trouble};
 pub use marks::{Mark, Marks};
 pub use network::{Delivery, Event as NetworkEvent, Network, Under, Weather};
 pub use node::{Event, Node, NodeConfig, Said, Schedule, Who, deliver};

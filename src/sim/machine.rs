@@ -41,6 +41,8 @@ pub(crate) struct Machine {
     pub(crate) paused_until: Option<Instant>,
     /// Everything takes so many times as long.
     pub(crate) slowness: u64,
+    /// So does everything on its disk, besides.
+    pub(crate) disk_slowness: u64,
     /// The minds' next deadline, as they said after the last input.
     due: Option<(Instant, Due)>,
     lanes: BTreeMap<Lane, Instant>,
@@ -66,6 +68,7 @@ impl Machine {
             node: None,
             paused_until: None,
             slowness: 1,
+            disk_slowness: 1,
             due: None,
             lanes: BTreeMap::new(),
             seeds: prng.fork("seeds"),
@@ -202,7 +205,18 @@ impl Machine {
             | Event::PeerDown(..) => (0, 0),
         };
         let most = if self.delays.chance(1, 50) { rare } else { usual };
-        let takes = self.delays.below(most + 1) * self.slowness;
+        let is_disk = matches!(
+            event,
+            Event::Written { .. }
+                | Event::Synced { .. }
+                | Event::Prepared { .. }
+                | Event::Snapshot(_)
+                | Event::Fetch(_)
+                | Event::ReadEntries(_)
+                | Event::ReadSnapshot { .. }
+        );
+        let slowness = self.slowness * if is_disk { self.disk_slowness } else { 1 };
+        let takes = self.delays.below(most + 1) * slowness;
         let at = instant + Duration::from_micros(takes);
         let lane = match event {
             Event::Packet { from, to, packet } => {

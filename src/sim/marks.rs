@@ -63,11 +63,29 @@ pub enum Mark {
     NoLeaderTold,
     /// A client was told that the outcome is unknown.
     UnknownTold,
+    /// Somebody asked for a message that was not there yet.
+    ReadTooEarly,
+    /// A read was refused for now.
+    ReadRefused,
+    /// A sync failed, and the process ended.
+    SyncFailed,
+    /// A file could not be read at a start.
+    StartUnreadable,
+    /// A stop in order: the process said that it was done.
+    StoppedInOrder,
+    /// A stop in order took too long, and the process was killed.
+    StopCutShort,
+    /// A snapshot could not be written.
+    SnapshotFailed,
+    /// A vote was given.
+    Voted,
+    /// A leader offered its lead to another.
+    HandedOver,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 34] = [
         Self::CutUnderLoad,
         Self::SectorsLost,
         Self::KilledWithUnsynced,
@@ -93,6 +111,15 @@ impl Mark {
         Self::SnapshotGone,
         Self::NoLeaderTold,
         Self::UnknownTold,
+        Self::ReadTooEarly,
+        Self::ReadRefused,
+        Self::SyncFailed,
+        Self::StartUnreadable,
+        Self::StoppedInOrder,
+        Self::StopCutShort,
+        Self::SnapshotFailed,
+        Self::Voted,
+        Self::HandedOver,
     ];
 }
 
@@ -119,6 +146,10 @@ impl Marks {
             PeerMessage::Raft(quorum::Message::PreVoteResponse(ballot)) if ballot.reject => {
                 Mark::PreVoteRefused
             }
+            PeerMessage::Raft(quorum::Message::RequestVoteResponse(ballot)) if !ballot.reject => {
+                Mark::Voted
+            }
+            PeerMessage::Raft(quorum::Message::TimeoutNow { .. }) => Mark::HandedOver,
             _ => return,
         };
         self.reach(mark);

@@ -174,6 +174,14 @@ pub enum Said {
     Fatal(String),
 }
 
+/// How far an orderly stop has come: the shards first, then the log, as the real process does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    No,
+    Shards,
+    Log,
+}
+
 /// A running node.
 pub struct Node {
     name: NodeId,
@@ -185,6 +193,7 @@ pub struct Node {
     aborted: Vec<OrderId>,
     /// By core: the term in which it was told that it leads.
     leads: Vec<Option<u64>>,
+    stopping: Stopping,
     /// Every entry handed to the shards in this run, in order.
     pub committed: Vec<Committed>,
 }
@@ -253,6 +262,7 @@ impl Node {
             consensus_out: Outbox::new(),
             aborted: Vec::new(),
             leads: vec![None; usize::from(config.shards)],
+            stopping: Stopping::No,
             committed,
         };
         // What the shards said while they read the log waits for the mind.
@@ -332,8 +342,12 @@ impl Node {
             }
             Event::Snapshot(effect) => self.on_snapshot(now, effect, disk, schedule),
             Event::Fetch(effect) => self.on_fetch(now, effect, disk, schedule),
-            Event::ReadEntries(wanted) => self.on_read_entries(now, &wanted, disk, schedule),
+            Event::ReadEntries(wanted) => {
+                let fails = prng.chance(disk.read_errors, 1_000);
+                self.on_read_entries(now, &wanted, fails, disk, schedule);
+            }
             Event::ReadSnapshot { to, index, offset, bytes } => {
+                let bytes = if prng.chance(disk.read_errors, 1_000) { 0 } else { bytes };
                 self.on_read_snapshot(now, to, (index, offset, bytes), disk, schedule);
             }
             Event::Peer { from, store, message } => {
@@ -405,13 +419,38 @@ impl Node {
                 let index = shard.applied();
                 let checksum = hash64(&shard.globals().image());
                 schedule.said.push(Said::State { index, part: None, checksum });
-                schedule.said.extend(shard.partitions().map(|partition| Said::State {
+                // An image that a snapshot holds may be of a later entry than its globals.
+                let there = shard.partitions().filter(|partition| partition.applied() <= index);
+                schedule.said.extend(there.map(|partition| Said::State {
                     index,
                     part: Some(partition.id()),
                     checksum: partition.checksum(),
                 }));
             }
         }
+    }
+
+    /// The process is told to stop, and its clients go away.
+    pub fn on_stop(&mut self) {
+        for shard in &mut self.shards {
+            shard.on_stop();
+        }
+        self.stopping = Stopping::Shards;
+    }
+
+    /// Whether it was told to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping != Stopping::No
+    }
+
+    /// Whether the process is to end: it was told to stop, and all is done in its order.
+    pub fn is_stopped(&mut self) -> bool {
+        let is_drained = self.shards.iter().all(ShardCore::is_drained);
+        if self.stopping == Stopping::Shards && is_drained {
+            self.consensus.on_stop();
+            self.stopping = Stopping::Log;
+        }
+        self.stopping == Stopping::Log && self.consensus.is_drained()
     }
 
     /// Which node it is.
@@ -448,6 +487,12 @@ impl Node {
         disk: &mut Disk,
         schedule: &mut Schedule<'_>,
     ) {
+        if disk.capacity.is_some() && !matches!(effect, SnapshotEffect::Abandon) {
+            disk.abandon_written();
+            let failed = Err("no space".to_owned());
+            self.consensus.on_snapshot_done(now, failed, &mut self.consensus_out);
+            return self.drain_consensus(disk, schedule);
+        }
         match effect {
             SnapshotEffect::Begin { bytes } => disk.begin_snapshot(bytes),
             SnapshotEffect::Write { bytes } => disk.append_snapshot(&bytes),
@@ -482,6 +527,7 @@ impl Node {
         &mut self,
         now: Now,
         wanted: &ReadBack,
+        fails: bool,
         disk: &mut Disk,
         schedule: &mut Schedule<'_>,
     ) {
@@ -489,7 +535,7 @@ impl Node {
         let begin = usize::try_from(wanted.stretch.offset()).expect("a small disk");
         let end = begin + usize::try_from(wanted.stretch.bytes()).expect("a small disk");
         let read = file.and_then(|file| file.get(begin..end));
-        let read = read.ok_or_else(|| "the file is gone".to_owned());
+        let read = read.filter(|_| !fails).ok_or_else(|| "the file is not to be read".to_owned());
         self.consensus.on_entries_read(now, wanted, read, &mut self.consensus_out);
         self.end_input(disk, schedule);
     }
@@ -520,6 +566,7 @@ impl Node {
         schedule: &mut Schedule<'_>,
     ) {
         let done = match effect {
+            FetchEffect::Write { .. } if disk.capacity.is_some() => Err("no space".to_owned()),
             FetchEffect::Write { offset, bytes } => {
                 disk.write_fetched(offset, &bytes);
                 Ok(None)
@@ -619,6 +666,9 @@ impl Node {
                 }
                 // The world's network reaches every node, whoever belongs to the group.
                 ConsensusEffect::Notice(_) | ConsensusEffect::Members(_) => {}
+                ConsensusEffect::Probe { .. } => {
+                    unreachable!("no operator adds nodes in this world")
+                }
                 ConsensusEffect::Snapshot(effect) => {
                     schedule.events.push(Event::Snapshot(effect));
                 }

@@ -6,12 +6,13 @@
 use crate::catalogue::{CatalogueUser, Changing};
 use crate::checker::{self, Checker};
 use crate::clients::{Clients, Produced};
-use crate::faults::{Faults, Trouble};
+use crate::faults::{DiskFaults, Faults, Trouble};
 use crate::keyed;
 use crate::machine::Machine;
 use crate::marks::{Mark, Marks};
 use crate::network::{self, Delivery, Network, Under, Weather};
 use crate::node::{Event, Node, NodeConfig, Said, Schedule};
+use crate::reads::Readers;
 use api::{Method, Request};
 use base::{BootId, CoreId, Instant, NodeId, Prng};
 use engine::message::Committed;
@@ -22,16 +23,22 @@ use std::collections::BinaryHeap;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// Rest is reached within so much virtual time, or something is stuck.
-const REST_MAX: Duration = Duration::from_hours(1);
+/// Once nothing goes wrong any more, rest is reached within so much virtual time, or something is
+/// stuck. Nothing takes longer than an election, a snapshot that is sent and the workflows' retries,
+/// one after the other.
+const REST_MAX: Duration = Duration::from_mins(2);
 /// How often producers send again, once nothing goes wrong any more.
 const SEND_AGAIN_MAX: u32 = 5;
 /// Events at one instant; more are a loop.
 const EVENTS_AT_ONCE_MAX: u32 = 10_000;
+/// Events of one run; more are messages or work that breed more of their kind.
+const EVENTS_MAX: u64 = 20_000_000;
 /// Until a node that starts serves: a new segment, the catalogue's birth, or the term's first entry.
 const COME_UP: Duration = Duration::from_secs(3);
 /// What clients send at first is under way for about so long. Unit: nanoseconds.
 const EARLY_NS: u64 = 30_000_000;
+/// A stop in order takes so long at most; then the process is killed.
+const STOP_MAX: Duration = Duration::from_secs(2);
 /// A process that does nothing for longer than this has missed an election. Unit: milliseconds.
 const LONG_PAUSE_MS: u64 = 300;
 
@@ -44,6 +51,8 @@ pub struct Report {
     pub duplicates: u64,
     /// Numbers of producers that had come before, and were told their first answer.
     pub repeated: u64,
+    /// Reads that found their message.
+    pub reads: u64,
     /// Requests without an answer, because a process was gone.
     pub unanswered: u64,
     /// Instances that ended.
@@ -66,10 +75,36 @@ pub struct Report {
     pub events: u64,
     /// Virtual time that passed.
     pub virtual_time: Duration,
+    /// From the end of all troubles to rest: the longest.
+    pub to_rest: Duration,
     /// Rare branches that were reached.
     pub marks: Marks,
     /// A number that only the same run gives.
     pub digest: u64,
+}
+
+impl Report {
+    /// Adds another run's; a number that only one run gives is lost.
+    pub fn add(&mut self, other: &Self) {
+        self.acknowledged += other.acknowledged;
+        self.duplicates += other.duplicates;
+        self.repeated += other.repeated;
+        self.reads += other.reads;
+        self.to_rest = self.to_rest.max(other.to_rest);
+        self.unanswered += other.unanswered;
+        self.instances += other.instances;
+        self.keyed_instances += other.keyed_instances;
+        self.keyed_starts += other.keyed_starts;
+        self.crashes += other.crashes;
+        self.refused += other.refused;
+        self.full_disks += other.full_disks;
+        self.snapshot_starts += other.snapshot_starts;
+        self.catalogue_changes += other.catalogue_changes;
+        self.events += other.events;
+        self.virtual_time += other.virtual_time;
+        self.marks.add(&other.marks);
+        self.digest = 0;
+    }
 }
 
 /// A catalogue's version, and its rules by id, each with its version.
@@ -82,6 +117,8 @@ enum Happening {
     Process(BootId, Event),
     /// Its process starts, if it does not run.
     Start,
+    /// The process of this run ends: an orderly stop has taken too long.
+    Kill(BootId),
     /// Something is under way between machines.
     Network(Delivery<PeerMessage>),
 }
@@ -129,7 +166,9 @@ pub struct World {
     crashes: Prng,
     troubles: Prng,
     next_trouble: Instant,
+    disks: Prng,
     clients: Clients,
+    readers: Readers,
     catalogue: CatalogueUser,
     checker: Checker,
     report: Report,
@@ -158,7 +197,9 @@ impl World {
             machines,
             crashes: seeds.fork("crashes"),
             troubles: seeds.fork("troubles"),
+            disks: seeds.fork("disks"),
             clients: Clients::new(seeds.fork("clients"), seeds.fork("producers")),
+            readers: Readers::new(seeds.fork("readers")),
             catalogue: CatalogueUser::new(seeds.fork("catalogue")),
             faults,
             instant: Instant(1),
@@ -204,6 +245,7 @@ impl World {
         self.report.duplicates = self.clients.duplicates;
         self.report.repeated = self.clients.repeated;
         self.report.refused = self.clients.refused;
+        self.report.reads = self.readers.found;
         self.report.marks.reach_if(Mark::KeyRepeated, self.clients.duplicates);
         self.report.marks.reach_if(Mark::NumberRepeated, self.clients.repeated);
         self.report.marks.reach_if(Mark::Refused, self.clients.refused);
@@ -265,6 +307,13 @@ impl World {
     }
 
     fn start(&mut self, place: usize) -> Result<(), String> {
+        if self.disks.chance(self.faults.disks.read_errors, 1_000) {
+            // The process ends with the reason, and whoever keeps it running starts it again.
+            self.report.marks.reach(Mark::StartUnreadable);
+            self.start_later(place);
+            return Ok(());
+        }
+        self.machines[place].disk.read_errors = self.faults.disks.read_errors;
         if self.machines[place].disk.snapshot().is_some() {
             self.report.snapshot_starts += 1;
             self.report.marks.reach(Mark::StartFromSnapshot);
@@ -314,6 +363,7 @@ impl World {
             self.net(|network, now, out| network.on_end(now, place, is_powered, out));
         }
         self.machines[place].end();
+        self.readers.on_lost(place);
         let lost = self.clients.on_lost(place);
         self.report.unanswered += lost;
         self.report.marks.reach_if(Mark::CutUnderLoad, u64::from(lost > 0));
@@ -344,15 +394,27 @@ impl World {
                 let is_unsynced = machine.disk.has_unsynced();
                 self.report.marks.reach_if(Mark::KilledWithUnsynced, u64::from(is_unsynced));
                 self.end(place, true);
-                let at = self.instant + Duration::from_millis(self.troubles.below(500));
-                self.put(at, place, Happening::Start);
+                self.start_later(place);
+            }
+            Trouble::Stop if machine.is_up() => {
+                machine.node.as_mut().expect("it is up").on_stop();
+                let boot = machine.boot;
+                self.put(self.instant + STOP_MAX, place, Happening::Kill(boot));
             }
             Trouble::Slow => {
                 machine.slowness = 1 + self.troubles.below(self.faults.slowness_max.max(1));
+                let slowness = self.faults.disks.slowness_max.max(1);
+                machine.disk_slowness = 1 + self.troubles.below(slowness);
             }
-            Trouble::Pause | Trouble::Kill => {}
+            Trouble::Pause | Trouble::Kill | Trouble::Stop => {}
             trouble => self.make_network_trouble(trouble, place),
         }
+    }
+
+    /// Whoever keeps the process running starts it again.
+    fn start_later(&mut self, place: usize) {
+        let at = self.instant + Duration::from_millis(self.troubles.below(500));
+        self.put(at, place, Happening::Start);
     }
 
     fn make_network_trouble(&mut self, trouble: Trouble, place: usize) {
@@ -385,7 +447,7 @@ impl World {
                 self.net(|network, now, out| network.reset(now, place, other, out));
             }
             Trouble::Heal => self.network.heal(),
-            Trouble::Pause | Trouble::ClockJump | Trouble::Kill | Trouble::Slow => {
+            Trouble::Pause | Trouble::ClockJump | Trouble::Kill | Trouble::Stop | Trouble::Slow => {
                 unreachable!("{trouble:?} is a machine's")
             }
         }
@@ -399,6 +461,9 @@ impl World {
         self.pass(until, |world| {
             while world.clients.next_nonce < last && world.clients.prng.chance(1, 3) {
                 world.send()?;
+            }
+            if world.faults.read_odds > 0 && world.readers.prng.chance(1, world.faults.read_odds) {
+                world.read()?;
             }
             let odds = world.faults.catalogue_change_odds;
             // Only while messages come: changes of an idle node show little, and take long.
@@ -460,6 +525,9 @@ impl World {
         }
         self.instant = self.instant.max(at);
         self.report.events += 1;
+        if self.report.events > EVENTS_MAX {
+            return Err(format!("{EVENTS_MAX} events, and no end: {}", self.unrest()));
+        }
         if event.is_some_and(|event| event <= at) {
             let Reverse(timed) = self.heap.pop().expect("it was just seen");
             return self.happen(timed.place, timed.happening);
@@ -487,11 +555,39 @@ impl World {
                 if !machine.is_up() || machine.boot != boot {
                     return Ok(());
                 }
-                self.with(place, |machine, schedule| machine.on_event(instant, event, schedule))
+                if let Event::Synced { file, covered, .. } = event
+                    && self.disks.chance(self.faults.disks.sync_errors, 100_000)
+                {
+                    machine.disk.fail_sync(file, covered, &mut self.disks);
+                    self.report.marks.reach(Mark::SyncFailed);
+                    self.end(place, true);
+                    self.start_later(place);
+                    return Ok(());
+                }
+                self.with(place, |machine, schedule| machine.on_event(instant, event, schedule))?;
+                self.consider_stop(place);
+                Ok(())
+            }
+            Happening::Kill(boot) => {
+                if machine.is_up() && machine.boot == boot {
+                    self.report.marks.reach(Mark::StopCutShort);
+                    self.end(place, true);
+                    self.start_later(place);
+                }
+                Ok(())
             }
             Happening::Start if machine.is_up() => Ok(()),
             Happening::Start => self.start(place),
             Happening::Network(_) => unreachable!("handled above"),
+        }
+    }
+
+    /// A process that was told to stop ends once it has nothing left to do.
+    fn consider_stop(&mut self, place: usize) {
+        if self.machines[place].node.as_mut().is_some_and(Node::is_stopped) {
+            self.report.marks.reach(Mark::StoppedInOrder);
+            self.end(place, true);
+            self.start_later(place);
         }
     }
 
@@ -537,6 +633,8 @@ impl World {
         }
         for (to, message) in sent {
             self.report.marks.on_sent(&message);
+            let machine = &self.machines[place];
+            self.checker.on_sent(machine.name, machine.store, to, &message)?;
             let to = self.machines.iter().position(|machine| machine.name == to);
             let to = to.expect("nodes send to members");
             self.net(|network, now, out| network.send(now, (place, to), message, out));
@@ -557,6 +655,10 @@ impl World {
                 Err(format!("{} ended itself: {reason}", self.machines[place].name))
             }
             Said::Reply { request, response } => {
+                let marks = &mut self.report.marks;
+                if self.readers.on_reply(request, &response, &self.clients, marks)? {
+                    return Ok(());
+                }
                 self.report.marks.on_reply(&response);
                 self.clients.on_reply(request, &response)
             }
@@ -600,6 +702,26 @@ impl World {
             body: post.body.as_bytes(),
         };
         self.ask(place, post.request, &request)
+    }
+
+    /// Somebody reads a message, somewhere.
+    fn read(&mut self) -> Result<(), String> {
+        let Some(id) = self.readers.choose(&self.clients) else { return Ok(()) };
+        let Some(place) = self.choose() else { return Ok(()) };
+        let request = self.clients.request();
+        self.readers.ask(place, request, id, &self.clients);
+        let path = format!("/api/v1/messages/{id}");
+        let asked = Request {
+            method: Method::Get,
+            path: &path,
+            query: "",
+            content_type: None,
+            idempotency_key: None,
+            by: None,
+            trace: None,
+            body: b"",
+        };
+        self.ask(place, request, &asked)
     }
 
     fn submit(&mut self, place: usize, sent: &Produced) -> Result<(), String> {
@@ -670,9 +792,13 @@ impl World {
     fn rest(&mut self) -> Result<(), String> {
         for machine in &mut self.machines {
             machine.disk.capacity = None;
+            machine.disk.read_errors = 0;
+            machine.disk_slowness = 1;
             machine.slowness = 1;
             machine.clock.correct();
         }
+        self.faults.disks = DiskFaults::default();
+        let since = self.instant;
         self.network.heal();
         self.network.weather = Weather::FINE;
         self.start_all()?;
@@ -688,6 +814,7 @@ impl World {
             let until = self.instant + Duration::from_secs(1);
             self.pass(until, |_| Ok(()))?;
         }
+        self.report.to_rest = self.report.to_rest.max(self.instant.since(since));
         Ok(())
     }
 
@@ -697,16 +824,24 @@ impl World {
                 && node.shards().iter().all(ShardCore::is_drained)
         };
         let mut nodes = self.machines.iter().map(|machine| &machine.node);
-        let is_still =
-            |node: &Node| is_still(node) && node.shards()[0].applied() == self.checker.last();
-        self.clients.waiting() == 0 && nodes.all(|node| node.as_ref().is_some_and(is_still))
+        let is_still = |node: &Node| {
+            is_still(node)
+                && !node.is_stopping()
+                && node.shards()[0].applied() == self.checker.last()
+        };
+        let waiting = self.clients.waiting() + self.readers.waiting();
+        waiting == 0 && nodes.all(|node| node.as_ref().is_some_and(is_still))
     }
 
     /// What still goes on.
     fn unrest(&self) -> String {
-        let mut text = format!("{} requests wait", self.clients.waiting());
+        let (messages, reads) = (self.clients.waiting(), self.readers.waiting());
+        let mut text = format!("{messages} requests and {reads} reads wait");
         for machine in &self.machines {
-            let node = machine.running();
+            let Some(node) = &machine.node else {
+                write!(text, "; {} is down", machine.name).expect("a string grows");
+                continue;
+            };
             write!(text, "; {}: {:?}", node.name(), node.status()).expect("a string grows");
             for (shard, core) in node.shards().iter().zip(0..) {
                 let running: usize = shard.partitions().map(engine::Partition::running).sum();

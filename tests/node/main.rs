@@ -14,17 +14,27 @@
 //! | what happens is told, logged and traced | [`events`] |
 //! | what a restart keeps | [`restart`] |
 //!
-//! What every test needs: [`server`] runs nodes, [`client`] speaks HTTP, [`caller`] the binary
-//! protocol, [`endpoint`] is called by http tasks, [`load`] sends messages and remembers the answers,
-//! [`audit`] compares them with what a node holds.
+//! What every test needs is in `tests/common`, as `tests/cluster` needs it too: [`server`] runs nodes,
+//! [`client`] speaks HTTP, [`caller`] the binary protocol, [`endpoint`] is called by http tasks,
+//! [`load`] sends messages and remembers the answers, [`audit`] compares them with what a node holds,
+//! [`disk`] is small.
 
 #![expect(clippy::unwrap_used, reason = "a test says by a panic what is wrong, its helpers too")]
 
+#[path = "../common/audit.rs"]
 mod audit;
+#[path = "../common/caller.rs"]
 mod caller;
+#[path = "../common/client.rs"]
 mod client;
+#[path = "../common/disk.rs"]
+mod disk;
+#[path = "../common/endpoint.rs"]
 mod endpoint;
+#[path = "../common/load.rs"]
 mod load;
+#[path = "../common/server.rs"]
+#[allow(dead_code, reason = "tests/cluster needs the rest of it")]
 mod server;
 
 mod binary;

@@ -1,4 +1,4 @@
-use super::changing;
+use super::worlds::changing;
 use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
 use engine::message::{Committed, Part, ToConsensus, ToShard};
 use engine::{Birth, ShardConfig, ShardCore, ShardEffect, snapshot};

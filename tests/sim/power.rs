@@ -1,62 +1,15 @@
-use super::{changing, node, replayable};
-use sim::{Faults, Mark, Report, World};
-use std::time::Duration;
+//! One node whose power is cut, and its disk with it.
 
-/// Seeds of one `cargo test`. More by `DISTRIC_SIM_SEEDS`.
+use super::worlds::Kind;
+use super::{run, run_all};
+use sim::Mark;
+
+/// Seeds of one `cargo test`.
 const SEEDS: u64 = 300;
-
-fn faults(seed: u64) -> Faults {
-    let full_disk = seed.is_multiple_of(5);
-    let faults = Faults {
-        messages: 60 + seed % 200 + if full_disk { 4_000 } else { 0 },
-        crashes: 1 + u32::try_from(seed % 6).unwrap(),
-        crash_within: Duration::from_millis(50 + seed * 37 % if full_disk { 9_000 } else { 1_500 }),
-        catalogue_change_odds: if seed.is_multiple_of(3) { 30 } else { 0 },
-        full_disk,
-        ..Faults::default()
-    };
-    if seed.is_multiple_of(2) { faults.with_troubles(seed) } else { faults }
-}
-
-fn run(seed: u64) -> Report {
-    let shards = 1 + u16::try_from(seed % 4).unwrap();
-    let faults = faults(seed);
-    let changes = faults.catalogue_change_odds > 0;
-    let mut config = if changes { changing(shards) } else { node(shards) };
-    // Some take a snapshot every few entries, some hardly ever.
-    config.snapshot_journal_bytes = (16 << 10) << (seed % 6);
-    let replay = format!("replay: DISTRIC_SIM_SEED={seed} cargo sim power");
-    replayable(&replay, || World::new(seed, config, faults).run())
-}
 
 #[test]
 fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
-    if let Ok(seed) = std::env::var("DISTRIC_SIM_SEED") {
-        let report = run(seed.parse().expect("a seed is a number"));
-        println!("{report:#?}");
-        return;
-    }
-    let seeds = std::env::var("DISTRIC_SIM_SEEDS").map_or(SEEDS, |n| n.parse().expect("a number"));
-    let mut total = Report::default();
-    for seed in 0..seeds {
-        let report = run(seed);
-        total.acknowledged += report.acknowledged;
-        total.duplicates += report.duplicates;
-        total.repeated += report.repeated;
-        total.unanswered += report.unanswered;
-        total.instances += report.instances;
-        total.keyed_instances += report.keyed_instances;
-        total.keyed_starts += report.keyed_starts;
-        total.refused += report.refused;
-        total.full_disks += report.full_disks;
-        total.catalogue_changes += report.catalogue_changes;
-        total.crashes += report.crashes;
-        total.snapshot_starts += report.snapshot_starts;
-        total.events += report.events;
-        total.virtual_time += report.virtual_time;
-        total.marks.add(&report.marks);
-    }
-    println!("{seeds} seeds: {total:#?}");
+    let (total, seeds) = (run_all(Kind::Power, SEEDS), SEEDS);
     // A run that never reached the rare branches shows nothing.
     assert!(total.acknowledged > seeds * 20, "clients were served");
     assert!(total.catalogue_changes > seeds, "the catalogue was changed");
@@ -82,16 +35,8 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
 }
 
 #[test]
-fn seeds_that_failed_once_pass() {
-    for line in include_str!("seeds.txt").lines().filter(|line| !line.starts_with('#')) {
-        let seed = line.split_whitespace().next().and_then(|seed| seed.parse().ok());
-        run(seed.expect("a line begins with a seed"));
-    }
-}
-
-#[test]
 fn the_same_seed_replays_exactly() {
     for seed in [3, 12, 26] {
-        assert_eq!(run(seed), run(seed));
+        assert_eq!(run(Kind::Power, seed), run(Kind::Power, seed));
     }
 }

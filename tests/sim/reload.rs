@@ -5,7 +5,7 @@
 //! plain values, holds every message against every rule, and knows the few lines of the decision
 //! (docs/decisions/0004) that say which batches count.
 
-use super::changing;
+use super::worlds::changing;
 use base::hash64;
 use engine::batch::{BatchView, GLOBAL};
 use engine::message::Committed;

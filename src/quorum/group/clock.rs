@@ -71,9 +71,12 @@ impl Clock {
         let max = WIDENED_MAX * self.timing.election_ticks;
         let late = usize::try_from(ticks).unwrap_or(max).min(max);
         if late >= self.late {
-            // The timeout that runs already waits longer, too.
-            self.timeout += late - self.late;
+            // The timeout that runs already waits longer, too. Lateness is forgotten in time, a
+            // timeout is not: it never goes beyond what would be drawn now, however often both meet.
+            let longer = self.timeout + late - self.late;
             self.late = late;
+            let (_, high) = self.window();
+            self.timeout = self.timeout.max(longer.min(high - 1));
             self.late_since = self.ticks;
         }
     }

@@ -182,7 +182,9 @@ impl Group {
                 let before = self.persisting.supersede(first.index);
                 messages = before.into_iter().chain(messages).collect();
             }
-            let commit = self.raw.raft.raft_log.committed;
+            // While a vote was on its way more may have come, and be committed: what is not in the
+            // journal yet is not called so there.
+            let commit = self.raw.raft.raft_log.committed.min(needed);
             out.push(Effect::Append { entries: part.entries, commit });
         }
         if !part.at_once.is_empty() {

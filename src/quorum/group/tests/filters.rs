@@ -65,7 +65,9 @@ impl Lonely {
         for effect in self.out.take() {
             let completion = match effect {
                 Effect::Vote { .. } => Completion::Vote,
-                Effect::Append { entries, .. } => {
+                Effect::Append { entries, commit } => {
+                    let last = entries.last().unwrap().index;
+                    assert!(commit <= last, "nothing is called committed that is not written");
                     for before in &mut self.waiting {
                         if let Completion::Durable(stands) = before {
                             *stands = (*stands).min(entries[0].index - 1);
@@ -299,6 +301,20 @@ fn a_node_whose_journal_lost_entries_does_not_vote_until_it_has_them_again() {
     }
     assert_eq!(lonely.group.status().role, Role::Candidate, "now it stands");
     assert_eq!(lonely.hear(2, 2, request), Ok(()));
+}
+
+/// Found by the simulator (`cargo sim group --seed 3178`): the journal was told that an entry is
+/// committed before it was given it, and then refused to have that entry superseded.
+#[test]
+fn what_came_while_a_vote_was_on_its_way_is_called_committed_once_it_is_written() {
+    let mut lonely = Lonely::new();
+    assert_eq!(lonely.hear(2, 2, append(3, 3, 2, vec![entry(4, 3)])), Ok(()));
+    assert!(matches!(lonely.waiting.front(), Some(Completion::Vote)), "the term is on its way");
+    let entries = vec![entry(5, 3)];
+    let next = Append { term: 3, index: 4, log_term: 3, commit: 5, entries };
+    assert_eq!(lonely.hear(2, 2, Message::AppendEntries(next)), Ok(()));
+    lonely.finish();
+    assert_eq!(lonely.group.status().commit, 5);
 }
 
 #[test]

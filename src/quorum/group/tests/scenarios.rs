@@ -509,6 +509,21 @@ fn a_node_that_is_late_itself_waits_longer_for_its_leader() {
     assert_eq!(group.election_window(), (15, 30), "it is forgotten in time");
 }
 
+/// Found by the simulator (`cargo sim group --seed 1594`): a follower whose leader stays keeps the
+/// timeout that it has drawn, and each bout of lateness made that one longer.
+#[test]
+fn lateness_that_comes_and_goes_lengthens_no_timeout_beyond_what_the_library_allows() {
+    let mut world = World::elected(161, 3);
+    for _ in 0..4 {
+        for node in 1..=3 {
+            world.machines.get_mut(&node).unwrap().group().on_late(1_000);
+        }
+        world.run(40_000);
+    }
+    let group = world.machines.get_mut(&1).unwrap().group();
+    assert_eq!(group.election_window(), (15, 30));
+}
+
 #[test]
 fn the_largest_entries_are_held_back_from_a_follower_that_does_not_answer() {
     let mut world = World::elected(170, 3);

@@ -89,6 +89,12 @@ impl Place {
         }
     }
 
+    /// The same with another setting, which counts where it was set before.
+    pub(crate) fn with(mut self, setting: &str) -> Self {
+        self.arguments.extend(["--set".to_owned(), setting.to_owned()]);
+        self
+    }
+
     /// The same, run by another command.
     pub(crate) fn within(mut self, wrapper: &[String]) -> Self {
         self.wrapper = wrapper.to_vec();
@@ -116,7 +122,8 @@ impl Place {
         self.spawn_on("0,1")
     }
 
-    fn spawn_on(&self, cores: &str) -> Server {
+    /// The same on other cores.
+    pub(crate) fn spawn_on(&self, cores: &str) -> Server {
         let mut arguments = vec!["--cores", cores];
         arguments.extend(self.arguments.iter().map(String::as_str));
         let address = self.address.to_string();
@@ -261,9 +268,14 @@ impl Server {
 
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// SIGSTOP, SIGCONT and the like.
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid =
             i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a process has one");
-        kill_process(pid, Signal::TERM).expect("the process is this one's child");
+        kill_process(pid, signal).expect("the process is this one's child");
     }
 
     /// Waits for its end: how it ended, and everything it said.

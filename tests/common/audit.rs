@@ -6,9 +6,13 @@ use crate::load::{Accepted, Ledger};
 use crate::server::{Server, until};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
 
 /// Requests sent ahead of their answers.
 const AHEAD: usize = 64;
+
+/// Connections over which many things are read.
+const CONNECTIONS: usize = 32;
 
 /// How tasks end.
 const ENDS: [&str; 5] = ["completed", "failed", "timeout", "cancelled", "skipped"];
@@ -92,7 +96,8 @@ fn every_task_has_one_result(server: &Server, instances: &[Value], endpoint: &En
     assert_eq!(called, BTreeMap::new(), "whoever was called, was called by an instance");
 }
 
-fn all_instances(server: &Server) -> Vec<Value> {
+/// What a node says of all instances that it holds.
+pub(crate) fn all_instances(server: &Server) -> Vec<Value> {
     let mut all = Vec::new();
     let mut path = "/api/v1/workflows?limit=1000".to_owned();
     loop {
@@ -109,8 +114,22 @@ fn messages(server: &Server, ids: &[&str]) -> Vec<Value> {
     get_all(server, "/api/v1/messages/", ids)
 }
 
-/// Reads many things by their ids; all must be there.
+/// Reads many things by their ids; all must be there. Over several connections: a node answers one
+/// after the other on each, and asks its peers for all of them at once.
 fn get_all(server: &Server, path: &str, ids: &[&str]) -> Vec<Value> {
+    let share = ids.len().div_ceil(CONNECTIONS).max(1);
+    thread::scope(|scope| {
+        let read = |ids| scope.spawn(move || get_in_turn(server, path, ids));
+        let readers: Vec<_> = ids.chunks(share).map(read).collect();
+        let found = readers.into_iter().map(|reader| match reader.join() {
+            Ok(found) => found,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        found.flatten().collect()
+    })
+}
+
+fn get_in_turn(server: &Server, path: &str, ids: &[&str]) -> Vec<Value> {
     let mut connection: Connection = server.connect();
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(AHEAD) {

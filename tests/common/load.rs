@@ -115,14 +115,22 @@ workflows:
 }
 
 impl Load {
+    /// At one node.
     pub(crate) fn start(address: SocketAddr, mix: Mix, seed: u64) -> Self {
+        Self::over(&[address], mix, seed)
+    }
+
+    /// At several: each client begins with another one, and goes on to the next when a connection
+    /// breaks or cannot be made. What has a key is sent again there.
+    pub(crate) fn over(addresses: &[SocketAddr], mix: Mix, seed: u64) -> Self {
         // Nonces are never used twice in a process.
         static CLIENTS: AtomicU64 = AtomicU64::new(1);
         let shared = Arc::new(Shared::default());
-        let start = |style: &Style| {
+        let start = |(place, style): (usize, &Style)| {
             let number = CLIENTS.fetch_add(1, Ordering::Relaxed);
             let client = Client {
-                address,
+                addresses: addresses.to_vec(),
+                place,
                 mix,
                 style: *style,
                 shared: Arc::clone(&shared),
@@ -133,7 +141,7 @@ impl Load {
             };
             thread::spawn(move || client.run())
         };
-        let clients = mix.clients.iter().map(start).collect();
+        let clients = mix.clients.iter().enumerate().map(start).collect();
         Self { shared, clients }
     }
 
@@ -181,7 +189,9 @@ struct Request {
 }
 
 struct Client {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
+    /// Which of them is used, counted on and on.
+    place: usize,
     mix: Mix,
     style: Style,
     shared: Arc<Shared>,
@@ -196,13 +206,16 @@ impl Client {
     fn run(mut self) -> Ledger {
         while !self.is_over() || !self.again.is_empty() {
             let opened = until("a node accepts connections", || {
-                let connection = Connection::open(self.address).ok();
+                let address = self.addresses[self.place % self.addresses.len()];
+                let connection = Connection::open(address).ok();
+                self.place += usize::from(connection.is_none());
                 // Nothing is left to do, and the node need not come back.
                 let idle = self.is_over() && self.again.is_empty();
                 connection.map(Some).or(idle.then_some(None))
             });
             let Some(mut connection) = opened else { break };
             while self.round(&mut connection) {}
+            self.place += 1;
         }
         self.ledger
     }
@@ -354,8 +367,10 @@ impl Client {
         let mut refusals = self.shared.refusals.lock().expect("clients do not panic holding it");
         *refusals.entry(error.to_owned()).or_default() += 1;
         drop(refusals);
-        // The one refusal that cannot tell what became of the message.
-        if request.key.is_some() || detail.contains("before the outcome was known") {
+        // The refusals that cannot tell what became of the message.
+        let is_unknown =
+            error == "outcome_unknown" || detail.contains("before the outcome was known");
+        if request.key.is_some() || is_unknown {
             self.on_silence(request);
         } else {
             self.ledger.refused.extend(request.lines.iter().map(|(nonce, _)| *nonce));

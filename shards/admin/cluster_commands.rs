@@ -1,0 +1,121 @@
+//! `distric-admin cluster …` and `distric-admin nodes …`: the group as a whole.
+
+use crate::server::{Answer, Server};
+use crate::table::{cell, plain};
+use crate::{Trouble, ask, show};
+use clap::Subcommand;
+use serde_json::json;
+use std::io::Write;
+
+/// Where the members are.
+const NODES: &str = "/api/v1/cluster/nodes";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Role, log, members and cores, as the node asked knows them
+    Status,
+    /// Hand the lead to another voter: before the leader's machine is worked on, say
+    Transfer {
+        /// To this node; otherwise to the voter that has most of the log
+        #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+        to: Option<u64>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodesCommand {
+    /// The members, and how far each of them is
+    List,
+    /// Add a node that runs already, with `--node ID --peer ADDRESS` and an empty data directory.
+    /// It gets the log and has no vote until `promote`
+    Add {
+        /// Its number
+        #[arg(value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+        /// Where the others reach it: its `--peer`
+        address: String,
+    },
+    /// Let a node vote that was added, once it lags by little
+    Promote {
+        /// Its number
+        #[arg(value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+    },
+    /// Remove a node, running or gone for good; also the leader
+    Remove {
+        /// Its number
+        #[arg(value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+    },
+}
+
+pub(crate) fn cluster(
+    command: &ClusterCommand,
+    server: &Server,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Trouble> {
+    match command {
+        ClusterCommand::Status => {
+            ask(server, "/api/v1/cluster/status", json, out, show::cluster_status)
+        }
+        ClusterCommand::Transfer { to } => {
+            let path = "/api/v1/cluster/transfer";
+            let answer = match to {
+                Some(to) => server.post_json(path, &json!({ "to": to })),
+                None => server.post(path),
+            };
+            done(answer, json, out, |answer| {
+                format!("node {} leads", cell(answer.value.get("node")))
+            })
+        }
+    }
+}
+
+pub(crate) fn nodes(
+    command: &NodesCommand,
+    server: &Server,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Trouble> {
+    match command {
+        NodesCommand::List => ask(server, NODES, json, out, show::nodes),
+        NodesCommand::Add { id, address } => {
+            let answer = server.post_json(NODES, &json!({ "node": id, "address": address }));
+            done(answer, json, out, |_| {
+                format!(
+                    "node {id} is a learner: it gets the log. When `distric-admin nodes list` shows a \
+                     small lag for it, let it vote with `distric-admin nodes promote {id}`"
+                )
+            })
+        }
+        NodesCommand::Promote { id } => {
+            let answer = server.post(&format!("{NODES}/{id}/promote"));
+            done(answer, json, out, |_| format!("node {id} votes"))
+        }
+        NodesCommand::Remove { id } => {
+            let answer = server.delete(&format!("{NODES}/{id}"));
+            done(answer, json, out, |_| {
+                format!(
+                    "node {id} does not belong to the cluster any more: stop it if it runs. To come \
+                     back it is added again"
+                )
+            })
+        }
+    }
+}
+
+fn done(
+    answer: anyhow::Result<Answer>,
+    json: bool,
+    out: &mut dyn Write,
+    told: impl FnOnce(&Answer) -> String,
+) -> Result<(), Trouble> {
+    let answer = answer.map_err(Trouble::Node)?;
+    if json {
+        answer.write(out)?;
+    } else {
+        writeln!(out, "{}", plain(&told(&answer)))?;
+    }
+    Ok(())
+}

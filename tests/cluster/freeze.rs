@@ -1,0 +1,66 @@
+//! SIGSTOP: a process that neither runs nor is gone.
+
+use crate::client::{Connection, request};
+use crate::cluster::Cluster;
+use crate::endpoint::Endpoint;
+use crate::kill::MIX;
+use crate::load::{Load, put_workflows};
+use crate::server::until;
+use std::time::Instant;
+
+const FREEZES: u64 = 3;
+
+#[test]
+fn leader_frozen_and_woken_steps_down_and_denies_nothing() {
+    let mut cluster = Cluster::found(3, &[]);
+    let endpoint = Endpoint::start();
+    put_workflows(cluster.server(3), &endpoint);
+    let load = Load::over(&cluster.http(), MIX, 1);
+
+    let mut gaps = Vec::new();
+    for _ in 0..FREEZES {
+        load.after(200);
+        let frozen = cluster.leader();
+        let term = cluster.status(frozen).unwrap()["term"].as_u64().unwrap();
+        let others = cluster.others(frozen);
+        let probes: Vec<Connection> =
+            others.iter().map(|node| cluster.server(*node).connect()).collect();
+        let mut reader = cluster.server(frozen).connect();
+        let frozen_at = Instant::now();
+        cluster.freeze(frozen);
+        gaps.push(Cluster::first_commit(probes, frozen_at));
+
+        // What the others acknowledge meanwhile is asked of the frozen one before it is woken: it
+        // finds the question before it has heard of anything else.
+        let leader = cluster.leader();
+        assert!(others.contains(&leader));
+        let body = r#"{"nonce":0,"kind":"none"}"#;
+        let answer = cluster.server(leader).call("POST", "/api/v1/messages", &[], body);
+        let id = answer.json_of(202)["message_id"].as_str().unwrap().to_owned();
+        let read = request("GET", &format!("/api/v1/messages/{id}"), &[], b"");
+        reader.send(&read).unwrap();
+        cluster.wake(frozen);
+        let answer = reader.answer().unwrap();
+        assert!(
+            matches!(answer.status(), 200 | 503),
+            "acknowledged before it was asked for: {}",
+            answer.text()
+        );
+        until("the woken one follows", || {
+            let status = cluster.status(frozen)?;
+            (status["role"] == "follower" && status["term"].as_u64()? > term).then_some(())
+        });
+    }
+    load.after(100);
+    let refusals = load.refusals();
+    let ledger = load.end();
+    println!(
+        "first new commit after SIGSTOP of the leader: {gaps:?}; {} accepted, {} duplicates, {} \
+         unknown, {} refused {refusals:?}",
+        ledger.accepted.len(),
+        ledger.duplicates,
+        ledger.unknown.len(),
+        ledger.refused.len(),
+    );
+    cluster.audit(&ledger, &endpoint);
+}

@@ -1,0 +1,72 @@
+//! SIGKILL of whoever leads, again and again.
+
+use crate::client::Connection;
+use crate::cluster::Cluster;
+use crate::endpoint::Endpoint;
+use crate::load::{Load, Mix, Style, put_workflows};
+use base::Prng;
+use std::time::{Duration, Instant};
+
+/// Kills, unless the environment says how many.
+const KILLS: usize = 5;
+/// Names the variable that does.
+const KILLS_VARIABLE: &str = "CLUSTER_KILLS";
+
+pub(crate) const MIX: Mix = Mix {
+    clients: &[
+        Style::Single(1),
+        Style::Single(1),
+        Style::Single(4),
+        Style::Single(16),
+        Style::Batch(20),
+        Style::Single(1),
+    ],
+    shares: [8, 6, 2, 2],
+    padding: 0,
+    keyed: 2,
+};
+
+/// What lies at a share of all, from the shortest on.
+fn quantile(sorted: &[Duration], percent: usize) -> Duration {
+    let place = (sorted.len() * percent).div_ceil(100).max(1) - 1;
+    sorted[place]
+}
+
+#[test]
+fn leader_killed_again_and_again_loses_and_doubles_nothing() {
+    let kills = std::env::var(KILLS_VARIABLE).map_or(KILLS, |kills| kills.parse().unwrap());
+    let mut cluster = Cluster::found(3, &["snapshot_journal=2MiB"]);
+    let endpoint = Endpoint::start();
+    put_workflows(cluster.server(1), &endpoint);
+    // When a process is hit is the kernel's choice anyway; the seed only spreads the moments.
+    let mut random = Prng::new(u64::from(std::process::id()));
+    let load = Load::over(&cluster.http(), MIX, random.next_u64() >> 1);
+
+    let mut gaps: Vec<Duration> = Vec::new();
+    for _ in 0..kills {
+        load.after(50 + random.below(1_000));
+        let leader = cluster.leader();
+        let probes: Vec<Connection> =
+            cluster.others(leader).iter().map(|node| cluster.server(*node).connect()).collect();
+        let killed_at = Instant::now();
+        cluster.kill(leader);
+        gaps.push(Cluster::first_commit(probes, killed_at));
+        load.after(20);
+        cluster.start(leader);
+    }
+    load.after(100);
+    let refusals = load.refusals();
+    let ledger = load.end();
+    gaps.sort();
+    let [half, most, all] = [50, 99, 100].map(|percent| quantile(&gaps, percent));
+    println!(
+        "{kills} kills of the leader, then the first new commit after p50 {half:?}, p99 {most:?}, \
+         at most {all:?}: {} accepted, {} duplicates, {} unknown, {} refused {refusals:?}",
+        ledger.accepted.len(),
+        ledger.duplicates,
+        ledger.unknown.len(),
+        ledger.refused.len(),
+    );
+    assert!(ledger.duplicates > 0, "keys were repeated");
+    cluster.audit(&ledger, &endpoint);
+}

@@ -1,0 +1,36 @@
+//! Several real processes that are one cluster, from outside: each node on a directory and addresses
+//! of its own, killed, frozen, cut off, stopped and started again under load.
+//!
+//! | what is shown | where |
+//! | --- | --- |
+//! | three nodes take messages at once and hold the same | [`steady`] |
+//! | SIGKILL of the leader, and how long nobody answers | [`kill`] |
+//! | a node that was wiped, or away | [`followers`] |
+//! | SIGSTOP of the leader | [`freeze`] |
+//!
+//! After each, [`cluster::Cluster::audit`]: every acknowledged message is there once, on every node,
+//! and all nodes hold the same.
+
+#![expect(clippy::unwrap_used, reason = "a test says by a panic what is wrong, its helpers too")]
+
+#[path = "../common/audit.rs"]
+mod audit;
+#[path = "../common/client.rs"]
+#[allow(dead_code, reason = "tests/node needs all of it")]
+mod client;
+#[path = "../common/endpoint.rs"]
+#[allow(dead_code, reason = "tests/node needs all of it")]
+mod endpoint;
+#[path = "../common/load.rs"]
+#[allow(dead_code, reason = "tests/node needs all of it")]
+mod load;
+#[path = "../common/server.rs"]
+#[allow(dead_code, reason = "tests/node needs all of it")]
+mod server;
+
+mod cluster;
+
+mod followers;
+mod freeze;
+mod kill;
+mod steady;
