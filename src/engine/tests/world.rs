@@ -53,6 +53,8 @@ pub(super) struct Node {
     pub(super) address: Option<Address>,
     /// Who belongs to the group, as its mind told last.
     pub(super) members: Membership,
+    /// It begins without the members that the group was founded with.
+    knows_nobody: bool,
     boot: u64,
     disk: Disk,
     pub(super) minds: Option<Minds>,
@@ -103,6 +105,7 @@ impl Node {
             installed: 0,
             read_back: 0,
             probes: Vec::new(),
+            knows_nobody: false,
             cluster: None,
         }
     }
@@ -113,6 +116,14 @@ impl World {
     pub(super) fn extend(&mut self) -> NodeId {
         let id = NodeId(self.nodes.len() as u64 + 1);
         self.nodes.push(Node::new(id));
+        self.start(id);
+        id
+    }
+
+    /// The same, and it knows nobody: the foundation names it with a store that it lost.
+    pub(super) fn extend_with_nobody(&mut self) -> NodeId {
+        let id = NodeId(self.nodes.len() as u64 + 1);
+        self.nodes.push(Node { knows_nobody: true, ..Node::new(id) });
         self.start(id);
         id
     }
@@ -175,8 +186,11 @@ impl World {
 
     /// Starts a node on what its disk holds.
     pub(super) fn start(&mut self, id: NodeId) {
-        let (now, founded) = (self.now, self.founded.clone());
+        let (now, mut founded) = (self.now, self.founded.clone());
         let node = &mut self.nodes[index(id)];
+        if node.knows_nobody {
+            founded = Membership::default();
+        }
         node.boot += 1;
         let boot = BootId(node.boot);
         let born = Born {
