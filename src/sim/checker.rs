@@ -23,10 +23,10 @@ use crate::clients::Clients;
 use crate::marks::{Mark, Marks};
 use crate::node::Node;
 use base::{BootId, CoreId, Instant, MessageId, NodeId, PartitionId, StoreId, UnixMicros, hash64};
-use engine::Partition;
 use engine::batch::BatchView;
 use engine::message::Committed;
 use engine::peer::PeerMessage;
+use engine::{Membership, Partition};
 use quorum::{Append, Message};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,6 +82,13 @@ impl Checker {
     /// A data directory takes the place of a voter's.
     pub(crate) fn on_wiped(&mut self, store: StoreId) {
         self.wiped.insert(store);
+    }
+
+    /// A node says who belongs to the group.
+    pub(crate) fn on_members(&mut self, members: &Membership) {
+        for (_, member) in members.members() {
+            self.wiped.remove(&member.store);
+        }
     }
 
     /// A process has done something.

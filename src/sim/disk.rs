@@ -205,4 +205,28 @@ impl Disk {
         content.seen[bit / 8] ^= 1 << (bit % 8);
         content.durable[bit / 8] ^= 1 << (bit % 8);
     }
+
+    /// Flips some bit of what the journal has written, or of the snapshot. False where there is nothing.
+    pub fn rot(&mut self, prng: &mut Prng) -> bool {
+        let flip = |bytes: &mut [u8], bit: usize| bytes[bit / 8] ^= 1 << (bit % 8);
+        let mut below = |count: usize| usize::try_from(prng.below(count as u64)).expect("below");
+        if let Some((_, bytes)) = &mut self.snapshot
+            && below(4) == 0
+        {
+            let bit = below(8 * bytes.len());
+            flip(bytes, bit);
+            return true;
+        }
+        let files: Vec<File> = self.files.keys().copied().collect();
+        let Some(file) = (!files.is_empty()).then(|| files[below(files.len())]) else {
+            return false;
+        };
+        let content = self.files.get(&file).expect("it was listed");
+        let used = content.seen.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+        if used == 0 {
+            return false;
+        }
+        self.flip(file, below(8 * used));
+        true
+    }
 }

@@ -67,6 +67,10 @@ pub enum Trouble {
     Kill,
     /// The process is told to stop, hands over what it has, ends, and starts again.
     Stop,
+    /// The data directory is gone: the node is removed and added again with a new one.
+    Wipe,
+    /// Bits on the disk have flipped, which the next start finds, or not.
+    Rot,
     /// The machine is as slow, or as quick, as it is drawn now.
     Slow,
     /// Some machines are cut off from the others.
@@ -100,6 +104,8 @@ impl Faults {
             (Trouble::ClockJump, share(10)),
             (Trouble::Kill, share(5)),
             (Trouble::Stop, share(3)),
+            (Trouble::Wipe, share(3)),
+            (Trouble::Rot, share(3)),
             (Trouble::Slow, share(5)),
             (Trouble::Part, share(5)),
             (Trouble::IsolateLeader, share(5)),

@@ -3,7 +3,7 @@
 use crate::clock::{Clock, ClockFaults};
 use crate::disk::Disk;
 use crate::node::{Event, Node, NodeConfig, Schedule, Who};
-use base::{BootId, CoreId, Instant, NodeId, Now, Prng, StoreId};
+use base::{Address, BootId, CoreId, Instant, NodeId, Now, Prng, StoreId};
 use engine::message::Packet;
 use engine::{Membership, RequestId};
 use std::collections::BTreeMap;
@@ -33,6 +33,12 @@ pub(crate) struct Machine {
     pub(crate) config: NodeConfig,
     pub(crate) disk: Disk,
     pub(crate) store: StoreId,
+    /// Where others reach it.
+    pub(crate) address: Address,
+    /// Something on its disk was flipped: a start may find it.
+    pub(crate) is_rotten: bool,
+    /// When something was last written to its journal.
+    pub(crate) written_at: Instant,
     /// The data directory is not the one that the group was founded with.
     pub(crate) is_wiped: bool,
     /// The present or last run of its process.
@@ -66,6 +72,9 @@ impl Machine {
             disk: Disk::default(),
             store: StoreId(prng.next_u64()),
             is_wiped: false,
+            is_rotten: false,
+            written_at: Instant(1),
+            address: Address::parse(&format!("10.0.0.{}:9101", name.0)).expect("an address"),
             boot: BootId(0),
             clock: Clock::new(clocks, &mut prng.fork("clock")),
             node: None,
@@ -103,12 +112,13 @@ impl Machine {
     ) -> Result<(), String> {
         assert!(!self.is_up(), "one process at a time");
         self.boot = BootId(self.boot.0 + 1);
-        let who = Who { node: self.name, store: self.store, boot: self.boot };
+        let address = self.address.clone();
+        let who = Who { node: self.name, store: self.store, boot: self.boot, address };
         // Whoever waits to be added knows no members.
         let nobody = Membership::default();
         let founded = if self.is_wiped { &nobody } else { founded };
         let (now, seed) = (self.clock.now(instant), self.seeds.next_u64());
-        let node = Node::start(&self.config, who, founded, &mut self.disk, now, seed, schedule)
+        let node = Node::start(&self.config, &who, founded, &mut self.disk, now, seed, schedule)
             .map_err(|reason| {
                 format!("start {} of {} was refused: {reason}", self.boot, who.node)
             })?;
@@ -121,7 +131,7 @@ impl Machine {
     pub(crate) fn wipe(&mut self) {
         self.disk = Disk::default();
         self.store = StoreId(self.seeds.next_u64());
-        self.is_wiped = true;
+        (self.is_wiped, self.is_rotten) = (true, false);
     }
 
     /// The process is gone. Its writes stay as far as they went.
@@ -152,6 +162,9 @@ impl Machine {
     /// Something happens to the process.
     pub(crate) fn on_event(&mut self, instant: Instant, event: Event, schedule: &mut Schedule<'_>) {
         let now = self.clock.now(instant);
+        if matches!(event, Event::Written { .. }) {
+            self.written_at = instant;
+        }
         let node = self.node.as_mut().expect("the process runs");
         node.on_event(now, event, &mut self.disk, &mut self.outside, schedule);
         self.plan(now);
@@ -206,6 +219,7 @@ impl Machine {
             Event::Prepared { .. } => (20_000, 1_000_000),
             Event::Snapshot(_) | Event::Fetch(_) => (5_000, 100_000),
             Event::ReadEntries(_) | Event::ReadSnapshot { .. } => (500, 30_000),
+            Event::Probed { .. } => (1_000, 500_000),
             Event::Called { .. } => (20_000, 3_000_000),
             // Small changes, all rules at once, and everything that is behind on its thread.
             Event::Worked { .. } => (400, 250_000),

@@ -79,13 +79,19 @@ pub enum Mark {
     SnapshotFailed,
     /// A vote was given.
     Voted,
+    /// A node lost its data directory.
+    Wiped,
+    /// A start found what flipped bits have left.
+    RotFound,
+    /// A node that lost its data directory votes again with a new one.
+    Mended,
     /// A leader offered its lead to another.
     HandedOver,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 37] = [
         Self::CutUnderLoad,
         Self::SectorsLost,
         Self::KilledWithUnsynced,
@@ -120,6 +126,9 @@ impl Mark {
         Self::SnapshotFailed,
         Self::Voted,
         Self::HandedOver,
+        Self::Wiped,
+        Self::RotFound,
+        Self::Mended,
     ];
 }
 

@@ -2,8 +2,11 @@
 
 use crate::checker::CHECKPOINT_ENTRIES;
 use crate::disk::Disk;
-use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, Prng, StoreId, hash64};
+use base::{
+    Address, BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, Prng, StoreId, hash64,
+};
 use bytes::Bytes;
+use engine::cluster::Probed;
 use engine::message::{Committed, Packet, ToConsensus, ToShard};
 use engine::peer::PeerMessage;
 use engine::record::{Born, Change, Ended, Failed};
@@ -97,6 +100,13 @@ pub enum Event {
         /// What.
         message: PeerMessage,
     },
+    /// Who is at an address, or why nobody is.
+    Probed {
+        /// As it was asked.
+        ticket: u64,
+        /// Who.
+        found: Result<Probed, String>,
+    },
     /// There is a link to a peer.
     PeerUp(NodeId),
     /// There is none any more; a new one was refused, or was not tried.
@@ -126,7 +136,7 @@ pub enum Event {
 }
 
 /// Which process it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Who {
     /// The node.
     pub node: NodeId,
@@ -134,6 +144,8 @@ pub struct Who {
     pub store: StoreId,
     /// The run.
     pub boot: BootId,
+    /// Where others reach it.
+    pub address: Address,
 }
 
 /// What a node says to the world.
@@ -170,6 +182,8 @@ pub enum Said {
         /// Equal exactly where the state is.
         checksum: u64,
     },
+    /// Who belongs to the group, as this node knows. For whoever checks.
+    Members(Membership),
     /// The end of the process.
     Fatal(String),
 }
@@ -206,13 +220,15 @@ pub struct Schedule<'a> {
     pub said: &'a mut Vec<Said>,
     /// What is sent to other nodes.
     pub sent: &'a mut Vec<(NodeId, PeerMessage)>,
+    /// Who is asked for: a ticket and an address.
+    pub probes: &'a mut Vec<(u64, Address)>,
 }
 
 impl Node {
     /// Starts a node on what its disk holds, as the consensus role does.
     pub fn start(
         config: &NodeConfig,
-        who: Who,
+        who: &Who,
         founded: &Membership,
         disk: &mut Disk,
         now: Now,
@@ -249,7 +265,7 @@ impl Node {
             store: who.store,
             boot: who.boot,
             founded: founded.clone(),
-            address: None,
+            address: Some(who.address.clone()),
             shards: config.shards,
             seed,
             snapshot_journal_bytes: config.snapshot_journal_bytes,
@@ -352,6 +368,10 @@ impl Node {
             }
             Event::Peer { from, store, message } => {
                 self.consensus.on_peer(now, from, store, message, &mut self.consensus_out);
+                self.end_input(disk, schedule);
+            }
+            Event::Probed { ticket, found } => {
+                self.consensus.on_probed(now, ticket, found, &mut self.consensus_out);
                 self.end_input(disk, schedule);
             }
             Event::PeerUp(peer) => {
@@ -664,10 +684,11 @@ impl Node {
                     let packet = Packet::Shard(message);
                     schedule.events.push(Event::Packet { from: CoreId(0), to, packet });
                 }
+                ConsensusEffect::Notice(_) => {}
                 // The world's network reaches every node, whoever belongs to the group.
-                ConsensusEffect::Notice(_) | ConsensusEffect::Members(_) => {}
-                ConsensusEffect::Probe { .. } => {
-                    unreachable!("no operator adds nodes in this world")
+                ConsensusEffect::Members(members) => schedule.said.push(Said::Members(members)),
+                ConsensusEffect::Probe { ticket, address } => {
+                    schedule.probes.push((ticket, address));
                 }
                 ConsensusEffect::Snapshot(effect) => {
                     schedule.events.push(Event::Snapshot(effect));

@@ -4,6 +4,7 @@
 //! of a mind. Whatever a step orders gets its own time and goes into the heap again.
 
 mod asking;
+mod operator;
 mod rest;
 mod script;
 mod troubles;
@@ -19,10 +20,12 @@ use crate::network::{self, Delivery, Network, Under};
 use crate::node::{Event, Node, NodeConfig, Said, Schedule};
 use crate::reads::Readers;
 use crate::transcript::Transcript;
-use base::{BootId, Instant, NodeId, Prng};
+use base::{Address, BootId, Instant, NodeId, Prng};
+use engine::cluster::Probed;
 use engine::message::Committed;
 use engine::peer::PeerMessage;
 use engine::{FetchEffect, Member, Membership, ShardCore};
+use operator::Operator;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write;
@@ -38,6 +41,8 @@ const SEND_AGAIN_MAX: u32 = 5;
 const EVENTS_AT_ONCE_MAX: u32 = 10_000;
 /// Events of one run; more are messages or work that breed more of their kind.
 const EVENTS_MAX: u64 = 20_000_000;
+/// The cluster's id: see `Born`.
+const CLUSTER: u64 = 1;
 /// So much of an answer is written in a transcript.
 const ANSWER_CHARS_SHOWN: usize = 90;
 /// Until a node that starts serves: a new segment, the catalogue's birth, or the term's first entry.
@@ -179,6 +184,7 @@ pub struct World {
     clients: Clients,
     readers: Readers,
     catalogue: CatalogueUser,
+    operator: Operator,
     checker: Checker,
     transcript: Transcript,
     /// By place: whether it leads, whom it follows and in which term, as last written.
@@ -202,8 +208,10 @@ impl World {
             Machine::new(NodeId(name), config, faults.clocks, prng)
         });
         let machines: Vec<Machine> = machines.collect();
-        let member =
-            |machine: &Machine| (machine.name, Member { store: machine.store, address: None });
+        let member = |machine: &Machine| {
+            let address = Some(machine.address.clone());
+            (machine.name, Member { store: machine.store, address })
+        };
         let founded = Membership::founded(machines.iter().map(member)).expect("a group's size");
         Self {
             network: Network::new(machines.len(), faults.weather, seeds.fork("network")),
@@ -216,6 +224,7 @@ impl World {
             clients: Clients::new(seeds.fork("clients"), seeds.fork("producers")),
             readers: Readers::new(seeds.fork("readers")),
             catalogue: CatalogueUser::new(seeds.fork("catalogue")),
+            operator: Operator::new(seeds.fork("operator")),
             faults,
             instant: Instant(1),
             heap: BinaryHeap::new(),
@@ -253,7 +262,7 @@ impl World {
             self.live(until, share)?;
             self.cut_power();
             let until = self.instant + Duration::from_millis(self.crashes.below(2_000));
-            self.pass(until, |_| Ok(()))?;
+            self.pass(until, Self::operate)?;
             self.start_all()?;
         }
         let last = self.faults.messages.saturating_sub(self.clients.next_nonce - 1).max(10);
@@ -325,7 +334,7 @@ impl World {
         }
         let slowest = self.machines.iter().map(|machine| machine.slowness).max().unwrap_or(1);
         let until = self.instant + COME_UP * u32::try_from(slowest).expect("a small factor");
-        self.pass(until, |_| Ok(()))?;
+        self.pass(until, Self::operate)?;
         // What several nodes have, one alone may not have yet.
         if let [alone] = &self.machines[..]
             && let Some(node) = &alone.node
@@ -349,7 +358,20 @@ impl World {
         }
         self.checker.on_start(place);
         let (instant, founded) = (self.instant, self.founded.clone());
-        self.with(place, |machine, schedule| machine.start(instant, &founded, schedule))??;
+        let started =
+            self.with(place, |machine, schedule| machine.start(instant, &founded, schedule))?;
+        if let Err(reason) = started {
+            if !self.machines[place].is_rotten {
+                return Err(reason);
+            }
+            // What was durable cannot be read: nobody repairs that in place (docs/decisions/0021).
+            self.report.marks.reach(Mark::RotFound);
+            self.transcript.say(instant, || format!("{} does not start: {reason}", place + 1));
+            self.lose_disk(place);
+            self.start_later(place);
+            return Ok(());
+        }
+        self.machines[place].is_rotten = false;
         self.net(|network, now, out| network.on_start(now, place, out));
         let machine = &self.machines[place];
         self.transcript.say(instant, || format!("{} starts, run {}", machine.name, machine.boot));
@@ -381,6 +403,7 @@ impl World {
         }
         self.machines[place].end();
         self.readers.on_lost(place);
+        self.operator.on_lost(place);
         let lost = self.clients.on_lost(place);
         self.report.unanswered += lost;
         self.report.marks.reach_if(Mark::CutUnderLoad, u64::from(lost > 0));
@@ -404,6 +427,7 @@ impl World {
             if odds > 0 && is_fed && world.clients.prng.chance(1, odds) {
                 world.change_catalogue()?;
             }
+            world.operate()?;
             world.fill_disk();
             if world.next_trouble <= world.instant {
                 world.make_trouble();
@@ -541,7 +565,9 @@ impl World {
         act: impl FnOnce(&mut Machine, &mut Schedule<'_>) -> T,
     ) -> Result<T, String> {
         let (mut events, mut said, mut sent) = (Vec::new(), Vec::new(), Vec::new());
-        let mut schedule = Schedule { events: &mut events, said: &mut said, sent: &mut sent };
+        let mut probes = Vec::new();
+        let mut schedule =
+            Schedule { events: &mut events, said: &mut said, sent: &mut sent, probes: &mut probes };
         let done = act(&mut self.machines[place], &mut schedule);
         for event in events {
             let machine = &mut self.machines[place];
@@ -555,6 +581,9 @@ impl World {
             let at = machine.time_of(self.instant, &event);
             let boot = machine.boot;
             self.put(at, place, Happening::Process(boot, event));
+        }
+        for (ticket, address) in probes {
+            self.probe(place, ticket, &address);
         }
         for (to, message) in sent {
             self.report.marks.on_sent(&message);
@@ -574,6 +603,26 @@ impl World {
             self.on_said(place, said)?;
         }
         Ok(done)
+    }
+
+    /// A node asks who is at an address. It is told so a little later, if there is a way.
+    fn probe(&mut self, place: usize, ticket: u64, address: &Address) {
+        let there = self.machines.iter().position(|machine| machine.address == *address);
+        let there = there.filter(|there| {
+            self.machines[*there].is_answering(self.instant)
+                && self.network.is_connected(place, *there)
+        });
+        let found = there.map(|there| {
+            let machine = &self.machines[there];
+            let cluster = (!machine.is_wiped).then_some(CLUSTER);
+            Probed { node: machine.name, store: machine.store, cluster }
+        });
+        let found = found.ok_or_else(|| "nobody answers".to_owned());
+        let event = Event::Probed { ticket, found };
+        let machine = &mut self.machines[place];
+        let at = machine.time_of(self.instant, &event);
+        let boot = machine.boot;
+        self.put(at, place, Happening::Process(boot, event));
     }
 
     fn note_role(&mut self, place: usize) {
@@ -598,17 +647,24 @@ impl World {
                 Err(format!("{} ended itself: {reason}", self.machines[place].name))
             }
             Said::Reply { request, response } => {
-                let marks = &mut self.report.marks;
                 self.transcript.say(self.instant, || {
                     let text = String::from_utf8_lossy(&response.body);
                     let short: String = text.chars().take(ANSWER_CHARS_SHOWN).collect();
                     format!("{} answers {}: {short}", place + 1, response.status)
                 });
+                if self.on_operators_answer(request, &response)? {
+                    return Ok(());
+                }
+                let marks = &mut self.report.marks;
                 if self.readers.on_reply(request, &response, &self.clients, marks)? {
                     return Ok(());
                 }
                 self.report.marks.on_reply(&response);
                 self.clients.on_reply(request, &response)
+            }
+            Said::Members(members) => {
+                self.checker.on_members(&members);
+                Ok(())
             }
             Said::Submitted { request, results } => self.clients.on_results(request, &results),
             Said::Ordered { leads, applied } => self.checker.on_order(leads, applied),

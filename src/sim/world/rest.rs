@@ -35,7 +35,7 @@ impl World {
                 ));
             }
             let until = self.instant + Duration::from_secs(1);
-            self.pass(until, |_| Ok(()))?;
+            self.pass(until, Self::operate)?;
         }
         self.report.to_rest = self.report.to_rest.max(self.instant.since(since));
         Ok(())
@@ -53,7 +53,9 @@ impl World {
                 && node.shards()[0].applied() == self.checker.last()
         };
         let waiting = self.clients.waiting() + self.readers.waiting();
-        waiting == 0 && nodes.all(|node| node.as_ref().is_some_and(is_still))
+        waiting == 0
+            && self.operator.is_idle()
+            && nodes.all(|node| node.as_ref().is_some_and(is_still))
     }
 
     /// What still goes on.

@@ -41,6 +41,8 @@ impl Scripted {
     /// | `heal` | every way is free again |
     /// | `delay 40ms` | messages take up to so long |
     /// | `post 1 7`, `post 1 7 keyed` | a client sends message 7 to node 1 |
+    /// | `mend 1` | the operator removes node 1 and adds it again, as it is now |
+    /// | `transfer 1 2` | somebody asks node 1 to have the lead handed to node 2 |
     /// | `flood 2 100` | a client sends so many messages to node 2, of which nothing is told |
     /// | `read 2 7` | somebody reads message 7 at node 2, once it was acknowledged |
     /// | `run 2s` | time passes |
@@ -56,8 +58,9 @@ impl Scripted {
             known.then(|| node - 1).ok_or_else(|| format!("there is no node {node}"))
         };
         let places = (0..rest.len()).map(place).collect::<Result<Vec<usize>, String>>();
-        let word = |at: usize| rest.get(at).copied().ok_or_else(wrong);
-        let number = |at: usize| word(at).and_then(|word| word.parse::<u64>().map_err(|_| wrong()));
+        let text_at = |at: usize| rest.get(at).copied().ok_or_else(wrong);
+        let number =
+            |at: usize| text_at(at).and_then(|word| word.parse::<u64>().map_err(|_| wrong()));
         let world = &mut self.world;
         match *command {
             "start" => {
@@ -68,10 +71,15 @@ impl Scripted {
             "kill" => world.end(place_of(&places, wrong)?, true),
             "cut-power" => world.cut_power_of(place_of(&places, wrong)?),
             "wipe" => {
-                let place = place_of(&places, wrong)?;
-                world.end(place, true);
-                world.machines[place].wipe();
-                world.checker.on_wiped(world.machines[place].store);
+                world.lose_disk(place_of(&places, wrong)?);
+            }
+            "mend" => world.operator.mend(place_of(&places, wrong)?),
+            "transfer" => {
+                let (place, to) = (number(0)?, number(1)?);
+                let place = usize::try_from(place - 1).map_err(|_| wrong())?;
+                let body = format!("{{\"to\":{to}}}");
+                let path = (Method::Post, "/api/v1/cluster/transfer");
+                world.demand(place, path, &body, false)?;
             }
             "flood" => {
                 let (place, count) = (number(0)?, number(1)?);
@@ -83,7 +91,7 @@ impl Scripted {
                 world.machines[place].node.as_mut().ok_or("it is down")?.on_stop();
             }
             "pause" => {
-                let until = world.instant + duration(word(1)?)?;
+                let until = world.instant + duration(text_at(1)?)?;
                 let place = number(0)?;
                 let place = usize::try_from(place - 1).map_err(|_| wrong())?;
                 world.machines.get_mut(place).ok_or_else(wrong)?.paused_until = Some(until);
@@ -98,7 +106,8 @@ impl Scripted {
             }
             "heal" => world.network.heal(),
             "delay" => {
-                let delay = u64::try_from(duration(word(0)?)?.as_micros()).map_err(|_| wrong())?;
+                let delay =
+                    u64::try_from(duration(text_at(0)?)?.as_micros()).map_err(|_| wrong())?;
                 world.network.weather.delay_us = delay;
             }
             "post" => {
@@ -112,8 +121,8 @@ impl Scripted {
                 world.read_given(place, nonce)?;
             }
             "run" => {
-                let until = world.instant + duration(word(0)?)?;
-                world.pass(until, |_| Ok(()))?;
+                let until = world.instant + duration(text_at(0)?)?;
+                world.pass(until, World::operate)?;
             }
             "show" => world.show(),
             "rest" => {

@@ -3,6 +3,9 @@
 use super::{Happening, LONG_PAUSE_MS, Machine, Mark, STOP_MAX, Trouble, World};
 use std::time::Duration;
 
+/// A journal writes its seal after 20 ms of silence; disks are slow.
+const SEALED_AFTER: Duration = Duration::from_millis(100);
+
 impl World {
     /// The power fails: of one machine, or of all.
     pub(super) fn cut_power(&mut self) {
@@ -59,9 +62,36 @@ impl World {
                 let slowness = self.faults.disks.slowness_max.max(1);
                 machine.disk_slowness = 1 + self.troubles.below(slowness);
             }
-            Trouble::Pause | Trouble::Kill | Trouble::Stop => {}
+            Trouble::Wipe if self.may_lose_disk(place) => {
+                self.report.marks.reach(Mark::Wiped);
+                self.lose_disk(place);
+                self.start_later(place);
+            }
+            // What was just written may be durable without anything on the disk that says so: bits of
+            // it that flip look like a write that a power cut tore (SOUNDNESS 2).
+            Trouble::Rot if self.may_lose_disk(place) && self.is_sealed(place) => {
+                self.end(place, true);
+                let machine = &mut self.machines[place];
+                machine.is_rotten = machine.disk.rot(&mut self.troubles);
+                self.start_later(place);
+            }
+            Trouble::Pause | Trouble::Kill | Trouble::Stop | Trouble::Wipe | Trouble::Rot => {}
             trouble => self.make_network_trouble(trouble, place),
         }
+    }
+
+    /// A majority of the others survives: one after the other, and only where there are others.
+    fn may_lose_disk(&self, place: usize) -> bool {
+        let rotten = self.machines.iter().any(|machine| machine.is_rotten);
+        self.machines.len() > 2
+            && self.machines[place].is_up()
+            && self.operator.is_idle()
+            && !rotten
+    }
+
+    /// Whether the node's journal has said that all of it is durable.
+    fn is_sealed(&self, place: usize) -> bool {
+        self.instant.since(self.machines[place].written_at) > SEALED_AFTER
     }
 
     /// Whoever keeps the process running starts it again.
@@ -103,7 +133,13 @@ impl World {
                 self.net(|network, now, out| network.reset(now, place, other, out));
             }
             Trouble::Heal => self.network.heal(),
-            Trouble::Pause | Trouble::ClockJump | Trouble::Kill | Trouble::Stop | Trouble::Slow => {
+            Trouble::Pause
+            | Trouble::ClockJump
+            | Trouble::Kill
+            | Trouble::Stop
+            | Trouble::Wipe
+            | Trouble::Rot
+            | Trouble::Slow => {
                 unreachable!("{trouble:?} is a machine's")
             }
         }
