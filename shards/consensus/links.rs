@@ -76,6 +76,8 @@ struct Inner {
     welcome: RefCell<Option<Foundation>>,
     welcomed: LocalNotify,
     members: RefCell<Membership>,
+    /// This node leads: it knows every change of members.
+    leading: Cell<bool>,
     role: RefCell<Option<Consensus>>,
     kept: RefCell<BTreeMap<NodeId, Kept>>,
     /// Of those that others have made: the last one of each node, with its number.
@@ -114,6 +116,7 @@ impl Links {
             welcome: RefCell::new(None),
             welcomed: LocalNotify::new(),
             members: RefCell::new(Membership::default()),
+            leading: Cell::new(false),
             role: RefCell::new(None),
             kept: RefCell::new(BTreeMap::new()),
             accepted: RefCell::new(BTreeMap::new()),
@@ -135,6 +138,10 @@ impl Links {
     pub fn on_founded(&self, foundation: Foundation) {
         self.inner.cluster.set(Some(foundation.cluster));
         *self.inner.foundation.borrow_mut() = Some(foundation);
+    }
+
+    pub(crate) fn set_leading(&self, leading: bool) {
+        self.inner.leading.set(leading);
     }
 
     /// Whose mind hears what the links bring.
@@ -226,6 +233,12 @@ impl Links {
             }
             kept.insert(node, self.keep(node, member.store, address.clone()));
         }
+        if inner.leading.get() {
+            // Who was removed makes a new connection, and hears why that is refused.
+            let accepted = inner.accepted.borrow();
+            let removed = accepted.iter().filter(|(node, _)| members.member(**node).is_none());
+            removed.for_each(|(_, (_, channel))| channel.end());
+        }
         *inner.kept.borrow_mut() = kept;
         *inner.members.borrow_mut() = members;
         inner.said.borrow_mut().clear();
@@ -262,7 +275,7 @@ impl Links {
 
     pub(crate) async fn ask(&self, address: &Address) -> Result<Card, String> {
         let introduced = self.call(address, None).await.map_err(|error| error.to_string())?;
-        card(&introduced).map_err(|error| error.to_string())
+        card(&introduced)
     }
 
     async fn call(
@@ -337,9 +350,9 @@ impl Links {
         let inner = &self.inner;
         let mut introduced =
             answer_channel(stream, OPTIONS).await.map_err(|error| error.to_string())?;
-        let theirs = card(&introduced).map_err(|error| error.to_string())?;
+        let theirs = card(&introduced)?;
         let own = Card { cluster: inner.cluster.get(), ..inner.own };
-        let verdict = greet(&own, &inner.members.borrow(), &theirs);
+        let verdict = greet(&own, &inner.members.borrow(), inner.leading.get(), &theirs);
         if let Err(stranger) = verdict {
             let reason = stranger.to_string();
             introduced.refuse(&reason).await;
@@ -496,7 +509,7 @@ impl Keeper {
     /// Runs over a link until it breaks, and tells how long it lived. An error: it is not the member.
     async fn open(&self, introduced: Introduced) -> Result<Duration, String> {
         let inner = &self.links.inner;
-        let theirs = card(&introduced).map_err(|error| error.to_string())?;
+        let theirs = card(&introduced)?;
         let own = Card { cluster: inner.cluster.get(), ..inner.own };
         let knows_nothing =
             meet(&own, (self.node, self.store), &theirs).map_err(|error| error.to_string())?;
@@ -543,8 +556,15 @@ fn hello<'a>(own: &Card, program: &'a str) -> Hello<'a> {
 }
 
 /// Who the other side says that it is.
-fn card(introduced: &Introduced) -> Result<Card, wire::MessageError> {
-    let hello = introduced.hello()?;
+fn card(introduced: &Introduced) -> Result<Card, String> {
+    let hello = introduced.hello().map_err(|error| error.to_string())?;
+    if hello.role != Hello::COORDINATOR || hello.store == 0 {
+        return Err(format!(
+            "at {} is no coordinator's address for peers (a door for clients?): it is what that \
+             node has as --peer",
+            introduced.peer()
+        ));
+    }
     let some = |number: u64| (number != 0).then_some(number);
     Ok(Card {
         node: NodeId(hello.node),

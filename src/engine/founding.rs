@@ -103,6 +103,15 @@ pub enum Stranger {
         /// The store that is there.
         found: u64,
     },
+    /// It belonged to the cluster, and does not any more.
+    #[error(
+        "node {node} does not belong to the cluster any more: it was removed. Stop it; to come back it \
+         is added again, with an empty data directory"
+    )]
+    Removed {
+        /// Who.
+        node: NodeId,
+    },
     /// The releases are too far apart.
     #[error(
         "node {node} knows the replicated formats {}-{}, this one {}-{}: upgrade one release at a \
@@ -119,15 +128,24 @@ pub enum Stranger {
 }
 
 /// Whether the node `own` may be spoken to by the one that says `theirs`. `members` are those that
-/// it knows.
+/// it knows; all of them, if it is `leading`.
 ///
 /// # Errors
 /// Why not.
-pub fn greet(own: &Card, members: &Membership, theirs: &Card) -> Result<(), Stranger> {
+pub fn greet(
+    own: &Card,
+    members: &Membership,
+    leading: bool,
+    theirs: &Card,
+) -> Result<(), Stranger> {
     check_pair(own, theirs)?;
     if let Some(wanted) = theirs.to_store.filter(|wanted| *wanted != own.store) {
         let (node, known, found) = (own.node, wanted.0, own.store.0);
         return Err(Stranger::OtherStore { node, known, found });
+    }
+    let is_removed = theirs.cluster.is_some() && members.member(theirs.node).is_none();
+    if is_removed && leading {
+        return Err(Stranger::Removed { node: theirs.node });
     }
     // Whoever belongs to the cluster is judged message by message (docs/decisions/0017): this node
     // may lag behind a change of members. A node that belongs to none has no such claim.

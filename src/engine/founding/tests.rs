@@ -126,9 +126,19 @@ fn who_is_spoken_to() {
         (card(0), false),
     ];
     for (theirs, is_welcome) in table {
-        let verdict = greet(&own, &members(&[1, 2, 3]), &theirs);
+        let verdict = greet(&own, &members(&[1, 2, 3]), false, &theirs);
         assert_eq!(verdict.is_ok(), is_welcome, "{theirs:?}: {verdict:?}");
     }
+}
+
+#[test]
+fn a_leader_knows_who_was_removed() {
+    let own = of(7, 1);
+    let removed = greet(&own, &members(&[1, 2, 3]), true, &of(7, 4)).unwrap_err();
+    assert_eq!(removed, Stranger::Removed { node: NodeId(4) });
+    // One that follows may lag behind; one without a cluster has yet to be added.
+    assert_eq!(greet(&own, &members(&[1, 2, 3]), false, &of(7, 4)), Ok(()));
+    assert_eq!(greet(&own, &members(&[1, 2, 3]), true, &card(4)), Ok(()));
 }
 
 #[test]
