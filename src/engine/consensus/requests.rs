@@ -119,7 +119,7 @@ impl Requests {
         self.heard.insert(node, now.instant);
     }
 
-    fn next_ticket(&mut self) -> u64 {
+    pub(super) fn next_ticket(&mut self) -> u64 {
         self.last += 1;
         self.last
     }
@@ -221,7 +221,13 @@ impl<A: Buffers> ConsensusCore<A> {
                 return;
             }
         };
-        let Answered::Demand(fulfilled) = answered;
+        let fulfilled = match answered {
+            Answered::Demand(fulfilled) => fulfilled,
+            Answered::Hashed(hashed) => {
+                self.on_hashed_elsewhere(from, ticket, hashed, out);
+                return;
+            }
+        };
         let asked =
             self.requests.asked.get(&ticket).filter(|asked| asked.to == (from.0, Some(from.1)));
         let Some((by, due)) = asked.map(|asked| (asked.by, asked.due)) else { return };
@@ -234,7 +240,12 @@ impl<A: Buffers> ConsensusCore<A> {
         }
     }
 
-    fn tell(&self, by: Asker, fulfilled: Fulfilled, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
+    pub(super) fn tell(
+        &self,
+        by: Asker,
+        fulfilled: Fulfilled,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) {
         let (to, ticket, answer) = match by {
             Asker::Nobody => return,
             Asker::Peer { node, boot, ticket } => {
