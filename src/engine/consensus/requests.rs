@@ -228,8 +228,10 @@ impl<A: Buffers> ConsensusCore<A> {
                 return;
             }
         };
-        let asked =
-            self.requests.asked.get(&ticket).filter(|asked| asked.to == (from.0, Some(from.1)));
+        // A node that was just added may not know its leader as a member yet.
+        let is_of =
+            |asked: &&Asked| asked.to.0 == from.0 && asked.to.1.is_none_or(|store| store == from.1);
+        let asked = self.requests.asked.get(&ticket).filter(is_of);
         let Some((by, due)) = asked.map(|asked| (asked.by, asked.due)) else { return };
         self.requests.asked.remove(&ticket);
         match fulfilled {

@@ -3,7 +3,7 @@
 //!
 //! Invariants:
 //! - what is hashed is the state at the record's place, on every core: nothing is applied meanwhile;
-//! - the checksum changes nothing, so a core whose state is not whole yet passes the record by.
+//! - a checksum changes nothing: a start that reads its record in the journal passes it by.
 
 use super::session::Waiter;
 use super::swap::work;
@@ -64,7 +64,8 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) -> bool {
         let is_done = self.backlog.hashes.done.take_if(|done| *done == place).is_some();
-        if is_done || !self.serving {
+        // What is read from the journal was answered, or not, in an earlier run.
+        if is_done || self.role.term == 0 {
             return true;
         }
         let index = place.index;

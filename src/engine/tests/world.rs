@@ -56,6 +56,8 @@ pub(super) struct Node {
     pub(super) members: Membership,
     /// How many cores it has.
     pub(super) cores: u16,
+    /// It begins without the members that the group was founded with.
+    knows_nobody: bool,
     boot: u64,
     disk: Disk,
     pub(super) minds: Option<Minds>,
@@ -89,6 +91,16 @@ fn address(node: NodeId) -> Address {
     Address::parse(&format!("10.0.0.{node}:9101")).unwrap()
 }
 
+fn born() -> Born {
+    Born {
+        cluster_id: 1,
+        partitions: 8,
+        retention_bytes: 1 << 30,
+        keys_max: 100_000,
+        key_ttl_ms: 600_000,
+    }
+}
+
 fn index(node: NodeId) -> usize {
     usize::try_from(node.0 - 1).unwrap()
 }
@@ -107,6 +119,7 @@ impl Node {
             installed: 0,
             read_back: 0,
             probes: Vec::new(),
+            knows_nobody: false,
             cluster: None,
         }
     }
@@ -117,6 +130,14 @@ impl World {
     pub(super) fn extend(&mut self) -> NodeId {
         let id = NodeId(self.nodes.len() as u64 + 1);
         self.nodes.push(Node::new(id));
+        self.start(id);
+        id
+    }
+
+    /// The same, and it knows nobody: the foundation names it with a store that it lost.
+    pub(super) fn extend_with_nobody(&mut self) -> NodeId {
+        let id = NodeId(self.nodes.len() as u64 + 1);
+        self.nodes.push(Node { knows_nobody: true, ..Node::new(id) });
         self.start(id);
         id
     }
@@ -179,18 +200,15 @@ impl World {
 
     /// Starts a node on what its disk holds.
     pub(super) fn start(&mut self, id: NodeId) {
-        let (now, founded) = (self.now, self.founded.clone());
+        let (now, mut founded) = (self.now, self.founded.clone());
         let node = &mut self.nodes[index(id)];
+        if node.knows_nobody {
+            founded = Membership::default();
+        }
         node.boot += 1;
         let cores = node.cores;
         let boot = BootId(node.boot);
-        let born = Born {
-            cluster_id: 1,
-            partitions: 8,
-            retention_bytes: 1 << 30,
-            keys_max: 100_000,
-            key_ttl_ms: 600_000,
-        };
+        let born = born();
         let shard = |core| ShardConfig {
             node: id,
             boot,
