@@ -3,9 +3,19 @@
 use crate::server::{Answer, Server};
 use crate::table::{cell, plain};
 use crate::{Trouble, ask, show};
+use anyhow::{Context as _, ensure};
 use clap::Subcommand;
 use serde_json::json;
 use std::io::Write;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Between two looks at how far a new node is.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How long a new node may take to get the log.
+const WAIT_MAX: Duration = Duration::from_mins(10);
+/// A learner with no more entries to come can be promoted.
+const LAG_MAX: u64 = 1_000;
 
 /// Where the members are.
 const NODES: &str = "/api/v1/cluster/nodes";
@@ -14,6 +24,9 @@ const NODES: &str = "/api/v1/cluster/nodes";
 pub(crate) enum ClusterCommand {
     /// Role, log, members and cores, as the node asked knows them
     Status,
+    /// Have all nodes compare their states at one place of the log. Exit code 0 only when all have
+    /// answered, and all the same
+    Checksum,
     /// Hand the lead to another voter: before the leader's machine is worked on, say
     Transfer {
         /// To this node; otherwise to the voter that has most of the log
@@ -34,6 +47,9 @@ pub(crate) enum NodesCommand {
         id: u64,
         /// Where the others reach it: its `--peer`
         address: String,
+        /// Wait until it has the log, so that it can be promoted: ten minutes at most
+        #[arg(long)]
+        wait: bool,
     },
     /// Let a node vote that was added, once it lags by little
     Promote {
@@ -59,6 +75,16 @@ pub(crate) fn cluster(
         ClusterCommand::Status => {
             ask(server, "/api/v1/cluster/status", json, out, show::cluster_status)
         }
+        ClusterCommand::Checksum => {
+            let answer = server.post("/api/v1/cluster/checksum").map_err(Trouble::Node)?;
+            if json {
+                answer.write(out)?;
+            } else {
+                show::checksum(&answer.value, out)?;
+            }
+            let is_equal = answer.value.get("equal") == Some(&serde_json::Value::Bool(true));
+            if is_equal { Ok(()) } else { Err(Trouble::Doubt) }
+        }
         ClusterCommand::Transfer { to } => {
             let path = "/api/v1/cluster/transfer";
             let answer = match to {
@@ -80,8 +106,17 @@ pub(crate) fn nodes(
 ) -> Result<(), Trouble> {
     match command {
         NodesCommand::List => ask(server, NODES, json, out, show::nodes),
-        NodesCommand::Add { id, address } => {
+        NodesCommand::Add { id, address, wait } => {
             let answer = server.post_json(NODES, &json!({ "node": id, "address": address }));
+            if *wait && answer.is_ok() {
+                wait_for_the_log(*id, server).map_err(Trouble::Node)?;
+                return done(answer, json, out, |_| {
+                    format!(
+                        "node {id} is a learner and has the log: let it vote with `distric-admin \
+                         nodes promote {id}`"
+                    )
+                });
+            }
             done(answer, json, out, |_| {
                 format!(
                     "node {id} is a learner: it gets the log. When `distric-admin nodes list` shows a \
@@ -102,6 +137,31 @@ pub(crate) fn nodes(
                 )
             })
         }
+    }
+}
+
+/// Looks again and again how far a learner is.
+fn wait_for_the_log(id: u64, server: &Server) -> anyhow::Result<()> {
+    let began = Instant::now();
+    loop {
+        let answer = server.get(NODES)?;
+        let rows = answer.value["nodes"].as_array();
+        let row = rows.and_then(|rows| rows.iter().find(|row| row["node"] == id));
+        let row =
+            row.with_context(|| format!("node {id} does not belong to the cluster any more"))?;
+        let number = |key: &str| row[key].as_u64();
+        let has_the_log = number("match_index").is_some_and(|index| index > 0)
+            && number("lag").is_some_and(|lag| lag <= LAG_MAX)
+            && row["snapshot"] == false;
+        if has_the_log {
+            return Ok(());
+        }
+        ensure!(
+            began.elapsed() < WAIT_MAX,
+            "node {id} was added, and has not got the log within {WAIT_MAX:?}: see `distric-admin \
+             nodes list`, and the log of the node itself"
+        );
+        thread::sleep(LOOK_AGAIN);
     }
 }
 

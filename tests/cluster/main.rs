@@ -7,6 +7,7 @@
 //! | SIGKILL of the leader, and how long nobody answers | [`kill`] |
 //! | a node that was wiped, or away | [`followers`] |
 //! | SIGSTOP of the leader | [`freeze`] |
+//! | what docs/OPERATING.md says, step by step | [`guide`] |
 //!
 //! After each, [`cluster::Cluster::audit`]: every acknowledged message is there once, on every node,
 //! and all nodes hold the same.
@@ -32,5 +33,6 @@ mod cluster;
 
 mod followers;
 mod freeze;
+mod guide;
 mod kill;
 mod steady;

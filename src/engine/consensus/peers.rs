@@ -34,7 +34,15 @@ impl<A: Buffers> ConsensusCore<A> {
             self.pump(now, out);
             return;
         }
-        if !is_known {
+        // What a leader alone says is believed of whoever leads, as the group does: a node that was just
+        // added, or lags behind a change of members, does not know it as a member.
+        let is_a_leaders = matches!(
+            message,
+            PeerMessage::NotTaken { .. }
+                | PeerMessage::SnapshotPiece { .. }
+                | PeerMessage::SnapshotGone { .. }
+        );
+        if !(is_known || is_a_leaders && self.leader() == Some(from)) {
             self.dropped += 1;
             return;
         }

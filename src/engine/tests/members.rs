@@ -98,6 +98,22 @@ fn a_node_is_added_promoted_and_takes_the_place_of_one_that_is_removed() {
 }
 
 #[test]
+fn a_node_that_knows_nobody_is_brought_up_by_a_snapshot_of_the_leader_that_added_it() {
+    let mut world = World::serving(3, FAR);
+    let id = world.accepted(NodeId(1), None, "{}");
+    let leader = world.leader().unwrap();
+    let fourth = world.extend_with_nobody();
+    let (status, text) = add(&mut world, leader, fourth);
+    assert_eq!(status, 200, "{text}");
+    world.until("the new node serves", World::all_serve);
+    assert_eq!(world.nodes[3].installed, 1);
+    assert_eq!(world.answered(fourth, 1, &format!("/api/v1/messages/{id}")).0, 200);
+    let (status, text) = promote(&mut world, fourth, fourth);
+    assert_eq!(status, 200, "{text}");
+    world.settle();
+}
+
+#[test]
 fn what_cannot_be_changed_is_refused_with_the_reason() {
     let mut world = World::serving(3, FAR);
     let (leader, follower) = (world.leader().unwrap(), world.follower());
