@@ -19,6 +19,7 @@ mod peers;
 mod reads;
 mod replay;
 mod snapshots;
+mod space;
 mod transfers;
 
 #[cfg(test)]
@@ -45,6 +46,7 @@ use quorum::{Entry, EntryKind, Group, HardState, Membership, Role, SnapshotMark,
 use reads::Reads;
 use replay::stamp_of;
 use snapshots::Snapshots;
+use space::Space;
 use std::collections::VecDeque;
 use std::time::Duration;
 use transfers::Transfers;
@@ -173,6 +175,7 @@ pub struct ConsensusCore<A: Buffers> {
     dropped: u64,
     /// The operator was told that the disk is full.
     warned: bool,
+    space: Space,
     stopping: bool,
     /// The last index proposed or recovered.
     last_proposed: u64,
@@ -235,6 +238,7 @@ impl<A: Buffers> ConsensusCore<A> {
             term: start.term,
             dropped: 0,
             warned: false,
+            space: Space::default(),
             stopping: false,
             last_proposed: last,
             proposed_at: VecDeque::new(),
@@ -303,6 +307,7 @@ impl<A: Buffers> ConsensusCore<A> {
             out,
         );
         self.hand_over_at_stop(now, out);
+        self.hand_over_when_full(now, out);
     }
 
     /// A journal effect was carried out.

@@ -7,6 +7,10 @@
 //! | SIGKILL of the leader, and how long nobody answers | [`kill`] |
 //! | a node that was wiped, or away | [`followers`] |
 //! | SIGSTOP of the leader | [`freeze`] |
+//! | SIGTERM of each, one after the other | [`rolling`] |
+//! | two of three gone | [`majority`] |
+//! | one disk full | [`full_disk`] |
+//! | whoever is no member, at a member's door or on its directory | [`strangers`] |
 //!
 //! After each, [`cluster::Cluster::audit`]: every acknowledged message is there once, on every node,
 //! and all nodes hold the same.
@@ -15,9 +19,14 @@
 
 #[path = "../common/audit.rs"]
 mod audit;
+#[path = "../common/caller.rs"]
+#[allow(dead_code, reason = "tests/node needs all of it")]
+mod caller;
 #[path = "../common/client.rs"]
 #[allow(dead_code, reason = "tests/node needs all of it")]
 mod client;
+#[path = "../common/disk.rs"]
+mod disk;
 #[path = "../common/endpoint.rs"]
 #[allow(dead_code, reason = "tests/node needs all of it")]
 mod endpoint;
@@ -32,5 +41,9 @@ mod cluster;
 
 mod followers;
 mod freeze;
+mod full_disk;
 mod kill;
+mod majority;
+mod rolling;
 mod steady;
+mod strangers;
