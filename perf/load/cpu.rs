@@ -17,14 +17,14 @@ const SCRAPE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Where the server's CPU time is read.
 #[derive(Debug)]
 enum Source {
-    Process(u32),
+    Processes(Vec<u32>),
     Metrics(Target),
 }
 
 impl Source {
     fn read(&self) -> anyhow::Result<Duration> {
         match self {
-            Self::Process(pid) => of_process(*pid),
+            Self::Processes(pids) => pids.iter().map(|pid| of_process(*pid)).sum(),
             Self::Metrics(target) => of_metrics(target),
         }
     }
@@ -85,9 +85,10 @@ impl Meter {
     /// Tries the server's clock once before the run, so that a server that has none costs no time
     /// within it.
     pub(crate) fn new(plan: &Plan) -> Self {
-        let source = match plan.pid {
-            Some(pid) => Source::Process(pid),
-            None => Source::Metrics(plan.target.clone()),
+        let source = if plan.pid.is_empty() {
+            Source::Metrics(plan.target.clone())
+        } else {
+            Source::Processes(plan.pid.clone())
         };
         let mut meter = Self { source: Some(source), begin: None, end: None, note: None };
         meter.server();

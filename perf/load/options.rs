@@ -70,9 +70,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) threads: usize,
 
-    /// The server's process, to report its CPU time; without it /metrics is asked
-    #[arg(long, value_name = "PID")]
-    pub(crate) pid: Option<u32>,
+    /// The server's process, to report its CPU time, or those of a cluster, joined by commas; without
+    /// it /metrics is asked
+    #[arg(long, value_name = "PID", value_delimiter = ',')]
+    pub(crate) pid: Vec<u32>,
 
     /// Print the report as JSON
     #[arg(long)]
@@ -116,7 +117,7 @@ pub(crate) struct Plan {
     pub(crate) template: Template,
     pub(crate) keys: bool,
     pub(crate) threads: usize,
-    pub(crate) pid: Option<u32>,
+    pub(crate) pid: Vec<u32>,
 }
 
 impl Plan {
@@ -179,7 +180,7 @@ impl Plan {
             template,
             keys: options.keys,
             threads: options.threads,
-            pid: options.pid,
+            pid: options.pid.clone(),
         })
     }
 }

@@ -16,6 +16,7 @@
 mod apply;
 mod bench;
 mod check;
+mod cluster_commands;
 mod diff;
 mod events;
 mod explain;
@@ -27,6 +28,7 @@ mod show;
 mod table;
 
 use clap::{Parser, Subcommand};
+use cluster_commands::{ClusterCommand, NodesCommand};
 use rule_commands::{DefinitionsCommand, RulesCommand};
 use server::Server;
 use std::io::{self, Write};
@@ -56,9 +58,12 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The nodes and what they do
+    /// The node asked, its cores, and the cluster as a whole
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Who belongs to the cluster. Any node can be asked
+    #[command(subcommand)]
+    Nodes(NodesCommand),
     /// Rules: which messages start which workflows
     #[command(subcommand)]
     Rules(RulesCommand),
@@ -86,12 +91,6 @@ enum Command {
         #[arg(value_name = "FILTER")]
         filter: Option<String>,
     },
-}
-
-#[derive(Debug, Subcommand)]
-enum ClusterCommand {
-    /// Role, log and cores of the node
-    Status,
 }
 
 #[derive(Debug, Subcommand)]
@@ -178,9 +177,8 @@ fn run(options: &Options, out: &mut dyn Write) -> Result<(), Trouble> {
     let json = options.json;
     let server = || Server::new(&options.server).map_err(Trouble::Node);
     match &options.command {
-        Command::Cluster(ClusterCommand::Status) => {
-            ask(&server()?, "/api/v1/cluster/status", json, out, show::cluster_status)
-        }
+        Command::Cluster(command) => cluster_commands::cluster(command, &server()?, json, out),
+        Command::Nodes(command) => cluster_commands::nodes(command, &server()?, json, out),
         Command::Rules(command) => rule_commands::rules(command, &server, json, out),
         Command::Definitions(command) => rule_commands::definitions(command, &server, json, out),
         Command::Workflows(WorkflowsCommand::List { status, workflow, limit, after }) => {

@@ -81,6 +81,18 @@ impl Server {
         self.answer(called)
     }
 
+    /// `POST` with a JSON body.
+    pub(crate) fn post_json(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        let called = self.agent.post(format!("{}{path}", self.url)).send_json(body);
+        self.answer(called)
+    }
+
+    /// `DELETE`.
+    pub(crate) fn delete(&self, path: &str) -> anyhow::Result<Answer> {
+        let called = self.agent.delete(format!("{}{path}", self.url)).call();
+        self.answer(called)
+    }
+
     /// `PUT` with a JSON body.
     pub(crate) fn put(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
         let called = self.agent.put(format!("{}{path}", self.url)).send_json(body);

@@ -18,8 +18,11 @@ pub(crate) fn cluster_status(status: &Value, out: &mut dyn Write) -> io::Result<
         field("commit_index"),
         field("applied_index")
     )?;
+    writeln!(out, "  formats    level {}", field("format_level"))?;
     writeln!(out, "  catalogue  version {}", field("catalogue_version"))?;
     writeln!(out, "  partitions {}", field("partitions"))?;
+    writeln!(out)?;
+    nodes(status, out)?;
     writeln!(out)?;
     let columns = [
         ("CORE", "core"),
@@ -30,6 +33,26 @@ pub(crate) fn cluster_status(status: &Value, out: &mut dyn Write) -> io::Result<
         ("RUNNING", "instances_running"),
     ];
     write_table(out, &columns, status.get("cores"))
+}
+
+/// `GET /api/v1/cluster/nodes`
+pub(crate) fn nodes(list: &Value, out: &mut dyn Write) -> io::Result<()> {
+    let columns = [
+        ("NODE", "node"),
+        ("STANDING", "standing"),
+        ("LEADER", "leader"),
+        ("ADDRESS", "address"),
+        ("STORE", "store_id"),
+        ("MATCH", "match_index"),
+        ("LAG", "lag"),
+        ("HEARD", "heard"),
+        ("SNAPSHOT", "snapshot"),
+    ];
+    write_table(out, &columns, list.get("nodes"))?;
+    match list.get("progress_absent") {
+        Some(why) => writeln!(out, "how far they are is not known: {}", cell(Some(why))),
+        None => Ok(()),
+    }
 }
 
 /// `GET /api/v1/rules`

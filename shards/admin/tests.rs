@@ -73,8 +73,14 @@ fn refused(arguments: &[&str]) -> String {
 
 #[test]
 fn every_command_asks_its_path() {
-    let rows: [(&[&str], &str); 18] = [
+    let rows: [(&[&str], &str); 24] = [
         (&["cluster", "status"], "GET /api/v1/cluster/status HTTP/1.1"),
+        (&["cluster", "transfer"], "POST /api/v1/cluster/transfer HTTP/1.1"),
+        (&["cluster", "transfer", "--to", "2"], "POST /api/v1/cluster/transfer HTTP/1.1"),
+        (&["nodes", "list"], "GET /api/v1/cluster/nodes HTTP/1.1"),
+        (&["nodes", "add", "4", "h:9101"], "POST /api/v1/cluster/nodes HTTP/1.1"),
+        (&["nodes", "promote", "4"], "POST /api/v1/cluster/nodes/4/promote HTTP/1.1"),
+        (&["nodes", "remove", "4"], "DELETE /api/v1/cluster/nodes/4 HTTP/1.1"),
         (&["rules", "list"], "GET /api/v1/rules HTTP/1.1"),
         (&["rules", "versions", "a b"], "GET /api/v1/rules/a%20b/versions HTTP/1.1"),
         (&["rules", "versions", "x", "3"], "GET /api/v1/rules/x/versions/3 HTTP/1.1"),
@@ -134,6 +140,25 @@ fn a_change_of_one_rule_says_what_it_did() {
         let (url, _) = serve(200, "{\"version\":7}");
         assert_eq!(call(&[&["--server", &url], arguments].concat()).unwrap(), expected);
     }
+}
+
+#[test]
+fn a_change_of_the_group_says_what_it_did_and_what_to_do_next() {
+    let rows: [(&[&str], &str); 5] = [
+        (&["cluster", "transfer"], "node 4 leads\n"),
+        (&["nodes", "add", "4", "h:9101"], "node 4 is a learner: it gets the log. When"),
+        (&["nodes", "promote", "4"], "node 4 votes\n"),
+        (&["nodes", "remove", "4"], "node 4 does not belong to the cluster any more"),
+        (&["nodes", "promote", "4", "--json"], "{\"node\":4}\n"),
+    ];
+    for (arguments, expected) in rows {
+        let (url, _) = serve(200, "{\"node\":4}");
+        let told = call(&[&["--server", &url], arguments].concat()).unwrap();
+        assert!(told.starts_with(expected), "{told}");
+    }
+    let nobody = ["distric-admin", "nodes", "remove", "0"];
+    let error = Options::try_parse_from(nobody).unwrap_err().to_string();
+    assert!(error.contains('0'), "{error}");
 }
 
 #[test]

@@ -14,7 +14,9 @@ mod snapshots;
 pub use links::Links;
 pub use open::{OpenError, Opened, Options, Progress, open};
 
-use base::{CoreId, Instant, NodeId, Now, Outbox, StoreId};
+use base::{Address, CoreId, Instant, NodeId, Now, Outbox, StoreId};
+use engine::cluster::Probed;
+use engine::founding::Card;
 use engine::message::{ConsensusStatus, Packet, ToConsensus};
 use engine::peer::PeerMessage;
 use engine::{ConsensusCore, ConsensusEffect, FetchEffect, ReadBack};
@@ -121,11 +123,18 @@ impl Consensus {
     /// The link to a coordinator is there.
     pub(crate) fn on_peer_up(&self, node: NodeId) {
         self.with(|mind, now, out| mind.on_peer_up(now, node, out));
+        self.count_links();
     }
 
     /// The link to a coordinator broke, or cannot be made.
     pub(crate) fn on_peer_down(&self, node: NodeId, refused: bool) {
         self.with(|mind, now, out| mind.on_peer_down(now, node, refused, out));
+        self.count_links();
+    }
+
+    fn count_links(&self) {
+        let links = self.inner.links.as_ref().map_or(0, Links::count);
+        self.inner.mind.borrow().metrics().peer_links.set_count(links);
     }
 
     /// The end of a round.
@@ -193,10 +202,12 @@ impl Consensus {
                 None => {}
             },
             ConsensusEffect::Peer { to, message } => {
-                if let Some(links) = &self.inner.links {
-                    links.send(to, &message);
+                let links = self.inner.links.as_ref();
+                if !links.is_some_and(|links| links.send(to, &message)) {
+                    self.inner.mind.borrow().metrics().peer_messages_unsent.increment();
                 }
             }
+            ConsensusEffect::Probe { ticket, address } => self.probe(ticket, address),
             ConsensusEffect::ReadEntries(wanted) => self.read_entries(wanted),
             ConsensusEffect::ReadSnapshot { to, index, offset, bytes } => {
                 self.read_snapshot(to, (index, offset), bytes);
@@ -215,6 +226,20 @@ impl Consensus {
                 });
             }
         }
+    }
+
+    fn probe(&self, ticket: u64, address: Address) {
+        let role = self.clone();
+        self.inner.tasks.spawn(async move {
+            let found = match &role.inner.links {
+                Some(links) => links.ask(&address).await,
+                None => Err("this node has no address of its own: start it with --peer".to_owned()),
+            };
+            let found =
+                found.map(|Card { node, store, cluster, .. }| Probed { node, store, cluster });
+            role.with(|mind, now, out| mind.on_probed(now, ticket, found, out));
+            role.inner.wake.notify();
+        });
     }
 
     fn read_entries(&self, wanted: ReadBack) {

@@ -45,6 +45,8 @@ const OPTIONS: ChannelOptions = ChannelOptions {
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_millis(250);
+/// A link that lived so long is made again without a pause.
+const LIVED: Duration = Duration::from_secs(1);
 /// Before another attempt at one that does not want to speak: only an operator changes that.
 const STRANGER_PAUSE: Duration = Duration::from_secs(1);
 /// Reasons against callers that are remembered, so that each is said once.
@@ -237,6 +239,12 @@ impl Links {
         channel.send(|out| message.encode(now, out))
     }
 
+    /// How many of the links that this node keeps are there.
+    pub(crate) fn count(&self) -> u64 {
+        let kept = self.inner.kept.borrow();
+        kept.values().filter(|kept| kept.channel.borrow().is_some()).count() as u64
+    }
+
     fn channel(&self, to: NodeId) -> Option<Rc<Channel>> {
         match self.inner.kept.borrow().get(&to) {
             Some(kept) => kept.channel.borrow().clone(),
@@ -252,7 +260,7 @@ impl Links {
         self.inner.role.take();
     }
 
-    async fn ask(&self, address: &Address) -> Result<Card, String> {
+    pub(crate) async fn ask(&self, address: &Address) -> Result<Card, String> {
         let introduced = self.call(address, None).await.map_err(|error| error.to_string())?;
         card(&introduced).map_err(|error| error.to_string())
     }
@@ -457,9 +465,12 @@ impl Keeper {
         loop {
             match self.links.call(&self.address, Some(self.store)).await {
                 Ok(introduced) => match self.open(introduced).await {
-                    Ok(()) => {
-                        (pause, was_refused) = (PAUSE_MIN, false);
-                        continue;
+                    Ok(lived) => {
+                        was_refused = false;
+                        if lived >= LIVED {
+                            pause = PAUSE_MIN;
+                            continue;
+                        }
                     }
                     Err(reason) => {
                         self.say(&reason);
@@ -483,8 +494,8 @@ impl Keeper {
         }
     }
 
-    /// Runs over a link until it breaks. An error: it is not the member.
-    async fn open(&self, introduced: Introduced) -> Result<(), String> {
+    /// Runs over a link until it breaks, and tells how long it lived. An error: it is not the member.
+    async fn open(&self, introduced: Introduced) -> Result<Duration, String> {
         let inner = &self.links.inner;
         let theirs = card(&introduced).map_err(|error| error.to_string())?;
         let own = Card { cluster: inner.cluster.get(), ..inner.own };
@@ -498,11 +509,12 @@ impl Keeper {
         inner.host.note(&format!("the link to node {} at {} is up", self.node, self.address));
         self.said.borrow_mut().clear();
         self.links.tell(|role| role.on_peer_up(self.node));
+        let began = runtime::instant();
         let why = driver.run(|header, payload| self.links.on_frame(&theirs, header, payload)).await;
         self.channel.borrow_mut().take();
         self.say(&why);
         self.links.tell(|role| role.on_peer_down(self.node, false));
-        Ok(())
+        Ok(runtime::instant().since(began))
     }
 
     fn say(&self, reason: &str) {

@@ -68,7 +68,7 @@ codes! {
     /// The HTTP request itself is broken.
     BadRequest = 400 "bad_request", "send a well-formed HTTP/1.1 request";
     /// There is no such path.
-    UnknownPath = 404 "unknown_path", "paths begin with /api/v1/messages, /api/v1/workflows, /api/v1/rules, /api/v1/definitions, /api/v1/events, /api/v1/log, /api/v1/cluster/status, /metrics or /health/";
+    UnknownPath = 404 "unknown_path", "paths begin with /api/v1/messages, /api/v1/workflows, /api/v1/rules, /api/v1/definitions, /api/v1/events, /api/v1/log, /api/v1/cluster, /metrics or /health/";
     /// There is no such thing, and never was.
     UnknownId = 404 "unknown_id", "look the id up in a list, or in the answer that named it";
     /// The path exists, the method does not.

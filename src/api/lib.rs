@@ -32,10 +32,11 @@ pub use response::{ContentType, Response};
 pub use route::{DOCUMENT_BYTES_MAX, Route, SET_BYTES_MAX, route};
 pub use telemetry::{TraceContext, json, write_time};
 pub use view::{
-    CatalogueChange, CatalogueEvent, CatalogueReplaced, ClusterStatus, CoreStatus,
-    DefinitionSummary, DefinitionsView, EventKind, EventView, EventsView, InstanceSummary,
-    InstancesView, KeyedStart, MessageView, RuleMatch, RuleSummary, RulesView, VersionHow,
-    VersionSummary, VersionsView,
+    CatalogueChange, CatalogueEvent, CatalogueReplaced, ChecksumView, ClusterStatus, CoreStatus,
+    DefinitionSummary, DefinitionsView, EventKind, EventView, EventsView, GroupChanged,
+    InstanceSummary, InstancesView, KeyedStart, MessageView, NodeChecksum, NodeProgress, NodeView,
+    NodesView, RuleMatch, RuleSummary, RulesView, Standing, VersionHow, VersionSummary,
+    VersionsView,
 };
 
 #[cfg(test)]

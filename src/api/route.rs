@@ -9,7 +9,7 @@ use crate::error::{ApiError, Code, quoted};
 use crate::page::{EventsQuery, InstancesQuery, LIMIT_MAX, WAIT_MAX};
 use crate::request::Method;
 use base::limits::{BATCH_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
-use base::{InstanceId, MessageId};
+use base::{InstanceId, MessageId, NodeId};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -83,6 +83,16 @@ pub enum Route {
     PutLogFilter,
     /// `GET /api/v1/cluster/status`
     ClusterStatus,
+    /// `GET /api/v1/cluster/nodes`
+    ClusterNodes,
+    /// `POST /api/v1/cluster/nodes`: adds a node, which learns
+    AddNode,
+    /// `POST /api/v1/cluster/nodes/{id}/promote`: it votes from now on
+    PromoteNode(NodeId),
+    /// `DELETE /api/v1/cluster/nodes/{id}`
+    RemoveNode(NodeId),
+    /// `POST /api/v1/cluster/transfer`: another node is to lead
+    TransferLead,
     /// `GET /metrics`
     Metrics,
     /// `GET /health/live`
@@ -138,6 +148,11 @@ impl Route {
             Self::LogFilter => "GET /api/v1/log",
             Self::PutLogFilter => "PUT /api/v1/log",
             Self::ClusterStatus => "GET /api/v1/cluster/status",
+            Self::ClusterNodes => "GET /api/v1/cluster/nodes",
+            Self::AddNode => "POST /api/v1/cluster/nodes",
+            Self::PromoteNode(_) => "POST /api/v1/cluster/nodes/{id}/promote",
+            Self::RemoveNode(_) => "DELETE /api/v1/cluster/nodes/{id}",
+            Self::TransferLead => "POST /api/v1/cluster/transfer",
             Self::Metrics => "GET /metrics",
             Self::Live => "GET /health/live",
             Self::Ready => "GET /health/ready",
@@ -182,6 +197,10 @@ enum Target<'p> {
     Events,
     Log,
     ClusterStatus,
+    Nodes,
+    Node(&'p str),
+    Promote(&'p str),
+    Transfer,
     Metrics,
     Live,
     Ready,
@@ -207,6 +226,7 @@ impl<'p> Target<'p> {
             return match (collection, id?, verb?) {
                 ("rules", id, "versions") => Some(Self::RuleVersion(id, version)),
                 ("definitions", id, "versions") => Some(Self::DefinitionVersion(id, version)),
+                ("cluster", "nodes", id) if version == "promote" => Some(Self::Promote(id)),
                 _ => None,
             };
         }
@@ -230,6 +250,9 @@ impl<'p> Target<'p> {
             ("events", None, None) => Some(Self::Events),
             ("log", None, None) => Some(Self::Log),
             ("cluster", Some("status"), None) => Some(Self::ClusterStatus),
+            ("cluster", Some("nodes"), None) => Some(Self::Nodes),
+            ("cluster", Some("nodes"), Some(id)) if !id.is_empty() => Some(Self::Node(id)),
+            ("cluster", Some("transfer"), None) => Some(Self::Transfer),
             _ => None,
         }
     }
@@ -261,9 +284,12 @@ impl<'p> Target<'p> {
             | Self::RuleEnable(_)
             | Self::RuleDisable(_)
             | Self::RuleRollback(_)
-            | Self::DefinitionRollback(_) => "POST",
+            | Self::DefinitionRollback(_)
+            | Self::Promote(_)
+            | Self::Transfer => "POST",
+            Self::Node(_) => "DELETE",
             Self::Rules => "GET, HEAD, POST, PUT",
-            Self::Definitions => "GET, HEAD, POST",
+            Self::Definitions | Self::Nodes => "GET, HEAD, POST",
             Self::Rule(_) | Self::Definition(_) => "GET, HEAD, PUT, DELETE",
             Self::Log => "GET, HEAD, PUT",
             _ => "GET, HEAD",
@@ -290,6 +316,11 @@ fn route_any(method: Method, path: &str, query: &str) -> Result<Route, ApiError>
         (Target::Log, Method::Get) => Route::LogFilter,
         (Target::Log, Method::Put) => Route::PutLogFilter,
         (Target::ClusterStatus, Method::Get) => Route::ClusterStatus,
+        (Target::Nodes, Method::Get) => Route::ClusterNodes,
+        (Target::Nodes, Method::Post) => Route::AddNode,
+        (Target::Node(id), Method::Delete) => Route::RemoveNode(node_id(id)?),
+        (Target::Promote(id), Method::Post) => Route::PromoteNode(node_id(id)?),
+        (Target::Transfer, Method::Post) => Route::TransferLead,
         // Probes and scrapers add parameters of their own: theirs are let through.
         (Target::Metrics, Method::Get) => return Ok(Route::Metrics),
         (Target::Live, Method::Get) => return Ok(Route::Live),
@@ -370,6 +401,15 @@ fn message_id(text: &str) -> Result<MessageId, ApiError> {
 
 fn instance_id(text: &str) -> Result<InstanceId, ApiError> {
     text.parse().map_err(|error: base::ParseIdError| bad_id(&error))
+}
+
+fn node_id(text: &str) -> Result<NodeId, ApiError> {
+    let found = text.parse().ok().filter(|number| *number > 0).map(NodeId);
+    found.ok_or_else(|| {
+        let detail = format!("`{}` is not a node's number", quoted(text));
+        let hint = "a node is a number from 1 on; GET /api/v1/cluster/nodes lists them";
+        ApiError::new(Code::BadId, detail).with_hint(hint)
+    })
 }
 
 fn bad_id(error: &base::ParseIdError) -> ApiError {

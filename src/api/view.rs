@@ -11,7 +11,10 @@ pub use catalogue::{
     CatalogueChange, CatalogueReplaced, DefinitionSummary, DefinitionsView, RuleSummary, RulesView,
     VersionHow, VersionSummary, VersionsView,
 };
-pub use cluster::{ClusterStatus, CoreStatus};
+pub use cluster::{
+    ChecksumView, ClusterStatus, CoreStatus, GroupChanged, NodeChecksum, NodeProgress, NodeView,
+    NodesView, Standing,
+};
 pub use event::{CatalogueEvent, EventKind, EventView, EventsView};
 pub use instance::{InstanceSummary, InstancesView};
 pub use message::{KeyedStart, MessageView, RuleMatch};

@@ -18,6 +18,7 @@ mod members;
 mod peers;
 mod reads;
 mod replay;
+mod requests;
 mod snapshots;
 mod space;
 mod transfers;
@@ -31,6 +32,7 @@ pub use transfers::{FetchEffect, ReadBack};
 
 use crate::batch::join;
 use crate::clock::StampClock;
+use crate::cluster::Demand;
 use crate::message::{
     Answer, Committed, ConsensusStatus, Part, PreparedSections, Question, ToConsensus, ToShard,
 };
@@ -41,10 +43,11 @@ use batcher::{Batcher, Gathered};
 use bytes::Bytes;
 use ingress::Ingress;
 use journal::{Buffers, Journal, Token};
-use members::Alone;
+use members::Members;
 use quorum::{Entry, EntryKind, Group, HardState, Membership, Role, SnapshotMark, Status};
 use reads::Reads;
 use replay::stamp_of;
+use requests::{Asker, Requests};
 use snapshots::Snapshots;
 use space::Space;
 use std::collections::VecDeque;
@@ -147,8 +150,16 @@ pub enum ConsensusEffect<B> {
         /// What.
         message: PeerMessage,
     },
+    /// Exchange hellos with whoever is at the address, to learn who it is; then
+    /// [`ConsensusCore::on_probed`].
+    Probe {
+        /// Repeated in the answer.
+        ticket: u64,
+        /// Where.
+        address: Address,
+    },
     /// Who belongs to the group: at the start, and whenever somebody comes, goes or moves. Links are
-    /// kept to all of them, and to nobody else.
+    /// kept to all of them, and to nobody else; what was ordered before goes out first.
     Members(Membership),
     /// Something an operator should see.
     Notice(String),
@@ -166,8 +177,8 @@ pub struct ConsensusCore<A: Buffers> {
     snapshots: Snapshots,
     transfers: Transfers,
     reads: Reads,
-    /// From which index on this node alone is the group, or else where that ended.
-    alone: Alone,
+    requests: Requests,
+    members: Members,
     metrics: ConsensusMetrics,
     leading: bool,
     term: u64,
@@ -232,7 +243,8 @@ impl<A: Buffers> ConsensusCore<A> {
             snapshots: Snapshots::new(snapshot, config.snapshot_journal_bytes),
             transfers: Transfers::default(),
             reads: Reads::default(),
-            alone: Alone::default(),
+            requests: Requests::default(),
+            members: Members::default(),
             metrics: ConsensusMetrics::new(),
             leading: false,
             term: start.term,
@@ -287,6 +299,14 @@ impl<A: Buffers> ConsensusCore<A> {
             ToConsensus::Applied { index } => self.on_applied(from, index),
             ToConsensus::Image { part, applied, partitions, bytes } => {
                 self.on_image(part, (applied, partitions), &bytes, out);
+            }
+            ToConsensus::Demand { ticket, demand } => {
+                self.on_demand(now, Asker::Client { core: from, ticket }, demand, out);
+                self.pump(now, out);
+            }
+            ToConsensus::View { ticket } => {
+                let by = Asker::Viewer { core: from, ticket };
+                self.on_demand(now, by, Demand::Progress, out);
             }
             ToConsensus::ReadIndex { ticket } => self.on_read(now, from, ticket, out),
             ToConsensus::Ask { ticket, question } => {
@@ -394,7 +414,8 @@ impl<A: Buffers> ConsensusCore<A> {
             self.journal.on_deadline(now.instant, &mut self.journal_out);
         }
         self.snapshots.on_deadline(now.instant);
-        self.move_if_elsewhere();
+        self.move_if_elsewhere(now, out);
+        self.check_requests(now, out);
         self.pump(now, out);
         self.on_flush(now, out);
     }
@@ -560,6 +581,8 @@ impl<A: Buffers> ConsensusCore<A> {
                 }
             }
         }
+        self.settle_requests(out);
+        self.tell_members(out);
     }
 
     fn on_group_effect(
@@ -629,6 +652,7 @@ impl<A: Buffers> ConsensusCore<A> {
         (self.leading, self.term) = (leading, term);
         let leader = (leader != 0).then_some(NodeId(leader));
         self.tell_all(out, || ToShard::Role { leading, term, leader });
+        self.on_lead_changed(out);
     }
 
     fn deliver(
@@ -695,6 +719,13 @@ impl<A: Buffers> ConsensusCore<A> {
         match question {
             Question::Metrics => {
                 let metrics = &self.metrics;
+                metrics.leading.set_count(u64::from(status.leading));
+                let ticks = u32::try_from(self.group.election_timeout_max()).unwrap_or(u32::MAX);
+                metrics.election_timeout_max.set((TICK * ticks).as_secs_f64());
+                for (count, (_, dropped)) in metrics.messages_dropped.iter().zip(self.group.drops())
+                {
+                    count.advance_to(dropped);
+                }
                 metrics.term.set_count(status.term);
                 metrics.commit.set_count(status.commit);
                 metrics.applied.set_count(status.applied);

@@ -290,12 +290,13 @@ impl Founding {
 }
 
 impl Foundation {
-    /// What a node begins with that was told of its cluster: the first members if it is one of them,
-    /// nobody if it was added later, as it then gets a snapshot with the members of its time.
+    /// The members that a node begins with which was told of its cluster, so that the log makes the same
+    /// of them on all. Nobody, if it is named with another data directory: it must not take itself for
+    /// that member, and gets a snapshot with the members of its time.
     pub fn of(&self, node: NodeId, store: StoreId) -> Membership {
         match self.founded.member(node) {
-            Some(member) if member.store == store => self.founded.clone(),
-            _ => Membership::default(),
+            Some(member) if member.store != store => Membership::default(),
+            _ => self.founded.clone(),
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | --- | --- | --- |
 //! | [`Peer`](ConsensusEffect::Peer) | - | sends it: in order while the link lives, or not at all |
 //! | [`Members`](ConsensusEffect::Members) | - | keeps a link to each of them, and to nobody else |
+//! | [`Probe`](ConsensusEffect::Probe) | `on_probed` | exchanges hellos with whoever is at that address |
 //! | [`ReadEntries`](ConsensusEffect::ReadEntries) | `on_entries_read` | reads a stretch of a journal file |
 //! | [`ReadSnapshot`](ConsensusEffect::ReadSnapshot) | `on_snapshot_read` | reads a piece of the newest snapshot's file |
 //! | [`Fetch`](ConsensusEffect::Fetch) | `on_fetch_done` | writes, checks and names the file of another node's snapshot |
@@ -24,6 +25,7 @@
 
 pub mod batch;
 mod clock;
+pub mod cluster;
 pub mod consensus;
 mod events;
 pub mod founding;

@@ -1,6 +1,7 @@
 //! What the cores of one node tell each other. Batches are the elements: the cost of a hand-over
 //! is paid once for many records.
 
+use crate::cluster::{Demand, Fulfilled, GroupView};
 use crate::events::EventKind;
 use crate::globals::{Globals, Merged, Prepared};
 use crate::partition::{ListedInstance, Outcome};
@@ -57,6 +58,18 @@ pub enum ToConsensus {
     },
     /// Reads wait for an index; answered by [`ToShard::ReadIndex`].
     ReadIndex {
+        /// Repeated in the answer.
+        ticket: u64,
+    },
+    /// A client wants something of the group; answered by [`ToShard::Answer`].
+    Demand {
+        /// Repeated in the answer.
+        ticket: u64,
+        /// What.
+        demand: Demand,
+    },
+    /// How the whole group fares; answered by [`ToShard::Answer`], also when its leader says nothing.
+    View {
         /// Repeated in the answer.
         ticket: u64,
     },
@@ -265,8 +278,12 @@ pub enum Answer {
     Metrics(Box<telemetry::Snapshot>),
     /// How a shard fares.
     Shard(ShardStatus),
-    /// How the group fares.
+    /// How the node fares in its group.
     Consensus(ConsensusStatus),
+    /// How the whole group fares.
+    Group(Box<GroupView>),
+    /// What became of a demand.
+    Fulfilled(Box<Fulfilled>),
 }
 
 /// How a shard fares.

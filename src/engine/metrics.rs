@@ -91,6 +91,9 @@ impl ShardMetrics {
 pub struct ConsensusMetrics {
     registry: Registry,
     pub(crate) leader_changes: Counter,
+    pub(crate) leading: Gauge,
+    pub(crate) election_timeout_max: Gauge,
+    pub(crate) messages_dropped: Vec<Counter>,
     pub(crate) term: Gauge,
     pub(crate) commit: Gauge,
     pub(crate) applied: Gauge,
@@ -98,6 +101,10 @@ pub struct ConsensusMetrics {
     pub(crate) batch_records: Histogram,
     pub(crate) commit_duration: Histogram,
     pub(crate) waiting: Gauge,
+    /// Links to other coordinators; counted by whoever keeps them.
+    pub peer_links: Gauge,
+    /// What could not be sent to them; counted by whoever sends.
+    pub peer_messages_unsent: Counter,
     /// Bytes written to the journal; counted by whoever writes.
     pub journal_written: Counter,
     /// Times the journal was made durable.
@@ -112,6 +119,13 @@ impl ConsensusMetrics {
         let labels = [("core", "consensus"), ("queue", "batches")];
         Self {
             leader_changes: registry.counter(&families::RAFT_LEADER_CHANGES, &[]),
+            leading: registry.gauge(&families::RAFT_LEADING, &[]),
+            election_timeout_max: registry.gauge(&families::RAFT_ELECTION_TIMEOUT_MAX, &[]),
+            messages_dropped: (quorum::Dropped::ALL.into_iter().map(quorum::Dropped::name))
+                .map(|reason| {
+                    registry.counter(&families::RAFT_MESSAGES_DROPPED, &[("reason", reason)])
+                })
+                .collect(),
             term: registry.gauge(&families::RAFT_TERM, &[]),
             commit: registry.gauge(&families::RAFT_COMMIT_INDEX, &[]),
             applied: registry.gauge(&families::RAFT_APPLIED_INDEX, &[]),
@@ -119,6 +133,8 @@ impl ConsensusMetrics {
             batch_records: registry.histogram(&families::JOURNAL_BATCH_RECORDS, &[]),
             commit_duration: registry.histogram(&families::RAFT_COMMIT_DURATION, &[]),
             waiting: registry.gauge(&families::QUEUE_DEPTH, &labels),
+            peer_links: registry.gauge(&families::PEER_LINKS, &[]),
+            peer_messages_unsent: registry.counter(&families::PEER_MESSAGES_UNSENT, &[]),
             journal_written: registry.counter(&families::JOURNAL_WRITTEN, &[]),
             journal_syncs: registry.counter(&families::JOURNAL_SYNCS, &[]),
             journal_sync_duration: registry.histogram(&families::JOURNAL_SYNC_DURATION, &[]),

@@ -18,6 +18,10 @@ use telemetry::TraceContext;
 /// The namespace of everything, until requests can name one.
 pub(crate) const NAMESPACE: &str = "default";
 
+/// The level of the formats that nodes share: which records, batches and snapshots they may write. All
+/// releases that form clusters of several write the same so far (docs/decisions/0012).
+pub(crate) const FORMAT_LEVEL: u16 = crate::founding::FORMATS.1;
+
 /// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]

@@ -13,6 +13,7 @@
 
 mod apply;
 mod catalogue;
+mod cluster;
 mod events;
 mod office;
 mod orders;

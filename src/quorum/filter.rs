@@ -89,6 +89,28 @@ impl Dropped {
     ];
 }
 
+impl Dropped {
+    /// The reason's name, for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stranger => "stranger",
+            Self::ForeignStore => "foreign_store",
+            Self::Term => "term",
+            Self::Position => "position",
+            Self::Entries => "entries",
+            Self::BeyondLog => "beyond_log",
+            Self::Members => "members",
+            Self::NotTheLeader => "not_the_leader",
+            Self::NotLeading => "not_leading",
+            Self::Read => "read",
+            Self::Mending => "mending",
+            Self::Lagging => "lagging",
+            Self::Unasked => "unasked",
+            Self::Own => "own",
+        }
+    }
+}
+
 /// What a message is looked at against.
 pub(crate) struct Filter<'a> {
     pub(crate) node: NodeId,

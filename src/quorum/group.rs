@@ -450,6 +450,11 @@ impl Group {
         self.clock.window()
     }
 
+    /// Below so many ticks this node waits for a silent leader: more while it runs late itself.
+    pub fn election_timeout_max(&self) -> usize {
+        self.clock.window().1
+    }
+
     /// How many messages were dropped, and why.
     pub fn drops(&self) -> impl ExactSizeIterator<Item = (Dropped, u64)> + '_ {
         Dropped::ALL.into_iter().zip(self.drops.iter().copied())

@@ -438,7 +438,7 @@ impl Evaluation<'_> {
             let holds = match self.operator(shared, member) {
                 Operator::Exists => true,
                 Operator::NotExists => false,
-                operator @ Operator::Contains(_) => (cell + 1..here.end).any(|at| {
+                operator @ Operator::Contains(_) => (cell..here.end).skip(1).any(|at| {
                     let element = self.tape.cell(at);
                     element.path == here.path
                         && Seen::of(self.tape, self.message, element)

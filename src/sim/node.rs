@@ -666,6 +666,9 @@ impl Node {
                 }
                 // The world's network reaches every node, whoever belongs to the group.
                 ConsensusEffect::Notice(_) | ConsensusEffect::Members(_) => {}
+                ConsensusEffect::Probe { .. } => {
+                    unreachable!("no operator adds nodes in this world")
+                }
                 ConsensusEffect::Snapshot(effect) => {
                     schedule.events.push(Event::Snapshot(effect));
                 }

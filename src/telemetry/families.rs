@@ -91,6 +91,8 @@ families! {
         WORKFLOWS_STARTED = "distric_workflows_started_total" in One, "Instances started.";
         WORKFLOWS_FINISHED = "distric_workflows_finished_total" in One, "Instances ended, by their last state (label status).";
         RAFT_LEADER_CHANGES = "distric_raft_leader_changes_total" in One, "Times another leader was seen.";
+        RAFT_MESSAGES_DROPPED = "distric_raft_messages_dropped_total" in One, "Messages of other coordinators that were not listened to (label reason).";
+        PEER_MESSAGES_UNSENT = "distric_peer_messages_unsent_total" in One, "Messages for other coordinators that could not be sent: no link, or 32 MiB wait on it.";
         JOURNAL_WRITTEN = "distric_journal_written_bytes_total" in One, "Bytes written to the journal, padding included.";
         JOURNAL_SYNCS = "distric_journal_syncs_total" in One, "Times the journal was made durable.";
         HTTP_REQUESTS = "distric_http_requests_total" in One, "Requests answered, by route and status (labels route, status).";
@@ -113,6 +115,9 @@ families! {
         WORKFLOWS_RUNNING = "distric_workflows_running" by Sum, "Instances that have not ended.";
         TASKS_RUNNING = "distric_tasks_running" by Sum, "Tasks whose order is out.";
         STATE_BYTES = "distric_state_bytes" by Sum, "Memory held by messages and instances, as the retention budget counts it.";
+        RAFT_LEADING = "distric_raft_leading" by Max, "1 on the node that leads, else 0.";
+        RAFT_ELECTION_TIMEOUT_MAX = "distric_raft_election_timeout_max_seconds" by Max, "The longest that this node waits for a silent leader now: longer while the node itself runs late.";
+        PEER_LINKS = "distric_peer_links" by Sum, "Connections to other coordinators that this node has made.";
         RAFT_TERM = "distric_raft_term" by Max, "Raft's term.";
         RAFT_COMMIT_INDEX = "distric_raft_commit_index" by Max, "The last entry committed.";
         RAFT_APPLIED_INDEX = "distric_raft_applied_index" by Max, "The last entry applied by every core.";

@@ -11,6 +11,7 @@
 //! | two of three gone | [`majority`] |
 //! | one disk full | [`full_disk`] |
 //! | whoever is no member, at a member's door or on its directory | [`strangers`] |
+//! | what docs/OPERATING.md says, step by step | [`guide`] |
 //!
 //! After each, [`cluster::Cluster::audit`]: every acknowledged message is there once, on every node,
 //! and all nodes hold the same.
@@ -42,6 +43,7 @@ mod cluster;
 mod followers;
 mod freeze;
 mod full_disk;
+mod guide;
 mod kill;
 mod majority;
 mod rolling;

@@ -5,9 +5,15 @@
 #![allow(dead_code, reason = "each fuzz target calls one of them")]
 
 use api::{Method, route};
+use base::UnixMicros;
+use bytes::Bytes;
+use engine::peer::PeerMessage;
 use std::ops::Range;
 use wire::tlv::{DEPTH_MAX, TlvReader, Value};
-use wire::{Decoder, Flags, Frame, FrameError, HEADER_BYTES, Head, Header, Message, TRACE_BYTES};
+use wire::{
+    Decoder, Flags, Frame, FrameError, HEADER_BYTES, Head, Header, Kind, Message, PEER_BYTES_MAX,
+    TRACE_BYTES,
+};
 
 /// What a connection of the decoder's body allows. Unit: bytes. Small, so that the refusal is near.
 const PAYLOAD_BYTES_MAX: usize = 4096;
@@ -97,6 +103,14 @@ pub(crate) fn message(data: &[u8]) {
         wire::TransferLeader,
         wire::ReadIndex<'_>,
         wire::ReadIndexResponse<'_>,
+        wire::Forward<'_>,
+        wire::ForwardRefused,
+        wire::SnapshotWanted,
+        wire::SnapshotPiece<'_>,
+        wire::SnapshotGone,
+        wire::Welcome<'_>,
+        wire::ClusterRequest<'_>,
+        wire::ClusterAnswer<'_>,
         wire::GossipPing<'_>,
         wire::GossipAck<'_>,
         wire::GossipIndirectPing<'_>,
@@ -159,6 +173,21 @@ fn submit_answers(data: &[u8]) {
         for refusal in &response.refusals {
             assert!((refusal.index as usize) < count, "a refusal belongs to a message");
         }
+    }
+}
+
+/// A payload, read as everything that one coordinator may say to another.
+pub(crate) fn peers(data: &[u8]) {
+    let payload = Bytes::copy_from_slice(data);
+    for kind in Kind::ALL {
+        let Ok(message) = PeerMessage::decode(*kind, &payload) else { continue };
+        let mut frame = Vec::new();
+        message.encode(UnixMicros(0), &mut frame);
+        assert!(frame.len() <= message.encoded_bytes(), "a frame is no longer than was said");
+        let read = Frame::decode(&frame, PEER_BYTES_MAX).expect("what was read can be sent on");
+        assert_eq!(read.header.kind, *kind, "as what it was");
+        let again = PeerMessage::decode(*kind, &Bytes::copy_from_slice(read.payload));
+        assert_eq!(again, Ok(message), "and is read the same again");
     }
 }
 

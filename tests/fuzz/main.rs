@@ -17,6 +17,9 @@ const CASES_WITH_RULES: usize = 10_000;
 /// The data that `wire`'s own tests check byte by byte.
 const GOLDEN: &str = include_str!("../../src/wire/testdata/frames.txt");
 
+/// What coordinators say to each other, as the engine's tests check it.
+const PEERS: &str = include_str!("../../src/wire/testdata/peers.txt");
+
 /// Requests that have a route, and some that have none.
 const REQUESTS: &[&str] = &[
     "POST /api/v1/messages",
@@ -31,15 +34,20 @@ const REQUESTS: &[&str] = &[
     "GET /api/v1/events?after=1&limit=10&wait=30s",
     "PUT /api/v1/log",
     "GET /api/v1/cluster/status",
+    "GET /api/v1/cluster/nodes",
+    "POST /api/v1/cluster/nodes",
+    "POST /api/v1/cluster/nodes/4/promote",
+    "DELETE /api/v1/cluster/nodes/4",
+    "POST /api/v1/cluster/transfer",
     "GET /metrics",
     "GET /health/ready",
     "PATCH /nowhere/%zz?%",
     "",
 ];
 
-fn golden_frames() -> Vec<Vec<u8>> {
+fn frames_of(text: &str) -> Vec<Vec<u8>> {
     let mut frames: Vec<Vec<u8>> = Vec::new();
-    for line in GOLDEN.lines() {
+    for line in text.lines() {
         if line.starts_with("==") {
             frames.push(Vec::new());
         }
@@ -49,6 +57,11 @@ fn golden_frames() -> Vec<Vec<u8>> {
             frame.extend(bytes);
         }
     }
+    frames
+}
+
+fn golden_frames() -> Vec<Vec<u8>> {
+    let frames = frames_of(GOLDEN);
     assert!(frames.len() > Kind::ALL.len(), "every kind has a golden frame");
     frames
 }
@@ -92,8 +105,12 @@ fn run_cases(cases: usize, inputs: &[Vec<u8>], concern: &str, body: impl Fn(&[u8
     }
 }
 
+fn payloads_of(frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    frames.iter().map(|frame| frame[HEADER_BYTES..].to_vec()).collect()
+}
+
 fn payloads() -> Vec<Vec<u8>> {
-    golden_frames().iter().map(|frame| frame[HEADER_BYTES..].to_vec()).collect()
+    payloads_of(&golden_frames())
 }
 
 #[test]
@@ -104,6 +121,12 @@ fn no_header_is_read_otherwise_than_it_is_written() {
 #[test]
 fn no_record_of_fields_is_read_beyond_its_end() {
     run(&payloads(), "tlv", bodies::tlv);
+}
+
+#[test]
+fn no_payload_makes_a_coordinator_hear_what_cannot_be_said() {
+    let payloads = payloads_of(&[frames_of(PEERS), golden_frames()].concat());
+    run(&payloads, "peers", bodies::peers);
 }
 
 #[test]

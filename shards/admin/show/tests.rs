@@ -2,7 +2,9 @@
 //! there is found here.
 
 use super::*;
-use base::{CoreId, InstanceId, MessageId, NodeId, Outbox, PartitionId, StoreId, UnixMicros};
+use base::{
+    Address, CoreId, InstanceId, MessageId, NodeId, Outbox, PartitionId, StoreId, UnixMicros,
+};
 
 fn shown(
     write: impl FnOnce(&mut Vec<u8>),
@@ -37,8 +39,41 @@ fn summary() -> api::InstanceSummary<'static> {
     }
 }
 
+fn node(address: &Address) -> api::NodeView<'_> {
+    api::NodeView {
+        node: NodeId(4),
+        standing: api::Standing::Learner,
+        leads: false,
+        store_id: StoreId(0xdef),
+        address: Some(address),
+        progress: Some(api::NodeProgress { match_index: 7, lag: 3, heard: true, snapshot: false }),
+    }
+}
+
+fn members<'a>(nodes: &'a [api::NodeView<'a>], absent: Option<&'a str>) -> api::NodesView<'a> {
+    api::NodesView { nodes, progress_absent: absent }
+}
+
+#[test]
+fn the_members_are_listed_with_how_far_they_are_or_why_that_is_not_known() {
+    let address = Address::parse("10.0.0.4:9101").unwrap();
+    let text = shown(|out| members(&[node(&address)], None).write(out), nodes);
+    let lines = words(&text);
+    let titles = "NODE STANDING LEADER ADDRESS STORE MATCH LAG HEARD SNAPSHOT";
+    assert_eq!(lines[0].join(" "), titles);
+    let row = "4 learner false 10.0.0.4:9101 0000000000000def 7 3 true false";
+    assert_eq!((lines[1].join(" "), lines.len()), (row.to_owned(), 2));
+    let silent = api::NodeView { progress: None, ..node(&address) };
+    let text = shown(|out| members(&[silent], Some("nobody leads")).write(out), nodes);
+    let lines = words(&text);
+    assert_eq!(lines[1].join(" "), "4 learner false 10.0.0.4:9101 0000000000000def - - - -");
+    assert_eq!(lines[2].join(" "), "how far they are is not known: nobody leads");
+}
+
 #[test]
 fn the_cluster_status_shows_role_log_and_cores() {
+    let address = Address::parse("10.0.0.4:9101").unwrap();
+    let node = [node(&address)];
     let view = api::ClusterStatus {
         node: NodeId(1),
         cluster_id: 0xabc,
@@ -46,9 +81,11 @@ fn the_cluster_status_shows_role_log_and_cores() {
         role: "leader",
         leader: Some(NodeId(1)),
         voters: &[NodeId(1)],
+        nodes: members(&node, None),
         term: 4,
         commit_index: 17,
         applied_index: 16,
+        format_level: 1,
         catalogue_version: 2,
         partitions: 64,
         cores: &[api::CoreStatus {
@@ -68,6 +105,7 @@ fn the_cluster_status_shows_role_log_and_cores() {
     assert_eq!(lines[1].join(" "), "version 0.1.0, up 1 h 1 min");
     assert!(text.contains("committed 17, applied 16"), "{text}");
     assert_eq!(lines.last().unwrap().join(" "), "0 3 consensus, shard 32 5 6");
+    assert!(text.contains("learner"), "{text}");
     assert!(!text.lines().skip(8).any(|line| line.contains(" - ")), "{text}");
 }
 

@@ -1,7 +1,7 @@
-//! `GET /api/v1/cluster/status`
+//! What `/api/v1/cluster/...` answers.
 
-use crate::json;
-use base::{CoreId, NodeId, StoreId};
+use crate::json::{self, Object};
+use base::{Address, CoreId, NodeId, StoreId};
 
 /// What one core does.
 #[derive(Clone, Debug)]
@@ -29,18 +29,23 @@ pub struct ClusterStatus<'a> {
     pub cluster_id: u64,
     /// The node's data directory.
     pub store_id: StoreId,
-    /// `leader`, `follower`, `candidate`, `learner`.
+    /// `leader`, `follower`, `candidate`, `learner`, or `stranger`: of one that does not belong to the
+    /// group, not yet or no longer.
     pub role: &'a str,
     /// The leader, when one is known.
     pub leader: Option<NodeId>,
     /// Who has a vote.
     pub voters: &'a [NodeId],
+    /// Everybody in the group.
+    pub nodes: NodesView<'a>,
     /// Raft's term.
     pub term: u64,
     /// The last entry that is committed.
     pub commit_index: u64,
     /// The last entry that every core has applied.
     pub applied_index: u64,
+    /// Up to which level the formats that nodes share are written.
+    pub format_level: u16,
     /// The version of the rules and definitions.
     pub catalogue_version: u64,
     /// How many partitions the state is cut into.
@@ -73,6 +78,7 @@ impl ClusterStatus<'_> {
             o.number("term", self.term);
             o.number("commit_index", self.commit_index);
             o.number("applied_index", self.applied_index);
+            o.number("format_level", u64::from(self.format_level));
             o.number("catalogue_version", self.catalogue_version);
             o.number("partitions", u64::from(self.partitions));
             o.array("cores", |list| {
@@ -87,8 +93,179 @@ impl ClusterStatus<'_> {
                     });
                 }
             });
+            self.nodes.write_fields(o);
             o.number("uptime_seconds", self.uptime_seconds);
             o.text("version", self.program_version);
+        });
+    }
+}
+
+/// What a member is in its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It votes.
+    Voter,
+    /// It votes until the change under way ends.
+    Outgoing,
+    /// It gets the log, and no vote.
+    Learner,
+}
+
+impl Standing {
+    /// As an answer names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Voter => "voter",
+            Self::Outgoing => "outgoing",
+            Self::Learner => "learner",
+        }
+    }
+}
+
+/// How far a member is, as the leader sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeProgress {
+    /// Up to there its log is durable, and the leader's.
+    pub match_index: u64,
+    /// Committed entries that it lacks.
+    pub lag: u64,
+    /// The leader has heard of it in the last second.
+    pub heard: bool,
+    /// It is being sent a snapshot.
+    pub snapshot: bool,
+}
+
+/// A member.
+#[derive(Clone, Debug)]
+pub struct NodeView<'a> {
+    /// Which.
+    pub node: NodeId,
+    /// What it is.
+    pub standing: Standing,
+    /// Whether it leads.
+    pub leads: bool,
+    /// Its data directory.
+    pub store_id: StoreId,
+    /// Where the others reach it.
+    pub address: Option<&'a Address>,
+    /// How far it is, where a leader has said.
+    pub progress: Option<NodeProgress>,
+}
+
+/// The members of the group.
+#[derive(Clone, Debug)]
+pub struct NodesView<'a> {
+    /// In the order of their numbers.
+    pub nodes: &'a [NodeView<'a>],
+    /// Why nobody has said how far they are.
+    pub progress_absent: Option<&'a str>,
+}
+
+impl NodesView<'_> {
+    /// Writes the body.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        json::object(out, |o| self.write_fields(o));
+    }
+
+    fn write_fields(&self, o: &mut Object<'_>) {
+        o.array("nodes", |list| {
+            for node in self.nodes {
+                list.object(|o| node.write(o));
+            }
+        });
+        o.text_if("progress_absent", self.progress_absent);
+    }
+}
+
+impl NodeView<'_> {
+    fn write(&self, o: &mut Object<'_>) {
+        o.number("node", self.node.0);
+        o.text("standing", self.standing.as_str());
+        o.boolean("leader", self.leads);
+        o.display("store_id", format_args!("{:016x}", self.store_id.0));
+        match self.address {
+            Some(address) => o.display("address", address),
+            None => o.null("address"),
+        }
+        if let Some(progress) = self.progress {
+            o.number("match_index", progress.match_index);
+            o.number("lag", progress.lag);
+            o.boolean("heard", progress.heard);
+            o.boolean("snapshot", progress.snapshot);
+        }
+    }
+}
+
+/// A change of the group that was made.
+#[derive(Clone, Debug)]
+pub struct GroupChanged<'a> {
+    /// The node that it is about.
+    pub node: NodeId,
+    /// What became of it: `learner`, `voter`, `removed`, `leader`.
+    pub is: &'a str,
+    /// The entry of the log that says so; none of a leader, which its election says.
+    pub index: Option<u64>,
+}
+
+impl GroupChanged<'_> {
+    /// Writes the body.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        json::object(out, |o| {
+            o.number("node", self.node.0);
+            o.text("is", self.is);
+            if let Some(index) = self.index {
+                o.number("index", index);
+            }
+        });
+    }
+}
+
+/// What one node says of its state at an index.
+#[derive(Clone, Debug)]
+pub struct NodeChecksum<'a> {
+    /// Which.
+    pub node: NodeId,
+    /// Its checksum, or why there is none.
+    pub checksum: Result<u64, &'a str>,
+}
+
+/// A comparison of all members at one index.
+#[derive(Clone, Debug)]
+pub struct ChecksumView<'a> {
+    /// The entry of the log at which they are compared; none when this node has not come so far.
+    pub index: Option<u64>,
+    /// Every member.
+    pub nodes: &'a [NodeChecksum<'a>],
+}
+
+impl ChecksumView<'_> {
+    /// Whether all members have said, and all the same.
+    pub fn is_equal(&self) -> bool {
+        let first = self.nodes.first().and_then(|node| node.checksum.ok());
+        first.is_some() && self.nodes.iter().all(|node| node.checksum.ok() == first)
+    }
+
+    /// Writes the body.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        json::object(out, |o| {
+            o.boolean("equal", self.is_equal());
+            match self.index {
+                Some(index) => o.number("index", index),
+                None => o.null("index"),
+            }
+            o.array("nodes", |list| {
+                for NodeChecksum { node, checksum } in self.nodes {
+                    list.object(|o| {
+                        o.number("node", node.0);
+                        match checksum {
+                            Ok(checksum) => {
+                                o.display("checksum", format_args!("{checksum:016x}"));
+                            }
+                            Err(reason) => o.text("missing", reason),
+                        }
+                    });
+                }
+            });
         });
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::page::Cursor;
-use base::{CoreId, InstanceId, MessageId, NodeId, StoreId, UnixMicros};
+use base::{Address, CoreId, InstanceId, MessageId, NodeId, StoreId, UnixMicros};
 
 const AT: UnixMicros = UnixMicros(1_795_168_680_123_456);
 const LATER: UnixMicros = UnixMicros(1_795_168_681_000_000);
@@ -167,9 +167,11 @@ fn the_cluster_status_shows_the_log_and_the_cores() {
         role: "leader",
         leader: Some(NodeId(1)),
         voters: &[NodeId(1)],
+        nodes: NodesView { nodes: &[], progress_absent: None },
         term: 4,
         commit_index: 17,
         applied_index: 16,
+        format_level: 1,
         catalogue_version: 2,
         partitions: 64,
         cores: &[CoreStatus {
@@ -187,9 +189,77 @@ fn the_cluster_status_shows_the_log_and_the_cores() {
         text(|out| view.write(out)),
         concat!(
             r#"{"node":1,"cluster_id":"0000000000000abc","store_id":"0000000000000def","role":"leader","#,
-            r#""leader":1,"voters":[1],"term":4,"commit_index":17,"applied_index":16,"catalogue_version":2,"#,
+            r#""leader":1,"voters":[1],"term":4,"commit_index":17,"applied_index":16,"format_level":1,"catalogue_version":2,"#,
             r#""partitions":64,"cores":[{"core":0,"cpu":3,"roles":["consensus","shard"],"partitions":32,"#,
-            r#""connections":5,"instances_running":6}],"uptime_seconds":99,"version":"0.1.0"}"#
+            r#""connections":5,"instances_running":6}],"nodes":[],"uptime_seconds":99,"version":"0.1.0"}"#
+        )
+    );
+}
+
+#[test]
+fn the_members_of_the_group_are_listed_with_what_the_leader_says_of_them() {
+    let address = Address::parse("10.0.0.2:9101").unwrap();
+    let learner = NodeView {
+        node: NodeId(2),
+        standing: Standing::Learner,
+        leads: false,
+        store_id: StoreId(0xdef),
+        address: Some(&address),
+        progress: Some(NodeProgress { match_index: 7, lag: 3, heard: true, snapshot: false }),
+    };
+    let told = NodesView { nodes: std::slice::from_ref(&learner), progress_absent: None };
+    assert_eq!(
+        text(|out| told.write(out)),
+        concat!(
+            r#"{"nodes":[{"node":2,"standing":"learner","leader":false,"store_id":"0000000000000def","#,
+            r#""address":"10.0.0.2:9101","match_index":7,"lag":3,"heard":true,"snapshot":false}]}"#
+        )
+    );
+    let voter = NodeView {
+        standing: Standing::Voter,
+        leads: true,
+        address: None,
+        progress: None,
+        ..learner
+    };
+    let untold = NodesView { nodes: &[voter], progress_absent: Some("nobody leads") };
+    assert_eq!(
+        text(|out| untold.write(out)),
+        concat!(
+            r#"{"nodes":[{"node":2,"standing":"voter","leader":true,"store_id":"0000000000000def","#,
+            r#""address":null}],"progress_absent":"nobody leads"}"#
+        )
+    );
+}
+
+#[test]
+fn a_change_of_the_group_names_its_node_and_its_entry() {
+    let changed = GroupChanged { node: NodeId(4), is: "voter", index: Some(9) };
+    assert_eq!(text(|out| changed.write(out)), r#"{"node":4,"is":"voter","index":9}"#);
+    let leads = GroupChanged { node: NodeId(4), is: "leader", index: None };
+    assert_eq!(text(|out| leads.write(out)), r#"{"node":4,"is":"leader"}"#);
+}
+
+#[test]
+fn checksums_are_equal_only_when_every_member_has_said_the_same() {
+    let node = |node, checksum| NodeChecksum { node: NodeId(node), checksum };
+    let rows: [(&[NodeChecksum<'_>], bool); 5] = [
+        (&[], false),
+        (&[node(1, Ok(5))], true),
+        (&[node(1, Ok(5)), node(2, Ok(5))], true),
+        (&[node(1, Ok(5)), node(2, Ok(6))], false),
+        (&[node(1, Ok(5)), node(2, Err("it said nothing"))], false),
+    ];
+    for (nodes, is_equal) in rows {
+        let view = ChecksumView { index: Some(3), nodes };
+        assert_eq!(view.is_equal(), is_equal, "{nodes:?}");
+    }
+    let nodes = [node(1, Ok(5)), node(2, Err("it said nothing"))];
+    assert_eq!(
+        text(|out| ChecksumView { index: Some(3), nodes: &nodes }.write(out)),
+        concat!(
+            r#"{"equal":false,"index":3,"nodes":[{"node":1,"checksum":"0000000000000005"},"#,
+            r#"{"node":2,"missing":"it said nothing"}]}"#
         )
     );
 }

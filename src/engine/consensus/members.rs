@@ -2,7 +2,7 @@
 
 use super::{ConsensusCore, ConsensusEffect};
 use crate::message::ToShard;
-use base::Outbox;
+use base::{Address, Now, Outbox};
 use journal::Buffers;
 use quorum::{Change, Step};
 
@@ -22,17 +22,32 @@ impl Default for Alone {
     }
 }
 
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    alone: Alone,
+    /// Whoever keeps the links is to be told.
+    changed: bool,
+}
+
 impl<A: Buffers> ConsensusCore<A> {
+    /// Tells whoever keeps the links, behind what was ordered of those who are members no longer.
+    pub(super) fn tell_members(&mut self, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
+        if std::mem::take(&mut self.members.changed) {
+            out.push(ConsensusEffect::Members(self.group.membership().clone()));
+        }
+    }
+
     /// Who belongs to the group was told for the entry at `index`, or at the start.
     pub(super) fn on_members(&mut self, index: u64, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
         let members = self.group.membership();
         let is_alone = members.members().len() == 1 && members.is_lone_voter(self.config.node);
-        out.push(ConsensusEffect::Members(members.clone()));
-        if is_alone != matches!(self.alone, Alone::Since(_)) {
-            self.alone = if is_alone { Alone::Since(index) } else { Alone::Until(index) };
+        self.members.changed = true;
+        if is_alone != matches!(self.members.alone, Alone::Since(_)) {
+            self.members.alone = if is_alone { Alone::Since(index) } else { Alone::Until(index) };
             let since = is_alone.then_some(index);
             self.tell_all(out, || ToShard::Alone { since });
         }
+        self.on_change_made(out);
     }
 
     /// The entry at `index` may end this node's being alone: its shards hear of it before they apply
@@ -42,27 +57,38 @@ impl<A: Buffers> ConsensusCore<A> {
         index: u64,
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
-        if let Alone::Since(_) = self.alone {
-            self.alone = Alone::Until(index);
+        if let Alone::Since(_) = self.members.alone {
+            self.members.alone = Alone::Until(index);
             self.tell_all(out, || ToShard::Alone { since: None });
         }
     }
 
     /// Whether every shard knows that it is not alone.
     pub(super) fn knows_others(&self) -> bool {
-        matches!(self.alone, Alone::Until(index) if index <= self.applied)
+        matches!(self.members.alone, Alone::Until(index) if index <= self.applied)
     }
 
-    /// A leader that is reached elsewhere than the members say has them say so. What stands in the
-    /// way (its term's first entry, another change) is over soon: it is tried with every tick.
-    pub(super) fn move_if_elsewhere(&mut self) {
-        let node = self.config.node;
-        let Some(address) = self.config.address.as_ref().filter(|_| self.leading) else { return };
-        let own = self.group.membership().member(node);
-        if own.is_none_or(|own| own.address.as_ref() == Some(address)) || !self.may_propose() {
-            return;
+    /// Where this node is reached, if the members say something else.
+    pub(super) fn own_new_address(&self) -> Option<&Address> {
+        let own = self.group.membership().member(self.config.node)?;
+        self.config.address.as_ref().filter(|address| own.address.as_ref() != Some(address))
+    }
+
+    /// A node that is reached elsewhere than the members say has them say so: by itself where it
+    /// leads, else by its leader. What stands in the way (its term's first entry, another change) is
+    /// over soon: it is tried again.
+    pub(super) fn move_if_elsewhere(
+        &mut self,
+        now: Now,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) {
+        let Some(address) = self.own_new_address() else { return };
+        if !self.leading {
+            self.tell_of_move(now, out);
+        } else if self.may_propose() {
+            let step = Step::Move { node: self.config.node, address: address.clone() };
+            let change = Change { steps: vec![step] };
+            let _tried_again = self.group.on_propose_membership(&change, &mut self.group_out);
         }
-        let change = Change { steps: vec![Step::Move { node, address: address.clone() }] };
-        let _tried_again = self.group.on_propose_membership(&change, &mut self.group_out);
     }
 }

@@ -16,6 +16,11 @@ impl<A: Buffers> ConsensusCore<A> {
         message: PeerMessage,
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
+        let known = self.group.membership().member(from);
+        let is_known = from != self.config.node && known.is_some_and(|known| known.store == store);
+        if is_known {
+            self.requests.on_heard(now, from);
+        }
         if let PeerMessage::Raft(message) = message {
             // The group judges these itself: it must hear leaders that it does not know yet.
             if self.group.on_message(from, store, message, &mut self.group_out).is_err() {
@@ -24,13 +29,25 @@ impl<A: Buffers> ConsensusCore<A> {
             self.pump(now, out);
             return;
         }
-        let known = self.group.membership().member(from);
-        if from == self.config.node || known.is_none_or(|member| member.store != store) {
+        if let PeerMessage::Answer { boot, ticket, body } = message {
+            self.on_answered((from, store), (boot, ticket), &body, out);
+            self.pump(now, out);
+            return;
+        }
+        // What a leader alone says is believed of whoever leads, as the group does: a node that was just
+        // added, or lags behind a change of members, does not know it as a member.
+        let is_a_leaders = matches!(
+            message,
+            PeerMessage::NotTaken { .. }
+                | PeerMessage::SnapshotPiece { .. }
+                | PeerMessage::SnapshotGone { .. }
+        );
+        if !(is_known || is_a_leaders && self.leader() == Some(from)) {
             self.dropped += 1;
             return;
         }
         match message {
-            PeerMessage::Raft(_) => unreachable!("handled above"),
+            PeerMessage::Raft(_) | PeerMessage::Answer { .. } => unreachable!("handled above"),
             PeerMessage::Forward(forward) => self.on_forward(now, from, forward, out),
             PeerMessage::NotTaken { boot, core, number, round, why } => {
                 if boot == self.config.boot && core.0 < self.config.shards {
@@ -45,8 +62,9 @@ impl<A: Buffers> ConsensusCore<A> {
                 self.on_snapshot_piece(from, index, (offset, total_bytes), data, out);
             }
             PeerMessage::SnapshotGone { index } => self.on_snapshot_gone(from, index),
-            // Of a later release: no member of this one asks another, or waits for an answer.
-            PeerMessage::Request { .. } | PeerMessage::Answer { .. } => self.dropped += 1,
+            PeerMessage::Request { boot, ticket, body } => {
+                self.on_request(now, from, (boot, ticket), &body, out);
+            }
         }
         self.pump(now, out);
     }

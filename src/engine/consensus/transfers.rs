@@ -339,6 +339,7 @@ impl<A: Buffers> ConsensusCore<A> {
         self.snapshots.on_installed((index, snapshot.bytes));
         self.clock.on_applied(snapshot.stamp);
         self.forget_proposals(index);
+        self.skip_requests(out);
         self.delivered = (index, term);
         self.applied = index;
         self.terms = [(index, term)].into();

@@ -4,17 +4,19 @@
 //! - a gathering ends when each core asked has answered; cores of one process always do;
 //! - at most [`QUERIES_MAX`] gatherings are open, at most [`EVENT_WAITS_MAX`] of them wait for events.
 
+use super::cluster::Wanted;
 use super::limits::{EVENT_WAITS_MAX, QUERIES_MAX};
 use super::reads::Reads;
 use super::session::{Form, Waiter};
 use super::submit::outcome_unknown;
 use super::{RequestId, ShardCore, ShardEffect};
+use crate::cluster::GroupView;
 use crate::globals::{CatalogueEdits, Changed, Edits, Refusal};
 use crate::message::{Answer, AsOf, ConsensusStatus, Question, ShardStatus, ToConsensus, ToShard};
 use crate::partition::{CancelOutcome, ListedInstance, Outcome, Workflows, view};
 use crate::submission::{LineResult, SubmitResults};
 use api::{ApiError, BatchAnswer, BatchLine, Code, ContentType, InstancesQuery, Response, Route};
-use base::{CoreId, FixedState, NodeId, Now, Outbox, StoreId, hash64};
+use base::{CoreId, FixedState, Now, Outbox};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 use telemetry::json;
@@ -145,8 +147,13 @@ pub(super) enum Kind {
     Status {
         shards: Vec<(CoreId, ShardStatus)>,
         consensus: ConsensusStatus,
+        group: Option<Box<GroupView>>,
         uptime_seconds: u64,
     },
+    /// The members.
+    Nodes,
+    /// A change of the group.
+    Demand(Wanted),
 }
 
 /// The state is not yet whole.
@@ -227,15 +234,13 @@ impl ShardCore {
         match route {
             Route::Metrics => {
                 let kind = Kind::Metrics { snapshots: Vec::new() };
-                self.ask_all(id, kind, &Question::Metrics, true, out)
+                self.ask_all(id, kind, &Question::Metrics, true, out).map(|_| ())
             }
-            Route::ClusterStatus => {
-                let kind = Kind::Status {
-                    shards: Vec::new(),
-                    consensus: ConsensusStatus::default(),
-                    uptime_seconds: now.instant.since(self.config.started_at).as_secs(),
-                };
-                self.ask_all(id, kind, &Question::Status, true, out)
+            Route::ClusterStatus => self.ask_status(now, id, out),
+            Route::ClusterNodes => {
+                let ticket = self.gather(id, Kind::Nodes, 1)?;
+                out.push(ShardEffect::ToConsensus(ToConsensus::View { ticket }));
+                Ok(())
             }
             Route::Events(query) => self.ask_events(now, id, *query, out),
             // Answered by whoever knows, before it comes here.
@@ -287,7 +292,7 @@ impl ShardCore {
         question: &Question,
         with_consensus: bool,
         out: &mut Outbox<ShardEffect>,
-    ) -> Result<(), ApiError> {
+    ) -> Result<u64, ApiError> {
         let shards = usize::from(self.config.shards);
         let ticket = self.gather(id, kind, shards + usize::from(with_consensus))?;
         for core in (0..self.config.shards).map(CoreId) {
@@ -301,6 +306,25 @@ impl ShardCore {
             out.push(ShardEffect::ToConsensus(ToConsensus::Ask { ticket, question }));
         }
         self.answer_question(self.config.core, ticket, question, out);
+        Ok(ticket)
+    }
+
+    /// How the node fares: its cores, its part in the group, and the group.
+    fn ask_status(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        out: &mut Outbox<ShardEffect>,
+    ) -> Result<(), ApiError> {
+        let kind = Kind::Status {
+            shards: Vec::new(),
+            consensus: ConsensusStatus::default(),
+            group: None,
+            uptime_seconds: now.instant.since(self.config.started_at).as_secs(),
+        };
+        let ticket = self.ask_all(id, kind, &Question::Status, true, out)?;
+        self.queries.gathering.get_mut(&ticket).expect("others have not answered yet").left += 1;
+        out.push(ShardEffect::ToConsensus(ToConsensus::View { ticket }));
         Ok(())
     }
 
@@ -374,6 +398,19 @@ impl ShardCore {
                 reply(request, response, out);
                 return;
             }
+            (Kind::Nodes, Answer::Group(group)) => {
+                let request = gathering.request;
+                self.queries.gathering.remove(&ticket);
+                reply(request, super::cluster::nodes(&group), out);
+                return;
+            }
+            (Kind::Demand(wanted), Answer::Fulfilled(fulfilled)) => {
+                let (request, wanted) = (gathering.request, *wanted);
+                self.queries.gathering.remove(&ticket);
+                reply(request, wanted.response(*fulfilled), out);
+                return;
+            }
+            (Kind::Status { group, .. }, Answer::Group(view)) => *group = Some(view),
             (Kind::List { rows, more, .. }, Answer::Rows { rows: theirs, more: left_out }) => {
                 rows.extend(theirs);
                 *more |= left_out;
@@ -396,7 +433,9 @@ impl ShardCore {
 
     fn gathered(&self, kind: Kind) -> Response {
         match kind {
-            Kind::Read | Kind::AwaitedEvents => unreachable!("answered by its only answer"),
+            Kind::Read | Kind::AwaitedEvents | Kind::Nodes | Kind::Demand(_) => {
+                unreachable!("answered by its only answer")
+            }
             Kind::List { query, rows, more } => view::page(&query, rows, more),
             Kind::Applied { response } => response,
             Kind::Metrics { snapshots } => {
@@ -404,51 +443,11 @@ impl ShardCore {
                 telemetry::prometheus(&telemetry::merge(snapshots), &mut text);
                 Response::new(200, ContentType::Prometheus, text)
             }
-            Kind::Status { shards, consensus, uptime_seconds } => {
-                self.cluster_status(&shards, consensus, uptime_seconds)
+            Kind::Status { shards, consensus, group, uptime_seconds } => {
+                let group = group.expect("the consensus core has answered");
+                self.cluster_status(&shards, consensus, &group, uptime_seconds)
             }
         }
-    }
-
-    fn cluster_status(
-        &self,
-        shards: &[(CoreId, ShardStatus)],
-        consensus: ConsensusStatus,
-        uptime_seconds: u64,
-    ) -> Response {
-        let mut shards = shards.to_vec();
-        shards.sort_by_key(|(core, _)| *core);
-        let cores: Vec<api::CoreStatus<'_>> = (shards.iter())
-            .map(|(core, status)| api::CoreStatus {
-                core: *core,
-                cpu: self.config.cpus[usize::from(core.0)],
-                // Consensus shares the first core with a shard.
-                roles: if core.0 == 0 { &["consensus", "shard"] } else { &["shard"] },
-                partitions: status.partitions,
-                connections: status.connections,
-                instances_running: status.running,
-            })
-            .collect();
-        let view = api::ClusterStatus {
-            node: self.config.node,
-            cluster_id: self.globals.born.as_ref().map_or(0, |born| born.cluster_id),
-            // A fingerprint: who knew the id itself could write bytes that look like the journal's.
-            store_id: StoreId(hash64(&self.config.store.0.to_le_bytes())),
-            role: if consensus.leading { "leader" } else { "follower" },
-            leader: (consensus.leader != 0).then_some(NodeId(consensus.leader)),
-            voters: &[self.config.node],
-            term: consensus.term,
-            commit_index: consensus.commit,
-            applied_index: consensus.applied,
-            catalogue_version: self.globals.catalogue.version,
-            partitions: self.globals.born.as_ref().map_or(0, |born| born.partitions),
-            cores: &cores,
-            uptime_seconds,
-            program_version: self.config.program_version,
-        };
-        let mut body = Vec::new();
-        view.write(&mut body);
-        Response::json(200, body)
     }
 
     /// An outcome has come for a record of this shard's session.

@@ -143,7 +143,8 @@ impl ShardCore {
             }
             Route::Instances(query) => {
                 let kind = Kind::List { query: query.clone(), rows: Vec::new(), more: false };
-                self.ask_all(id, kind, &Question::List(query.clone(), as_of), false, out)
+                let question = Question::List(query.clone(), as_of);
+                self.ask_all(id, kind, &question, false, out).map(|_| ())
             }
             // The catalogue is on every core.
             _ => self.ask_for(id, self.config.core, route, as_of, out),

@@ -51,6 +51,9 @@ impl ShardCore {
             | Route::PutDefinition(_)
             | Route::DeleteDefinition(_)
             | Route::RollBackDefinition(_) => self.on_catalogue(id, route, request, out),
+            Route::AddNode | Route::PromoteNode(_) | Route::RemoveNode(_) | Route::TransferLead => {
+                self.on_demand(id, route, request, out)
+            }
             _ => self.on_query(now, id, route, out),
         };
         if let Err(error) = refused {

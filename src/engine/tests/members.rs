@@ -2,6 +2,7 @@
 
 use super::FAR;
 use super::world::World;
+use api::Method;
 use base::{Address, NodeId};
 
 fn address_of(world: &World, at: NodeId, of: NodeId) -> Option<Address> {
@@ -19,24 +20,235 @@ fn every_node_is_told_its_members_at_the_start() {
 }
 
 #[test]
-fn a_leader_that_is_reached_elsewhere_says_so_to_all() {
+fn a_node_that_is_reached_elsewhere_says_so_to_all() {
     let mut world = World::serving(3, FAR);
-    let elsewhere = Address::parse("10.0.0.1:9101").unwrap();
+    let elsewhere = |id| Address::parse(&format!("10.0.1.{id}:9102")).unwrap();
     for id in (1..=3).map(NodeId) {
         world.kill(id);
-        world.nodes[usize::try_from(id.0 - 1).unwrap()].address = Some(elsewhere.clone());
+        world.nodes[usize::try_from(id.0 - 1).unwrap()].address = Some(elsewhere(id));
     }
     (1..=3).map(NodeId).for_each(|id| world.start(id));
     world.until("all serve", World::all_serve);
-    world.run(100);
-    let leader = world.leader().unwrap();
+    world.run(5_000);
     for (at, of) in (1..=3).flat_map(|at| (1..=3).map(move |of| (NodeId(at), NodeId(of)))) {
-        let moved = (of == leader).then(|| elsewhere.clone());
-        assert_eq!(address_of(&world, at, of), moved, "node {at} of node {of}");
+        assert_eq!(address_of(&world, at, of), Some(elsewhere(of)), "node {at} of node {of}");
     }
+    let leader = world.leader().unwrap();
     let commit = world.commit(leader);
-    world.run(1_000);
+    world.run(3_000);
     assert_eq!(world.commit(leader), commit, "it is said once");
     world.accepted(leader, None, "{}");
     world.settle();
+}
+
+const ADD: (Method, &str) = (Method::Post, "/api/v1/cluster/nodes");
+
+fn add(world: &mut World, at: NodeId, node: NodeId) -> (u16, String) {
+    let body = format!("{{\"node\":{node},\"address\":\"10.0.0.{node}:9101\"}}");
+    world.demanded(at, ADD, &body)
+}
+
+fn promote(world: &mut World, at: NodeId, node: NodeId) -> (u16, String) {
+    let path = format!("/api/v1/cluster/nodes/{node}/promote");
+    world.demanded(at, (Method::Post, &path), "")
+}
+
+fn remove(world: &mut World, at: NodeId, node: NodeId) -> (u16, String) {
+    let path = format!("/api/v1/cluster/nodes/{node}");
+    world.demanded(at, (Method::Delete, &path), "")
+}
+
+fn nodes(world: &mut World, at: NodeId) -> String {
+    world.answered(at, 0, "/api/v1/cluster/nodes").1
+}
+
+#[test]
+fn a_node_is_added_promoted_and_takes_the_place_of_one_that_is_removed() {
+    let mut world = World::serving(3, FAR);
+    let id = world.accepted(NodeId(1), None, "{}");
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    let fourth = world.extend();
+    // Asked of a follower, which asks its leader.
+    let (status, text) = add(&mut world, follower, fourth);
+    assert_eq!(
+        (status, text.contains(r#""node":4,"is":"learner","index":"#)),
+        (200, true),
+        "{text}"
+    );
+    let told = nodes(&mut world, follower);
+    assert!(told.contains(r#"{"node":4,"standing":"learner","leader":false,"#), "{told}");
+    world.until("the new node serves", World::all_serve);
+    assert_eq!(world.answered(fourth, 1, &format!("/api/v1/messages/{id}")).0, 200);
+    let (status, text) = promote(&mut world, fourth, fourth);
+    assert_eq!((status, text.contains(r#""is":"voter""#)), (200, true), "{text}");
+    // Any node can be removed: its leader, too, which steps down behind its own removal.
+    let before = world.now.instant;
+    let (status, text) = remove(&mut world, leader, leader);
+    assert_eq!((status, text.contains(r#""is":"removed""#)), (200, true), "{text}");
+    world.until("another leads", |world| world.leader().is_some_and(|now| now != leader));
+    let ms = world.now.instant.since(before).as_millis();
+    assert!(ms < 50, "the lead went over in {ms} ms");
+    world.kill(leader);
+    for at in (1..=4).map(NodeId).filter(|at| *at != leader) {
+        world.accepted(at, None, "{}");
+        let told = nodes(&mut world, at);
+        assert!(!told.contains(&format!("{{\"node\":{leader},")), "{told}");
+    }
+    world.settle();
+}
+
+#[test]
+fn a_node_that_knows_nobody_is_brought_up_by_a_snapshot_of_the_leader_that_added_it() {
+    let mut world = World::serving(3, FAR);
+    let id = world.accepted(NodeId(1), None, "{}");
+    let leader = world.leader().unwrap();
+    let fourth = world.extend_with_nobody();
+    let (status, text) = add(&mut world, leader, fourth);
+    assert_eq!(status, 200, "{text}");
+    world.until("the new node serves", World::all_serve);
+    assert_eq!(world.nodes[3].installed, 1);
+    assert_eq!(world.answered(fourth, 1, &format!("/api/v1/messages/{id}")).0, 200);
+    let (status, text) = promote(&mut world, fourth, fourth);
+    assert_eq!(status, 200, "{text}");
+    world.settle();
+}
+
+#[test]
+fn what_cannot_be_changed_is_refused_with_the_reason() {
+    let mut world = World::serving(3, FAR);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    let fourth = world.extend();
+    let body = |node: u64, address: &str| format!("{{\"node\":{node},\"address\":\"{address}\"}}");
+    let rows = [
+        (body(2, "10.0.0.4:9101"), 409, "in_use", "node 2 belongs to the cluster already"),
+        (body(5, "10.0.0.2:9101"), 409, "in_use", "the others reach node 2 at"),
+        (body(5, "10.0.0.4:9101"), 409, "wrong_state", "answers node 4, not node 5"),
+        (body(5, "10.0.0.5:9101"), 409, "wrong_state", "connection refused"),
+        (body(0, "10.0.0.5:9101"), 400, "bad_request", "from 1 on"),
+        (body(5, "here"), 400, "bad_request", "here"),
+        ("{}".to_owned(), 400, "bad_request", "`node`"),
+        ("[]".to_owned(), 400, "not_an_object", "object"),
+        ("{".to_owned(), 400, "bad_json", ""),
+        (r#"{"node":5,"address":"a:1","x":1}"#.to_owned(), 400, "bad_request", "more fields"),
+    ];
+    for at in [leader, follower] {
+        for (body, status, code, part) in &rows {
+            let (found, text) = world.demanded(at, ADD, body);
+            assert_eq!(found, *status, "{body}: {text}");
+            assert!(text.contains(code) && text.contains(part), "{body}: {text}");
+        }
+    }
+    world.nodes[3].cluster = Some(7);
+    let (status, text) = add(&mut world, follower, fourth);
+    assert_eq!(
+        (status, text.contains("belongs to cluster 0000000000000007")),
+        (409, true),
+        "{text}"
+    );
+    world.nodes[3].cluster = Some(1);
+    assert_eq!(add(&mut world, follower, fourth).0, 200, "its own cluster's is welcome back");
+    let refused = [
+        (promote(&mut world, leader, NodeId(9)), 404, "unknown_id"),
+        (promote(&mut world, leader, follower), 409, "is no learner"),
+        (remove(&mut world, follower, NodeId(9)), 404, "unknown_id"),
+        (world.demanded(leader, TRANSFER, r#"{"to":4}"#), 409, "is no other voter"),
+        (world.demanded(leader, TRANSFER, r#"{"to":"x"}"#), 400, "`to`"),
+    ];
+    for ((found, text), status, part) in refused {
+        assert_eq!((found, text.contains(part)), (status, true), "{text}");
+    }
+}
+
+const TRANSFER: (Method, &str) = (Method::Post, "/api/v1/cluster/transfer");
+
+#[test]
+fn a_change_after_which_nobody_could_decide_is_refused() {
+    let mut world = World::serving(3, FAR);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    let last = (1..=3).map(NodeId).find(|id| *id != leader && *id != follower).unwrap();
+    world.kill(last);
+    world.run(1_500);
+    let (status, text) = remove(&mut world, leader, follower);
+    assert_eq!((status, text.contains("too few to go on")), (409, true), "{text}");
+    // Whoever is gone for good can go.
+    assert_eq!(remove(&mut world, leader, last).0, 200);
+    world.accepted(follower, None, "{}");
+    world.settle();
+}
+
+#[test]
+fn the_lead_goes_over_when_asked() {
+    let mut world = World::serving(3, FAR);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    let (status, text) = world.demanded(follower, TRANSFER, &format!("{{\"to\":{follower}}}"));
+    assert_eq!((status, text), (200, format!("{{\"node\":{follower},\"is\":\"leader\"}}")));
+    assert_eq!(world.leader(), Some(follower));
+    let (status, text) = world.demanded(follower, TRANSFER, &format!("{{\"to\":{follower}}}"));
+    assert_eq!((status, text), (200, format!("{{\"node\":{follower},\"is\":\"leader\"}}")));
+    // Of nobody in particular.
+    assert_eq!(world.demanded(leader, TRANSFER, "").0, 200);
+    assert_ne!(world.leader(), Some(follower));
+    world.accepted(follower, None, "{}");
+    world.settle();
+}
+
+#[test]
+fn without_an_answer_of_the_leader_a_change_is_not_known_and_nothing_is_left_waiting() {
+    let mut world = World::serving(3, FAR);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    let fourth = world.extend();
+    world.cut.insert((leader, follower));
+    let body = "{\"node\":4,\"address\":\"10.0.0.4:9101\"}";
+    let asked = world.request(follower, 0, (Method::Post, ADD.1, ""), (None, body.as_bytes()));
+    let listed = world.get(follower, 1, "/api/v1/cluster/nodes");
+    world.run(1_100);
+    let (status, text) = world.reply(follower, listed).expect("a list needs no leader");
+    assert_eq!((status, text.contains("progress_absent")), (200, true), "{text}");
+    world.run(15_000);
+    let (status, text) = world.reply(follower, asked).expect("its time is up");
+    assert_eq!((status, text.contains("outcome_unknown")), (503, true), "{text}");
+    world.cut.clear();
+    world.until("all follow", |world| world.leader().is_some());
+    world.run(1_000);
+    assert!(nodes(&mut world, follower).contains("{\"node\":4,"), "it was done");
+    world.kill(fourth);
+    for id in (1..=3).map(NodeId).filter(|id| *id != follower) {
+        world.kill(id);
+    }
+    world.run(2_000);
+    let (status, text) = world.demanded(follower, TRANSFER, "");
+    assert_eq!((status, text.contains("no_leader")), (503, true), "{text}");
+    let told = nodes(&mut world, follower);
+    assert!(told.contains("this node does not lead and knows no leader"), "{told}");
+}
+
+#[test]
+fn a_lone_node_grows_to_three_and_back() {
+    let mut world = World::serving(1, FAR);
+    let first = NodeId(1);
+    let id = world.accepted(first, None, "{}");
+    for _ in 0..2 {
+        let node = world.extend();
+        assert_eq!(add(&mut world, first, node).0, 200);
+        world.until("it serves", World::all_serve);
+        assert_eq!(world.answered(node, 0, &format!("/api/v1/messages/{id}")).0, 200);
+        let read = world.accepted(node, None, "{}");
+        for core in 0..2 {
+            let (status, text) = world.answered(first, core, &format!("/api/v1/messages/{read}"));
+            assert_eq!(status, 200, "{text}");
+        }
+        let (status, text) = promote(&mut world, first, node);
+        assert_eq!(status, 200, "{text}");
+    }
+    world.settle();
+    for node in [NodeId(1), NodeId(3)] {
+        let (status, text) = remove(&mut world, NodeId(2), node);
+        assert_eq!(status, 200, "{text}");
+        world.kill(node);
+        world.until("it goes on", |world| world.leader() == Some(NodeId(2)) || node == NodeId(1));
+        world.accepted(NodeId(2), None, "{}");
+    }
+    let now = world.now.instant;
+    assert_eq!(world.answered(NodeId(2), 0, &format!("/api/v1/messages/{id}")).0, 200);
+    assert_eq!(world.now.instant, now, "who is alone again reads at once");
 }

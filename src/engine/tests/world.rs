@@ -1,6 +1,7 @@
 //! Whole nodes in memory: minds, shards and journals of several coordinators, with a network that
 //! can be cut and disks that are done at once. Time goes by in milliseconds.
 
+use crate::cluster::Probed;
 use crate::message::{Packet, ToShard};
 use crate::peer::PeerMessage;
 use crate::record::{Born, Change};
@@ -53,6 +54,8 @@ pub(super) struct Node {
     pub(super) address: Option<Address>,
     /// Who belongs to the group, as its mind told last.
     pub(super) members: Membership,
+    /// It begins without the members that the group was founded with.
+    knows_nobody: bool,
     boot: u64,
     disk: Disk,
     /// Its disk has no room for another segment.
@@ -64,6 +67,10 @@ pub(super) struct Node {
     /// What was fetched and installed, and read back for others.
     pub(super) installed: usize,
     pub(super) read_back: usize,
+    /// Addresses to ask who is there.
+    probes: Vec<(u64, Address)>,
+    /// The cluster that it says it belongs to.
+    pub(super) cluster: Option<u64>,
 }
 
 pub(super) struct World {
@@ -82,18 +89,19 @@ fn store(node: NodeId) -> StoreId {
     StoreId(100 + node.0)
 }
 
+fn address(node: NodeId) -> Address {
+    Address::parse(&format!("10.0.0.{node}:9101")).unwrap()
+}
+
 fn index(node: NodeId) -> usize {
     usize::try_from(node.0 - 1).unwrap()
 }
 
-impl World {
-    pub(super) fn new(nodes: u64, snapshot_bytes: u64) -> Self {
-        let ids = (1..=nodes).map(NodeId);
-        let members = ids.clone().map(|id| (id, Member { store: store(id), address: None }));
-        let founded = Membership::founded(members).unwrap();
-        let node = |id| Node {
+impl Node {
+    fn new(id: NodeId) -> Self {
+        Self {
             id,
-            address: None,
+            address: Some(address(id)),
             members: Membership::default(),
             boot: 0,
             disk: Disk::default(),
@@ -103,11 +111,39 @@ impl World {
             replies: BTreeMap::new(),
             installed: 0,
             read_back: 0,
-        };
+            probes: Vec::new(),
+            knows_nobody: false,
+            cluster: None,
+        }
+    }
+}
+
+impl World {
+    /// A node more, with an empty disk: it waits to be added.
+    pub(super) fn extend(&mut self) -> NodeId {
+        let id = NodeId(self.nodes.len() as u64 + 1);
+        self.nodes.push(Node::new(id));
+        self.start(id);
+        id
+    }
+
+    /// The same, and it knows nobody: the foundation names it with a store that it lost.
+    pub(super) fn extend_with_nobody(&mut self) -> NodeId {
+        let id = NodeId(self.nodes.len() as u64 + 1);
+        self.nodes.push(Node { knows_nobody: true, ..Node::new(id) });
+        self.start(id);
+        id
+    }
+
+    pub(super) fn new(nodes: u64, snapshot_bytes: u64) -> Self {
+        let ids = (1..=nodes).map(NodeId);
+        let member = |id| Member { store: store(id), address: Some(address(id)) };
+        let members = ids.clone().map(|id| (id, member(id)));
+        let founded = Membership::founded(members).unwrap();
         let now = Now { instant: Instant(1), wall: UnixMicros(1_000_000_000) };
         let mut world = Self {
             now,
-            nodes: ids.clone().map(node).collect(),
+            nodes: ids.clone().map(Node::new).collect(),
             founded,
             snapshot_bytes,
             mail: VecDeque::new(),
@@ -157,8 +193,11 @@ impl World {
 
     /// Starts a node on what its disk holds.
     pub(super) fn start(&mut self, id: NodeId) {
-        let (now, founded) = (self.now, self.founded.clone());
+        let (now, mut founded) = (self.now, self.founded.clone());
         let node = &mut self.nodes[index(id)];
+        if node.knows_nobody {
+            founded = Membership::default();
+        }
         node.boot += 1;
         let boot = BootId(node.boot);
         let born = Born {
@@ -356,7 +395,19 @@ impl World {
         self.reply(node, request).expect("it was there")
     }
 
-    fn request(
+    /// Asks for a change of the group, and waits for the answer.
+    pub(super) fn demanded(
+        &mut self,
+        node: NodeId,
+        (method, path): (Method, &str),
+        body: &str,
+    ) -> (u16, String) {
+        let request = self.request(node, 1, (method, path, ""), (None, body.as_bytes()));
+        self.until(path, |world| world.reply(node, request).is_some());
+        self.reply(node, request).expect("it was there")
+    }
+
+    pub(super) fn request(
         &mut self,
         node: NodeId,
         core: u16,
@@ -435,6 +486,20 @@ impl World {
             if !self.cut.contains(&(id, to)) {
                 self.mail.push_back((due, id, to, message));
             }
+        }
+        for (ticket, address) in std::mem::take(&mut self.nodes[index(id)].probes) {
+            let is_there =
+                |node: &&Node| node.minds.is_some() && node.address.as_ref() == Some(&address);
+            let there = self.nodes.iter().find(is_there);
+            let found = there.map(|node| Probed {
+                node: node.id,
+                store: store(node.id),
+                cluster: node.cluster,
+            });
+            let found = found.ok_or_else(|| "connection refused".to_owned());
+            let minds = self.nodes[index(id)].minds.as_mut().expect("it asked just now");
+            minds.consensus.on_probed(now, ticket, found, &mut minds.consensus_out);
+            self.work(id);
         }
     }
 }
@@ -544,6 +609,10 @@ impl Node {
                 }
                 ConsensusEffect::Peer { to, message } => {
                     sent.push((to, message));
+                    None
+                }
+                ConsensusEffect::Probe { ticket, address } => {
+                    self.probes.push((ticket, address));
                     None
                 }
                 ConsensusEffect::Members(members) => {

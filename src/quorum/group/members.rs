@@ -154,13 +154,24 @@ impl Group {
     }
 
     /// The library lets a removed leader lead on, without a place of its own to count in: its next
-    /// durable entry would be a panic.
+    /// durable entry would be a panic. Whoever has all of the log is told to stand at once: the others
+    /// would miss this leader only after an election's timeout.
     fn step_down_if_removed(&mut self) {
-        let raft = &mut self.raw.raft;
-        if raft.state == StateRole::Leader && !raft.promotable() {
-            let term = raft.term;
-            raft.become_follower(term, raft::INVALID_ID);
+        if self.raw.raft.state != StateRole::Leader || self.raw.raft.promotable() {
+            return;
         }
+        let last = self.raw.raft.raft_log.last_index();
+        let voters = self.progress().into_iter().filter(|other| {
+            other.matched == last && self.membership.voters().any(|voter| voter == other.node)
+        });
+        // One that was heard of rather than one that was not; of equals the lowest number.
+        let heir = voters.min_by_key(|other| (!other.active, other.node));
+        let raft = &mut self.raw.raft;
+        if let Some(heir) = heir {
+            raft.send_timeout_now(heir.node.0);
+        }
+        let term = raft.term;
+        raft.become_follower(term, raft::INVALID_ID);
     }
 }
 

@@ -94,3 +94,6 @@ impl Ranges {
             + (self.starts.len() + self.rules.len()) * size_of::<u32>()
     }
 }
+
+#[cfg(test)]
+mod tests;

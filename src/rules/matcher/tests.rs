@@ -7,6 +7,8 @@ use crate::oracle::tree::Tree;
 use crate::{BadMessage, Catalogue, Matches, Rule, parse};
 use document::Source;
 
+mod counted;
+mod kept;
 mod trusted;
 
 use std::fmt::Write as _;
@@ -218,6 +220,13 @@ fn conditions_of_one_group_hold_for_the_same_element() {
         // Absence beside something else is about the same element, alone about all of them.
         (format!("[{x1}, {no_y}]"), apart, true),
         (format!("[{x1}, {no_y}]"), both, false),
+        (format!("[{x1}, {no_y}]"), "{\"items\":{\"x\":1}}", true),
+        (format!("[{x1}, {no_y}]"), "{\"items\":{\"x\":1,\"y\":2}}", false),
+        (
+            format!("[{x1}, {no_y}, {{field: items.z, op: not_exists}}]"),
+            "{\"items\":[{\"x\":1},{\"y\":2,\"z\":3}]}",
+            true,
+        ),
         (format!("[{no_y}]"), apart, false),
         (format!("[{no_y}]"), "{\"items\":[{\"x\":1},{}]}", true),
         (format!("[{no_y}]"), "{\"items\":[]}", true),
@@ -228,6 +237,9 @@ fn conditions_of_one_group_hold_for_the_same_element() {
             "{\"items\":[{},{\"x\":1}]}",
             true,
         ),
+        // An array is there, though nothing is in it.
+        (format!("[{{field: items, op: not_exists}}, {no_y}]"), "{\"items\":[]}", false),
+        (format!("[{{field: items, op: not_exists}}, {no_y}]"), "{\"item\":[]}", true),
         (low_high.to_owned(), "{\"n\":6}", true),
         (low_high.to_owned(), "{\"n\":[9,6]}", true),
         (low_high.to_owned(), "{\"n\":[9,1]}", false),
