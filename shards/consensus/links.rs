@@ -2,8 +2,9 @@
 //! and those that the others keep to this node.
 //!
 //! What is sent to a member goes over the connection that this side has made; what comes is taken
-//! from whichever brings it. To a node that this one has no address of, such as the leader that a
-//! new node has not heard the members from yet, it goes over the connection that the other has made.
+//! from whichever brings it. To a node that is not reached at any address that this one knows (the
+//! leader that a new node has not heard the members from yet; a member that moved), it goes over the
+//! connection that the other has made.
 //!
 //! Invariants:
 //! - nothing is taken from a link whose two ends were not meant for each other
@@ -16,7 +17,7 @@ use crate::{Consensus, Host};
 use base::{Address, BootId, NodeId, Prng, StoreId};
 use bytes::Bytes;
 use engine::Membership;
-use engine::founding::{Card, FORMATS, Foundation, Founding, Met, greet, meet};
+use engine::founding::{Card, FORMATS, Foundation, Founding, Known, Met, greet, meet};
 use engine::peer::PeerMessage;
 use rpc::{Channel, ChannelError, ChannelOptions, Introduced, answer_channel, call_channel};
 use runtime::{Listener, LocalNotify, Task, TaskSet, is_out_of_files, resolve, sleep, spawn_local};
@@ -51,6 +52,8 @@ const LIVED: Duration = Duration::from_secs(1);
 const STRANGER_PAUSE: Duration = Duration::from_secs(1);
 /// Reasons against callers that are remembered, so that each is said once.
 const SAID_MAX: usize = 32;
+/// Data directories whose latest run is remembered: more than members ever have.
+const BOOTS_MAX: usize = 256;
 /// Between two looks at who else is to found the cluster.
 const MEETING_PAUSE: Duration = Duration::from_millis(200);
 /// Connections of others at a time: each member has one, and one that it has not seen break yet.
@@ -83,6 +86,8 @@ struct Inner {
     /// Of those that others have made: the last one of each node, with its number.
     accepted: RefCell<BTreeMap<NodeId, (u64, Rc<Channel>)>>,
     accepted_count: Cell<u64>,
+    /// The latest run of each data directory that has called.
+    boots: RefCell<BTreeMap<StoreId, BootId>>,
     /// What was said against callers since the members changed last.
     said: RefCell<BTreeSet<String>>,
     dice: RefCell<Prng>,
@@ -121,6 +126,7 @@ impl Links {
             kept: RefCell::new(BTreeMap::new()),
             accepted: RefCell::new(BTreeMap::new()),
             accepted_count: Cell::new(0),
+            boots: RefCell::new(BTreeMap::new()),
             said: RefCell::new(BTreeSet::new()),
             dice: RefCell::new(Prng::new(seed).fork("links")),
             tasks: TaskSet::new(),
@@ -179,6 +185,7 @@ impl Links {
     async fn meet_all(&self, founding: &mut Founding) -> Foundation {
         let mut said = BTreeMap::new();
         loop {
+            founding.begin_round();
             for (node, address) in founding.to_meet() {
                 let news = match self.ask(&address).await {
                     Ok(card) => match founding.on_met(node, &card) {
@@ -259,10 +266,13 @@ impl Links {
     }
 
     fn channel(&self, to: NodeId) -> Option<Rc<Channel>> {
-        match self.inner.kept.borrow().get(&to) {
-            Some(kept) => kept.channel.borrow().clone(),
-            None => self.inner.accepted.borrow().get(&to).map(|(_, channel)| Rc::clone(channel)),
-        }
+        let kept = self.inner.kept.borrow();
+        let own = kept.get(&to).and_then(|kept| kept.channel.borrow().clone());
+        // A member may be reached elsewhere than is known here, until it has said so.
+        own.or_else(|| {
+            let accepted = self.inner.accepted.borrow();
+            accepted.get(&to).map(|(_, channel)| Rc::clone(channel))
+        })
     }
 
     /// Ends every link. To be called before the last handle is dropped.
@@ -348,11 +358,15 @@ impl Links {
     /// A connection that another one has made.
     async fn serve(&self, stream: runtime::Stream) -> Result<(), String> {
         let inner = &self.inner;
-        let mut introduced =
-            answer_channel(stream, OPTIONS).await.map_err(|error| error.to_string())?;
+        // Without its port: what is said of a caller is said once, however often it calls.
+        let greeted = answer_channel(stream, OPTIONS).await;
+        let mut introduced = greeted.map_err(|error| error.reason())?;
         let theirs = card(&introduced)?;
         let own = Card { cluster: inner.cluster.get(), ..inner.own };
-        let verdict = greet(&own, &inner.members.borrow(), inner.leading.get(), &theirs);
+        let latest = inner.boots.borrow().get(&theirs.store).copied();
+        let known =
+            Known { members: &inner.members.borrow(), leading: inner.leading.get(), latest };
+        let verdict = greet(&own, known, &theirs);
         if let Err(stranger) = verdict {
             let reason = stranger.to_string();
             introduced.refuse(&reason).await;
@@ -364,6 +378,7 @@ impl Links {
             // It only asked who is there.
             return Ok(());
         }
+        self.remember(&theirs);
         let (channel, mut driver) = introduced.open();
         let number = inner.accepted_count.get();
         inner.accepted_count.set(number + 1);
@@ -374,6 +389,14 @@ impl Links {
             accepted.remove(&theirs.node);
         }
         Ok(())
+    }
+
+    fn remember(&self, theirs: &Card) {
+        let mut boots = self.inner.boots.borrow_mut();
+        if boots.len() >= BOOTS_MAX && !boots.contains_key(&theirs.store) {
+            boots.clear();
+        }
+        boots.insert(theirs.store, theirs.boot);
     }
 
     fn on_frame(&self, theirs: &Card, header: &Header, payload: &[u8]) -> Result<(), String> {
