@@ -363,10 +363,11 @@ impl Links {
         let mut introduced = greeted.map_err(|error| error.reason())?;
         let theirs = card(&introduced)?;
         let own = Card { cluster: inner.cluster.get(), ..inner.own };
-        let latest = inner.boots.borrow().get(&theirs.store).copied();
-        let known =
-            Known { members: &inner.members.borrow(), leading: inner.leading.get(), latest };
-        let verdict = greet(&own, known, &theirs);
+        let verdict = {
+            let latest = inner.boots.borrow().get(&theirs.store).copied();
+            let (members, leading) = (inner.members.borrow(), inner.leading.get());
+            greet(&own, Known { members: &members, leading, latest }, &theirs)
+        };
         if let Err(stranger) = verdict {
             let reason = stranger.to_string();
             introduced.refuse(&reason).await;
