@@ -13,6 +13,7 @@
 //! - the journal is compacted only below a snapshot that is durable (SOUNDNESS 21).
 
 mod batcher;
+mod checksums;
 mod ingress;
 mod members;
 mod peers;
@@ -41,6 +42,7 @@ use crate::peer::PeerMessage;
 use base::{Address, BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
 use batcher::{Batcher, Gathered};
 use bytes::Bytes;
+use checksums::Checksums;
 use ingress::Ingress;
 use journal::{Buffers, Journal, Token};
 use members::Members;
@@ -178,6 +180,7 @@ pub struct ConsensusCore<A: Buffers> {
     transfers: Transfers,
     reads: Reads,
     requests: Requests,
+    checksums: Checksums,
     members: Members,
     metrics: ConsensusMetrics,
     leading: bool,
@@ -244,6 +247,7 @@ impl<A: Buffers> ConsensusCore<A> {
             transfers: Transfers::default(),
             reads: Reads::default(),
             requests: Requests::default(),
+            checksums: Checksums::default(),
             members: Members::default(),
             metrics: ConsensusMetrics::new(),
             leading: false,
@@ -304,6 +308,8 @@ impl<A: Buffers> ConsensusCore<A> {
                 self.on_demand(now, Asker::Client { core: from, ticket }, demand, out);
                 self.pump(now, out);
             }
+            ToConsensus::Compare { ticket } => self.on_compare(now, from, ticket, out),
+            ToConsensus::Hashed { of, sums } => self.on_hashed(of, sums, out),
             ToConsensus::View { ticket } => {
                 let by = Asker::Viewer { core: from, ticket };
                 self.on_demand(now, by, Demand::Progress, out);
@@ -416,6 +422,7 @@ impl<A: Buffers> ConsensusCore<A> {
         self.snapshots.on_deadline(now.instant);
         self.move_if_elsewhere(now, out);
         self.check_requests(now, out);
+        self.check_comparison(now, out);
         self.pump(now, out);
         self.on_flush(now, out);
     }

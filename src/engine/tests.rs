@@ -1,5 +1,6 @@
 //! Several coordinators in one world: what one acknowledges, all have, once.
 
+mod checksums;
 mod members;
 mod reads;
 mod world;

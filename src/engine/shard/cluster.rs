@@ -3,10 +3,13 @@
 
 use super::queries::{Kind, starting};
 use super::{RequestId, ShardCore, ShardEffect};
-use crate::cluster::{Demand, Fulfilled, GroupView};
+use crate::cluster::{Compared, Demand, Fulfilled, GroupView};
 use crate::message::{ConsensusStatus, ShardStatus, ToConsensus};
 use crate::record::FORMAT_LEVEL;
-use api::{ApiError, Code, NodeProgress, NodeView, NodesView, Request, Response, Route, Standing};
+use api::{
+    ApiError, ChecksumView, Code, NodeChecksum, NodeProgress, NodeView, NodesView, Request,
+    Response, Route, Standing,
+};
 use base::{Address, CoreId, NodeId, Outbox, StoreId, hash64};
 use serde_json::Value;
 
@@ -46,6 +49,19 @@ impl Wanted {
 pub(super) fn nodes(group: &GroupView) -> Response {
     let mut body = Vec::new();
     with_nodes(group, |nodes| nodes.write(&mut body));
+    Response::json(200, body)
+}
+
+/// How the members' states compare.
+pub(super) fn compared(compared: &Compared) -> Response {
+    let nodes: Vec<NodeChecksum<'_>> = (compared.nodes.iter())
+        .map(|(node, checksum)| NodeChecksum {
+            node: *node,
+            checksum: checksum.as_ref().copied().map_err(String::as_str),
+        })
+        .collect();
+    let mut body = Vec::new();
+    ChecksumView { index: compared.index, nodes: &nodes }.write(&mut body);
     Response::json(200, body)
 }
 

@@ -16,6 +16,7 @@ use journal::{Effect, File, HeapBuffers, Journal, Recovery, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+/// Every node's cores, unless it says otherwise.
 pub(super) const SHARDS: u16 = 2;
 const SEGMENT_BYTES: u64 = 1 << 20;
 
@@ -54,6 +55,8 @@ pub(super) struct Node {
     pub(super) address: Option<Address>,
     /// Who belongs to the group, as its mind told last.
     pub(super) members: Membership,
+    /// How many cores it has.
+    pub(super) cores: u16,
     /// It begins without the members that the group was founded with.
     knows_nobody: bool,
     boot: u64,
@@ -93,6 +96,16 @@ fn address(node: NodeId) -> Address {
     Address::parse(&format!("10.0.0.{node}:9101")).unwrap()
 }
 
+fn born() -> Born {
+    Born {
+        cluster_id: 1,
+        partitions: 8,
+        retention_bytes: 1 << 30,
+        keys_max: 100_000,
+        key_ttl_ms: 600_000,
+    }
+}
+
 fn index(node: NodeId) -> usize {
     usize::try_from(node.0 - 1).unwrap()
 }
@@ -103,6 +116,7 @@ impl Node {
             id,
             address: Some(address(id)),
             members: Membership::default(),
+            cores: SHARDS,
             boot: 0,
             disk: Disk::default(),
             is_full: false,
@@ -199,21 +213,16 @@ impl World {
             founded = Membership::default();
         }
         node.boot += 1;
+        let cores = node.cores;
         let boot = BootId(node.boot);
-        let born = Born {
-            cluster_id: 1,
-            partitions: 8,
-            retention_bytes: 1 << 30,
-            keys_max: 100_000,
-            key_ttl_ms: 600_000,
-        };
+        let born = born();
         let shard = |core| ShardConfig {
             node: id,
             boot,
             store: store(id),
             core: CoreId(core),
-            shards: SHARDS,
-            cpus: vec![0; usize::from(SHARDS)],
+            shards: cores,
+            cpus: vec![0; usize::from(cores)],
             program_version: "test",
             started_at: now.instant,
             birth: Birth { born: born.clone(), catalogue: Vec::<Change>::new() },
@@ -224,8 +233,8 @@ impl World {
         config.segment_bytes = SEGMENT_BYTES;
         config.entry_bytes_max = usize::try_from(SEGMENT_BYTES).unwrap() - 64 * 1024;
         let read = node.disk.snapshot.clone().map(|file| snapshot::read(&file.into()).unwrap());
-        for core in (0..SHARDS).filter(|_| read.is_some()) {
-            events.push_back(packet(core, read.as_ref().unwrap().restore(core, SHARDS)));
+        for core in (0..cores).filter(|_| read.is_some()) {
+            events.push_back(packet(core, read.as_ref().unwrap().restore(core, cores)));
         }
         let at = read.as_ref().map_or((0, 0), |read| (read.index, read.term));
         let recovery = match &read {
@@ -243,7 +252,7 @@ impl World {
         let (mut replay, mut found) = (Replay::new(read.as_ref(), &founded), Vec::new());
         let mut hand_out = |found: &mut Vec<_>, replay: &mut Replay, commit| {
             let ready = replay.on_entries(found, commit).unwrap();
-            for core in (0..SHARDS).filter(|_| !ready.is_empty()) {
+            for core in (0..cores).filter(|_| !ready.is_empty()) {
                 events.push_back(packet(core, ToShard::Committed(ready.clone())));
             }
         };
@@ -265,13 +274,13 @@ impl World {
             boot,
             founded,
             address: node.address.clone(),
-            shards: SHARDS,
+            shards: cores,
             seed: id.0 * 1_000 + boot.0,
             snapshot_journal_bytes: self.snapshot_bytes,
         };
         let mut minds = Minds {
             consensus: ConsensusCore::new(config, start, now),
-            shards: (0..SHARDS).map(|core| ShardCore::new(shard(core))).collect(),
+            shards: (0..cores).map(|core| ShardCore::new(shard(core))).collect(),
             events,
             consensus_out: Outbox::new(),
             shard_out: Outbox::new(),
@@ -341,12 +350,12 @@ impl World {
             }
         }
         for at in 0..self.nodes.len() {
-            let Node { id, minds, replies, .. } = &mut self.nodes[at];
+            let Node { id, minds, replies, cores, .. } = &mut self.nodes[at];
             let (id, Some(minds)) = (*id, minds) else { continue };
             if minds.consensus.deadline(now) <= now.instant {
                 minds.consensus.on_deadline(now, &mut minds.consensus_out);
             }
-            for core in 0..SHARDS {
+            for core in 0..*cores {
                 let shard = &mut minds.shards[usize::from(core)];
                 if shard.deadline().is_some_and(|due| due <= now.instant) {
                     shard.on_deadline(now, &mut minds.shard_out);
@@ -402,7 +411,18 @@ impl World {
         (method, path): (Method, &str),
         body: &str,
     ) -> (u16, String) {
-        let request = self.request(node, 1, (method, path, ""), (None, body.as_bytes()));
+        self.demanded_of(node, 1, (method, path), body)
+    }
+
+    /// The same of a certain core.
+    pub(super) fn demanded_of(
+        &mut self,
+        node: NodeId,
+        core: u16,
+        (method, path): (Method, &str),
+        body: &str,
+    ) -> (u16, String) {
+        let request = self.request(node, core, (method, path, ""), (None, body.as_bytes()));
         self.until(path, |world| world.reply(node, request).is_some());
         self.reply(node, request).expect("it was there")
     }
@@ -547,7 +567,7 @@ impl Node {
                 self.on_event(now, &mut minds, event);
                 continue;
             }
-            for core in 0..SHARDS {
+            for core in 0..self.cores {
                 minds.shards[usize::from(core)].on_flush(&mut minds.shard_out);
                 minds.drain_shard(CoreId(core), &mut self.replies);
             }
