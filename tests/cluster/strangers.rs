@@ -111,8 +111,7 @@ fn garbage_at_the_door_for_peers_does_no_harm() {
     load.after(100);
 
     let mut random = Prng::new(1);
-    let mut noise = vec![0; 100_000];
-    noise.iter_mut().for_each(|byte| *byte = random.next_u64().to_le_bytes()[0]);
+    let noise: Vec<u8> = (0..100_000).map(|_| random.next_u64().to_le_bytes()[0]).collect();
     let greeting = Hello { node: 9, store: 9, boot: 1, ..Hello::of(Hello::COORDINATOR) };
     let frame = |kind| {
         let head = wire::Head {
