@@ -42,8 +42,8 @@ async fn pair(options: ChannelOptions) -> (Introduced, Introduced) {
     });
     let caller = call_channel(address, &hello(1), options).await.unwrap();
     rings.notified().await;
-    let answerer = answered.borrow_mut().take().unwrap();
-    (caller, answerer)
+    let callee = answered.borrow_mut().take().unwrap();
+    (caller, callee)
 }
 
 fn send(channel: &Channel, number: u64, bytes: usize) -> bool {
@@ -76,16 +76,16 @@ async fn take(end: Introduced, count: usize) -> Vec<(u64, usize)> {
 #[test]
 fn each_side_knows_what_the_other_says_of_itself() {
     run(async {
-        let (caller, answerer) = pair(OPTIONS).await;
+        let (caller, callee) = pair(OPTIONS).await;
         assert_eq!(caller.hello().unwrap().store, 22);
-        assert_eq!(answerer.hello().unwrap().store, 11);
+        assert_eq!(callee.hello().unwrap().store, 11);
     });
 }
 
 #[test]
 fn frames_arrive_in_the_order_in_which_they_were_sent() {
     run(async {
-        let (caller, answerer) = pair(OPTIONS).await;
+        let (caller, callee) = pair(OPTIONS).await;
         let (channel, mut driver) = caller.open();
         for number in 1..=1000 {
             assert!(send(&channel, number, 100));
@@ -94,7 +94,7 @@ fn frames_arrive_in_the_order_in_which_they_were_sent() {
         tasks.spawn(async move {
             driver.run(|_, _| Ok(())).await;
         });
-        let taken = take(answerer, 1000).await;
+        let taken = take(callee, 1000).await;
         assert!(taken.iter().zip(1..).all(|((number, bytes), at)| (*number, *bytes) == (at, 100)));
         tasks.idle().await;
         assert!(channel.is_ended(), "the other side has closed it");
