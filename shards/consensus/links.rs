@@ -335,8 +335,9 @@ impl Links {
     /// A connection that another one has made.
     async fn serve(&self, stream: runtime::Stream) -> Result<(), String> {
         let inner = &self.inner;
-        let mut introduced =
-            answer_channel(stream, OPTIONS).await.map_err(|error| error.to_string())?;
+        // Without its port: what is said of a caller is said once, however often it calls.
+        let greeted = answer_channel(stream, OPTIONS).await;
+        let mut introduced = greeted.map_err(|error| error.reason())?;
         let theirs = card(&introduced).map_err(|error| error.to_string())?;
         let own = Card { cluster: inner.cluster.get(), ..inner.own };
         let verdict = greet(&own, &inner.members.borrow(), &theirs);

@@ -21,6 +21,7 @@ mod reads;
 mod replay;
 mod requests;
 mod snapshots;
+mod space;
 mod transfers;
 
 #[cfg(test)]
@@ -50,6 +51,7 @@ use reads::Reads;
 use replay::stamp_of;
 use requests::{Asker, Requests};
 use snapshots::Snapshots;
+use space::Space;
 use std::collections::VecDeque;
 use std::time::Duration;
 use transfers::Transfers;
@@ -187,6 +189,7 @@ pub struct ConsensusCore<A: Buffers> {
     dropped: u64,
     /// The operator was told that the disk is full.
     warned: bool,
+    space: Space,
     stopping: bool,
     /// The last index proposed or recovered.
     last_proposed: u64,
@@ -251,6 +254,7 @@ impl<A: Buffers> ConsensusCore<A> {
             term: start.term,
             dropped: 0,
             warned: false,
+            space: Space::default(),
             stopping: false,
             last_proposed: last,
             proposed_at: VecDeque::new(),
@@ -329,6 +333,7 @@ impl<A: Buffers> ConsensusCore<A> {
             out,
         );
         self.hand_over_at_stop(now, out);
+        self.hand_over_when_full(now, out);
     }
 
     /// A journal effect was carried out.

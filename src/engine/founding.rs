@@ -164,13 +164,14 @@ fn check_pair(own: &Card, theirs: &Card) -> Result<(), Stranger> {
     if node.0 == 0 {
         return Err(Stranger::Nobody);
     }
-    if node == own.node {
-        return Err(Stranger::Twin { node, theirs: theirs.store.0, ours: own.store.0 });
-    }
+    // First of all: clusters number their nodes alike.
     if let (Some(theirs), Some(ours)) = (theirs.cluster, own.cluster)
         && theirs != ours
     {
         return Err(Stranger::OtherCluster { node, theirs, ours });
+    }
+    if node == own.node {
+        return Err(Stranger::Twin { node, theirs: theirs.store.0, ours: own.store.0 });
     }
     let (low, high) = theirs.formats;
     if low > own.formats.1 || high < own.formats.0 {

@@ -145,6 +145,13 @@ fn who_answers_is_the_member_or_nobody() {
 }
 
 #[test]
+fn nodes_of_two_clusters_are_told_so_although_they_have_one_number() {
+    let other = Stranger::OtherCluster { node: NodeId(1), theirs: 6, ours: 5 };
+    let theirs = Card { store: StoreId(99), ..of(6, 1) };
+    assert_eq!(greet(&of(5, 1), &members(&[1]), &theirs), Err(other));
+}
+
+#[test]
 fn whoever_is_named_with_another_store_begins_with_nobody() {
     let foundation = Foundation { cluster: 7, founded: members(&[1, 2, 3]) };
     assert_eq!(foundation.of(NodeId(2), StoreId(22)), members(&[1, 2, 3]));

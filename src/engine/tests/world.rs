@@ -33,6 +33,7 @@ struct Disk {
 enum Event {
     Packet(CoreId, CoreId, Packet),
     Journal(Token),
+    NoRoom(Token),
     Snapshot,
     Fetch(Result<Option<Box<snapshot::Snapshot>>, String>),
     Read(crate::ReadBack, Vec<u8>),
@@ -60,6 +61,10 @@ pub(super) struct Node {
     knows_nobody: bool,
     boot: u64,
     disk: Disk,
+    /// Its disk has no room for another segment.
+    pub(super) is_full: bool,
+    /// What its mind told the operator.
+    pub(super) notices: Vec<String>,
     pub(super) minds: Option<Minds>,
     pub(super) replies: BTreeMap<u64, (u16, String)>,
     /// What was fetched and installed, and read back for others.
@@ -116,6 +121,8 @@ impl Node {
             cores: SHARDS,
             boot: 0,
             disk: Disk::default(),
+            is_full: false,
+            notices: Vec::new(),
             minds: None,
             replies: BTreeMap::new(),
             installed: 0,
@@ -588,6 +595,7 @@ impl Node {
                 minds.drain_shard(to, &mut self.replies);
             }
             Event::Journal(token) => mind.on_journal_done(now, token, out),
+            Event::NoRoom(token) => mind.on_prepare_failed(now, token, out),
             Event::Snapshot => mind.on_snapshot_done(now, Ok(()), out),
             Event::Fetch(done) => mind.on_fetch_done(now, done, out),
             Event::Read(wanted, bytes) => mind.on_entries_read(now, &wanted, Ok(&bytes), out),
@@ -601,7 +609,7 @@ impl Node {
                 ConsensusEffect::ToShard { to, message } => {
                     Some(Event::Packet(CoreId(0), to, Packet::Shard(message)))
                 }
-                ConsensusEffect::Journal(effect) => self.on_journal(effect).map(Event::Journal),
+                ConsensusEffect::Journal(effect) => self.on_journal(effect),
                 ConsensusEffect::Snapshot(effect) => self.on_snapshot(effect),
                 ConsensusEffect::Fetch(effect) => self.on_fetch(effect),
                 ConsensusEffect::ReadEntries(wanted) => {
@@ -634,32 +642,38 @@ impl Node {
                     self.members = members;
                     None
                 }
+                ConsensusEffect::Notice(text) if self.is_full => {
+                    self.notices.push(text);
+                    None
+                }
                 ConsensusEffect::Notice(text) => panic!("{text}"),
             };
             minds.events.extend(event);
         }
     }
 
-    fn on_journal(&mut self, effect: Effect<Vec<u8>>) -> Option<Token> {
+    fn on_journal(&mut self, effect: Effect<Vec<u8>>) -> Option<Event> {
         let files = &mut self.disk.files;
-        match effect {
+        let done = match effect {
             Effect::Write { token, file, offset, bytes } => {
                 let at = usize::try_from(offset).unwrap();
                 files.get_mut(&file).unwrap()[at..at + bytes.len()].copy_from_slice(&bytes);
-                Some(token)
+                token
             }
-            Effect::Sync { token, .. } => Some(token),
+            Effect::Sync { token, .. } => token,
+            Effect::Prepare { token, .. } if self.is_full => return Some(Event::NoRoom(token)),
             Effect::Prepare { token, slot, bytes } => {
                 let bytes = vec![0; usize::try_from(bytes).unwrap()];
                 files.insert(File::Segment(slot), bytes);
-                Some(token)
+                token
             }
             Effect::Remove { slot } => {
                 files.remove(&File::Segment(slot));
-                None
+                return None;
             }
             Effect::Durable { .. } | Effect::VoteDurable => unreachable!("the mind keeps these"),
-        }
+        };
+        Some(Event::Journal(done))
     }
 
     fn on_snapshot(&mut self, effect: SnapshotEffect) -> Option<Event> {
