@@ -201,9 +201,9 @@ impl Consensus {
             }
             ConsensusEffect::Members(members) => match &self.inner.links {
                 Some(links) => links.on_members(members),
-                None if members.members().len() > 1 => self.inner.host.notice(
-                    "this node has members to speak with, and no address for them to reach it: \
-                     start it with --peer ADDRESS",
+                None if members.members().len() > 1 => self.inner.host.fatal(
+                    "this node belongs to a cluster of several, and has no address for the others \
+                     to reach it: start it with --peer ADDRESS",
                 ),
                 None => {}
             },
