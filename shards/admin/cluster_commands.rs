@@ -24,6 +24,9 @@ const NODES: &str = "/api/v1/cluster/nodes";
 pub(crate) enum ClusterCommand {
     /// Role, log, members and cores, as the node asked knows them
     Status,
+    /// Have all nodes compare their states at one place of the log. Exit code 0 only when all have
+    /// answered, and all the same
+    Checksum,
     /// Hand the lead to another voter: before the leader's machine is worked on, say
     Transfer {
         /// To this node; otherwise to the voter that has most of the log
@@ -71,6 +74,16 @@ pub(crate) fn cluster(
     match command {
         ClusterCommand::Status => {
             ask(server, "/api/v1/cluster/status", json, out, show::cluster_status)
+        }
+        ClusterCommand::Checksum => {
+            let answer = server.post("/api/v1/cluster/checksum").map_err(Trouble::Node)?;
+            if json {
+                answer.write(out)?;
+            } else {
+                show::checksum(&answer.value, out)?;
+            }
+            let is_equal = answer.value.get("equal") == Some(&serde_json::Value::Bool(true));
+            if is_equal { Ok(()) } else { Err(Trouble::Doubt) }
         }
         ClusterCommand::Transfer { to } => {
             let path = "/api/v1/cluster/transfer";

@@ -3,8 +3,8 @@
 //! It asks a node over HTTP and prints tables, or with `--json` what the node said, unchanged. Rule
 //! and workflow files are checked here, without a node, by the code that the node runs itself.
 //!
-//! Exit codes: 0 done, 1 the node refused or does not answer, or `--strict` found a doubt, 2 the
-//! command line or a file is wrong.
+//! Exit codes: 0 done, 1 the node refused or does not answer, `--strict` found a doubt, or the nodes'
+//! states are not known to be equal, 2 the command line or a file is wrong.
 //!
 //! Invariants:
 //! - what a node or a file says is printed without control characters: no text of a client can move
@@ -142,7 +142,8 @@ enum Trouble {
     /// A file or an argument is wrong. What is wrong in a file has been printed already where the
     /// error is none.
     Input(Option<anyhow::Error>),
-    /// Files are legal, and something in them is probably not meant: it has been printed.
+    /// Files are legal, and something in them is probably not meant, or nodes are not equal: it has
+    /// been printed.
     Doubt,
     /// Nobody reads what is printed.
     Output(io::Error),

@@ -55,6 +55,23 @@ pub(crate) fn nodes(list: &Value, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
+/// `POST /api/v1/cluster/checksum`
+pub(crate) fn checksum(compared: &Value, out: &mut dyn Write) -> io::Result<()> {
+    let columns = [("NODE", "node"), ("CHECKSUM", "checksum"), ("MISSING", "missing")];
+    write_table(out, &columns, compared.get("nodes"))?;
+    let nodes = compared.get("nodes").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let missing = nodes.iter().filter(|node| node.get("checksum").is_none()).count();
+    let index = cell(compared.get("index"));
+    match compared.get("equal") {
+        Some(Value::Bool(true)) => writeln!(out, "all nodes are equal at entry {index}"),
+        _ if compared.get("index").is_none_or(Value::is_null) => {
+            writeln!(out, "nothing was compared: the node asked has not come to the place")
+        }
+        _ if missing > 0 => writeln!(out, "not known: {missing} of {} are missing", nodes.len()),
+        _ => writeln!(out, "THE NODES DIFFER at entry {index}"),
+    }
+}
+
 /// `GET /api/v1/rules`
 pub(crate) fn rules(list: &Value, out: &mut dyn Write) -> io::Result<()> {
     let columns = [

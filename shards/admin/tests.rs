@@ -162,6 +162,23 @@ fn a_change_of_the_group_says_what_it_did_and_what_to_do_next() {
 }
 
 #[test]
+fn a_comparison_succeeds_only_when_all_are_equal() {
+    let compare = ["cluster", "checksum", "--server"];
+    let equal = r#"{"equal":true,"index":9,"nodes":[{"node":1,"checksum":"05"}]}"#;
+    let (url, asked) = serve(200, equal);
+    let told = call(&[&compare[..], &[&url]].concat()).unwrap();
+    assert!(told.ends_with("all nodes are equal at entry 9\n"), "{told}");
+    assert_eq!(asked.recv().unwrap(), "POST /api/v1/cluster/checksum HTTP/1.1");
+    for body in [r#"{"equal":false,"index":9,"nodes":[]}"#, "{}"] {
+        for more in [&[][..], &["--json"]] {
+            let (url, _) = serve(200, body);
+            let outcome = call(&[&compare[..], &[&url], more].concat());
+            assert!(matches!(outcome, Err(Trouble::Doubt)), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
 fn the_versions_of_a_rule_are_a_table() {
     let body = r#"{"id":"x","versions":[
         {"version":3,"action":"rolled_back","to":1,"at":"T2","by":"ada"},

@@ -68,6 +68,17 @@ pub enum ChannelError {
     },
 }
 
+impl ChannelError {
+    /// What happened, without where.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Refused { .. } => "it refuses connections".to_owned(),
+            Self::Lost { reason, .. } => reason.clone(),
+            Self::Said { detail, .. } => format!("it says: {detail}"),
+        }
+    }
+}
+
 /// A connection of which one side's hello is known.
 #[derive(Debug)]
 pub struct Introduced {

@@ -93,6 +93,8 @@ pub enum Route {
     RemoveNode(NodeId),
     /// `POST /api/v1/cluster/transfer`: another node is to lead
     TransferLead,
+    /// `POST /api/v1/cluster/checksum`: whether all nodes have the same state
+    Checksum,
     /// `GET /metrics`
     Metrics,
     /// `GET /health/live`
@@ -153,6 +155,7 @@ impl Route {
             Self::PromoteNode(_) => "POST /api/v1/cluster/nodes/{id}/promote",
             Self::RemoveNode(_) => "DELETE /api/v1/cluster/nodes/{id}",
             Self::TransferLead => "POST /api/v1/cluster/transfer",
+            Self::Checksum => "POST /api/v1/cluster/checksum",
             Self::Metrics => "GET /metrics",
             Self::Live => "GET /health/live",
             Self::Ready => "GET /health/ready",
@@ -201,6 +204,7 @@ enum Target<'p> {
     Node(&'p str),
     Promote(&'p str),
     Transfer,
+    Checksum,
     Metrics,
     Live,
     Ready,
@@ -253,6 +257,7 @@ impl<'p> Target<'p> {
             ("cluster", Some("nodes"), None) => Some(Self::Nodes),
             ("cluster", Some("nodes"), Some(id)) if !id.is_empty() => Some(Self::Node(id)),
             ("cluster", Some("transfer"), None) => Some(Self::Transfer),
+            ("cluster", Some("checksum"), None) => Some(Self::Checksum),
             _ => None,
         }
     }
@@ -286,7 +291,8 @@ impl<'p> Target<'p> {
             | Self::RuleRollback(_)
             | Self::DefinitionRollback(_)
             | Self::Promote(_)
-            | Self::Transfer => "POST",
+            | Self::Transfer
+            | Self::Checksum => "POST",
             Self::Node(_) => "DELETE",
             Self::Rules => "GET, HEAD, POST, PUT",
             Self::Definitions | Self::Nodes => "GET, HEAD, POST",
@@ -321,6 +327,7 @@ fn route_any(method: Method, path: &str, query: &str) -> Result<Route, ApiError>
         (Target::Node(id), Method::Delete) => Route::RemoveNode(node_id(id)?),
         (Target::Promote(id), Method::Post) => Route::PromoteNode(node_id(id)?),
         (Target::Transfer, Method::Post) => Route::TransferLead,
+        (Target::Checksum, Method::Post) => Route::Checksum,
         // Probes and scrapers add parameters of their own: theirs are let through.
         (Target::Metrics, Method::Get) => return Ok(Route::Metrics),
         (Target::Live, Method::Get) => return Ok(Route::Live),

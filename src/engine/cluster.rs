@@ -1,4 +1,4 @@
-//! What is asked of the group itself, and what it answers: members, and the lead.
+//! What is asked of the group itself, and what it answers: members, the lead, checksums.
 //!
 //! A shard hands a client's [`Demand`] to the consensus core. Who leads carries it out; any other node
 //! asks its leader, with these values as the bodies of [`PeerMessage::Request`] and
@@ -107,11 +107,33 @@ pub enum Fulfilled {
     Refused(ApiError),
 }
 
+/// What a node says of its state at the place of a checksum's record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hashed {
+    /// The layout of the images that were hashed.
+    pub layout: u16,
+    /// The entry.
+    pub index: u64,
+    /// The checksum, or why there is none.
+    pub checksum: Result<u64, String>,
+}
+
+/// What the whole group says of its state at one place of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// The entry; none when this node has not come to it.
+    pub index: Option<u64>,
+    /// Every member: its checksum, or why there is none.
+    pub nodes: Vec<(NodeId, Result<u64, String>)>,
+}
+
 /// What a coordinator answers another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answered {
     /// A demand of the asker.
     Demand(Fulfilled),
+    /// A record of the asker's, which named the place.
+    Hashed(Hashed),
 }
 
 /// The group, as a node knows it.
@@ -168,6 +190,8 @@ enum AnsweredV1 {
     Changed { index: u64 },
     Leads { node: u64 },
     Refused(RefusedV1),
+    Hashed { layout: u16, index: u64, checksum: u64 },
+    NotHashed { layout: u16, index: u64, reason: String },
 }
 
 impl Demand {
@@ -222,6 +246,14 @@ impl Answered {
                 hint: error.hint.clone().into_owned(),
                 retry_after_seconds: error.retry_after_seconds,
             }),
+            Self::Hashed(Hashed { layout, index, checksum }) => match checksum {
+                Ok(checksum) => {
+                    AnsweredV1::Hashed { layout: *layout, index: *index, checksum: *checksum }
+                }
+                Err(reason) => {
+                    AnsweredV1::NotHashed { layout: *layout, index: *index, reason: reason.clone() }
+                }
+            },
         })
     }
 
@@ -240,6 +272,12 @@ impl Answered {
             AnsweredV1::Changed { index } => Self::Demand(Fulfilled::Changed { index }),
             AnsweredV1::Leads { node } => Self::Demand(Fulfilled::Leads { node: NodeId(node) }),
             AnsweredV1::Refused(refused) => Self::Demand(Fulfilled::Refused(refused.into_error())),
+            AnsweredV1::Hashed { layout, index, checksum } => {
+                Self::Hashed(Hashed { layout, index, checksum: Ok(checksum) })
+            }
+            AnsweredV1::NotHashed { layout, index, reason } => {
+                Self::Hashed(Hashed { layout, index, checksum: Err(reason) })
+            }
         })
     }
 }

@@ -13,6 +13,7 @@
 //! - the journal is compacted only below a snapshot that is durable (SOUNDNESS 21).
 
 mod batcher;
+mod checksums;
 mod ingress;
 mod members;
 mod peers;
@@ -20,6 +21,7 @@ mod reads;
 mod replay;
 mod requests;
 mod snapshots;
+mod space;
 mod transfers;
 
 #[cfg(test)]
@@ -40,6 +42,7 @@ use crate::peer::PeerMessage;
 use base::{Address, BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixMicros};
 use batcher::{Batcher, Gathered};
 use bytes::Bytes;
+use checksums::Checksums;
 use ingress::Ingress;
 use journal::{Buffers, Journal, Token};
 use members::Members;
@@ -48,6 +51,7 @@ use reads::Reads;
 use replay::stamp_of;
 use requests::{Asker, Requests};
 use snapshots::Snapshots;
+use space::Space;
 use std::collections::VecDeque;
 use std::time::Duration;
 use transfers::Transfers;
@@ -176,6 +180,7 @@ pub struct ConsensusCore<A: Buffers> {
     transfers: Transfers,
     reads: Reads,
     requests: Requests,
+    checksums: Checksums,
     members: Members,
     metrics: ConsensusMetrics,
     leading: bool,
@@ -184,6 +189,7 @@ pub struct ConsensusCore<A: Buffers> {
     dropped: u64,
     /// The operator was told that the disk is full.
     warned: bool,
+    space: Space,
     stopping: bool,
     /// The last index proposed or recovered.
     last_proposed: u64,
@@ -241,12 +247,14 @@ impl<A: Buffers> ConsensusCore<A> {
             transfers: Transfers::default(),
             reads: Reads::default(),
             requests: Requests::default(),
+            checksums: Checksums::default(),
             members: Members::default(),
             metrics: ConsensusMetrics::new(),
             leading: false,
             term: start.term,
             dropped: 0,
             warned: false,
+            space: Space::default(),
             stopping: false,
             last_proposed: last,
             proposed_at: VecDeque::new(),
@@ -300,6 +308,8 @@ impl<A: Buffers> ConsensusCore<A> {
                 self.on_demand(now, Asker::Client { core: from, ticket }, demand, out);
                 self.pump(now, out);
             }
+            ToConsensus::Compare { ticket } => self.on_compare(now, from, ticket, out),
+            ToConsensus::Hashed { of, sums } => self.on_hashed(of, sums, out),
             ToConsensus::View { ticket } => {
                 let by = Asker::Viewer { core: from, ticket };
                 self.on_demand(now, by, Demand::Progress, out);
@@ -323,6 +333,7 @@ impl<A: Buffers> ConsensusCore<A> {
             out,
         );
         self.hand_over_at_stop(now, out);
+        self.hand_over_when_full(now, out);
     }
 
     /// A journal effect was carried out.
@@ -411,6 +422,7 @@ impl<A: Buffers> ConsensusCore<A> {
         self.snapshots.on_deadline(now.instant);
         self.move_if_elsewhere(now, out);
         self.check_requests(now, out);
+        self.check_comparison(now, out);
         self.pump(now, out);
         self.on_flush(now, out);
     }

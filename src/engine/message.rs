@@ -1,12 +1,12 @@
 //! What the cores of one node tell each other. Batches are the elements: the cost of a hand-over
 //! is paid once for many records.
 
-use crate::cluster::{Demand, Fulfilled, GroupView};
+use crate::cluster::{Compared, Demand, Fulfilled, GroupView};
 use crate::events::EventKind;
 use crate::globals::{Globals, Merged, Prepared};
 use crate::partition::{ListedInstance, Outcome};
 use api::{EventsQuery, InstancesQuery, Response, Route};
-use base::{CoreId, Instant, NodeId, PartitionId, UnixMicros};
+use base::{BootId, CoreId, Instant, NodeId, PartitionId, UnixMicros};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -68,6 +68,19 @@ pub enum ToConsensus {
         /// What.
         demand: Demand,
     },
+    /// All members are to compare their states; answered by [`ToShard::Answer`], after a
+    /// [`ToShard::Mark`].
+    Compare {
+        /// Repeated in the answer.
+        ticket: u64,
+    },
+    /// The shard's part of the state at a checksum's record.
+    Hashed {
+        /// Which record.
+        of: Marked,
+        /// What was hashed.
+        sums: Sums,
+    },
     /// How the whole group fares; answered by [`ToShard::Answer`], also when its leader says nothing.
     View {
         /// Repeated in the answer.
@@ -80,6 +93,28 @@ pub enum ToConsensus {
         /// What is asked.
         question: Question,
     },
+}
+
+/// The record of a checksum, in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Marked {
+    /// The entry.
+    pub index: u64,
+    /// Who wrote the record: the node.
+    pub node: NodeId,
+    /// And its run.
+    pub boot: BootId,
+    /// Its name for the record.
+    pub ticket: u64,
+}
+
+/// Checksums of a shard's part of the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sums {
+    /// Of the globals, which one shard has hashed for all.
+    pub globals: Option<u64>,
+    /// Of each partition hosted there; or why there are none.
+    pub partitions: Result<Vec<(PartitionId, u64)>, String>,
 }
 
 /// A part of the state that has an image of its own.
@@ -170,6 +205,11 @@ pub enum ToShard {
         round: u32,
         /// Why.
         why: NotTaken,
+    },
+    /// Write a checksum's record into the log.
+    Mark {
+        /// Its name.
+        ticket: u64,
     },
     /// An image is wanted.
     TakeImage(Part),
@@ -284,6 +324,8 @@ pub enum Answer {
     Group(Box<GroupView>),
     /// What became of a demand.
     Fulfilled(Box<Fulfilled>),
+    /// How the members' states compare.
+    Compared(Box<Compared>),
 }
 
 /// How a shard fares.

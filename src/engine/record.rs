@@ -30,6 +30,8 @@ pub enum RecordType {
     Born = 1,
     /// Rules and definitions changed. Global.
     CatalogueChanged = 2,
+    /// Every node hashes its state at this place. Global.
+    Checksum = 3,
     /// A message was accepted.
     Accepted = 16,
     /// A task's attempt ended at a worker.
@@ -48,6 +50,7 @@ impl RecordType {
         [
             Self::Born,
             Self::CatalogueChanged,
+            Self::Checksum,
             Self::Accepted,
             Self::TaskEnded,
             Self::TaskStopped,
@@ -68,7 +71,7 @@ impl RecordType {
 
     /// Whether every core applies it, not one partition alone.
     pub fn is_global(self) -> bool {
-        matches!(self, Self::Born | Self::CatalogueChanged)
+        matches!(self, Self::Born | Self::CatalogueChanged | Self::Checksum)
     }
 
     /// Whether two partitions apply it: one that gives, one that takes.
@@ -351,6 +354,14 @@ pub struct Cancelled {
     pub instance: InstanceId,
 }
 
+/// Every node is to hash its state at this record's place, and to tell the node that wrote it. It
+/// changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct Checksum {
+    /// The writer's name for it, in its run.
+    pub ticket: u64,
+}
+
 /// A record's body that is not what its type says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a record of type {kind:?} has a body that does not check: {reason}")]
@@ -386,6 +397,7 @@ body!(Born, Born);
 body!(TaskEnded, TaskEnded);
 body!(TaskStopped, TaskStopped);
 body!(Cancelled, Cancelled);
+body!(Checksum, Checksum);
 
 impl Accepted<'_> {
     /// The version of the layout that says all of it, the oldest such one.

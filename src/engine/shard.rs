@@ -15,6 +15,7 @@ mod apply;
 mod catalogue;
 mod cluster;
 mod events;
+mod hashes;
 mod office;
 mod orders;
 mod passing;
@@ -296,6 +297,7 @@ impl ShardCore {
             ToShard::Refused { number, round, why } => {
                 self.on_refused(now, number, round, why, out);
             }
+            ToShard::Mark { ticket } => self.mark(ticket, out),
             ToShard::TakeImage(part) => self.take_image(part, out),
             ToShard::Outcomes(outcomes) => {
                 for (number, slot, outcome) in outcomes {
@@ -324,7 +326,8 @@ impl ShardCore {
         let grace = grace.map(|since| since + Duration::from_millis(limits::NO_LEADER_GRACE_MS));
         let events = self.events.deadline(self.stopping);
         let reads = self.queries.reads.deadline();
-        let due = [self.session.deadline(), self.passing.retry_at(), events, reads, grace];
+        let hashes = self.backlog.hashes.deadline();
+        let due = [self.session.deadline(), self.passing.retry_at(), events, reads, hashes, grace];
         due.into_iter().flatten().min()
     }
 
@@ -351,6 +354,7 @@ impl ShardCore {
         }
         self.answer_events(Some(now.instant), out);
         self.refuse_late_reads(now.instant, out);
+        self.hash_next(out);
     }
 
     /// The node stops: nothing new is taken.

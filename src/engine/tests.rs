@@ -1,5 +1,6 @@
 //! Several coordinators in one world: what one acknowledges, all have, once.
 
+mod checksums;
 mod members;
 mod reads;
 mod world;
@@ -112,19 +113,57 @@ fn without_a_majority_nothing_is_acknowledged_and_clients_hear_why() {
     let last = (1..=3).map(NodeId).find(|id| *id != leader && *id != follower).unwrap();
     world.kill(leader);
     world.kill(last);
-    let early = world.post(follower, 0, None, "{}");
+    // Each in a batch of its own.
+    let early = [(); 5].map(|()| {
+        world.run(1);
+        world.post(follower, 0, None, "{}")
+    });
     world.run(2_000);
     let late = world.post(follower, 0, None, "{}");
     let (status, text) = world.reply(follower, late).expect("refused at once");
     assert_eq!((status, text.contains("no_leader")), (503, true), "{text}");
-    assert!(world.reply(follower, early).is_none(), "of that one nothing is known yet");
+    assert!(early.iter().all(|early| world.reply(follower, *early).is_none()), "not known yet");
     world.run(9_500);
-    let (status, text) = world.reply(follower, early).expect("its time is up");
-    assert_eq!((status, text.contains("outcome_unknown")), (503, true), "{text}");
+    for early in early {
+        let (status, text) = world.reply(follower, early).expect("its time is up");
+        assert_eq!((status, text.contains("outcome_unknown")), (503, true), "{text}");
+    }
     world.start(leader);
     world.start(last);
     world.until("all serve", World::all_serve);
     world.accepted(follower, None, "{}");
+    world.settle();
+}
+
+#[test]
+fn a_leader_without_room_hands_the_lead_over_and_all_goes_on() {
+    let mut world = World::serving(3, FAR);
+    let full = world.leader().unwrap();
+    world.nodes[usize::try_from(full.0 - 1).unwrap()].is_full = true;
+    let body = format!("{{\"x\":\"{}\"}}", "x".repeat(100_000));
+    let other = world.follower();
+    let mut refused = 0;
+    for _ in 0..60 {
+        world.accepted(other, None, &body);
+        let request = world.post(full, 0, None, &body);
+        world.until("it is answered", |world| world.reply(full, request).is_some());
+        let (status, text) = world.reply(full, request).unwrap();
+        assert!(status == 202 || text.contains("no_space"), "{status}: {text}");
+        refused += u32::from(status != 202);
+    }
+    assert!(refused > 50, "who cannot write takes nothing of its own: {refused}");
+    let node = &world.nodes[usize::try_from(full.0 - 1).unwrap()];
+    assert!(
+        node.notices.iter().any(|text| text.contains("is asked to lead")),
+        "{:?}",
+        node.notices
+    );
+    assert_ne!(world.leader(), Some(full));
+    // Once there is room it writes what it was sent, and goes on.
+    world.nodes[usize::try_from(full.0 - 1).unwrap()].is_full = false;
+    world.run(2_000);
+    let id = world.accepted(full, Some("k"), "{}");
+    assert_eq!(world.accepted(other, Some("k"), "{}"), id);
     world.settle();
 }
 

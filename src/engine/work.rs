@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Committed { place: Place, catalogue: Arc<Catalogue>, change: CommittedChange },
     /// The compiled rules are worth a merge.
     Merge(Arc<Catalogue>),
+    /// A checksum wants the globals hashed.
+    Sum(Place, Box<Globals>),
     /// A snapshot wants the globals.
     Image(Box<Globals>),
     /// What nobody needs any longer is let go.
@@ -62,13 +64,14 @@ pub(crate) enum Outcome {
     Committed(Place, Result<Arc<Prepared>, String>),
     Merged(Arc<Merged>),
     Image { applied: u64, bytes: Vec<u8> },
+    Summed(Place, u64),
     Nothing,
 }
 
 impl Work {
     /// Whether answers wait for it. Everything else gives way to what the cores do.
     pub fn is_urgent(&self) -> bool {
-        matches!(self.0, Kind::Committed { .. })
+        matches!(self.0, Kind::Committed { .. } | Kind::Sum(..))
     }
 
     /// Carries it out. May take long.
@@ -88,6 +91,7 @@ impl Work {
                 Outcome::Committed(place, prepared)
             }
             Kind::Merge(catalogue) => Outcome::Merged(Arc::new(catalogue.merged())),
+            Kind::Sum(place, globals) => Outcome::Summed(place, base::hash64(&globals.image())),
             Kind::Image(globals) => {
                 Outcome::Image { applied: globals.applied, bytes: globals.image() }
             }

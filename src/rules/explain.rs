@@ -155,7 +155,11 @@ impl Enriching {
         let mut text = Vec::new();
         splice(&self.text, &rule.enrich.edits(self.value.as_ref()), &mut text);
         self.text = text;
-        self.value = self.value.take().map(|value| rule.enrich.apply(&value));
+        self.value = match self.value.take() {
+            Some(value) => Some(rule.enrich.apply(&value)),
+            // What it could not be read for may be gone.
+            None => expr::Value::parse_json(&self.text).ok(),
+        };
     }
 }
 

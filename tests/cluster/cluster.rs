@@ -87,6 +87,11 @@ impl Cluster {
         &self.member(node).place
     }
 
+    /// Where a node takes the links of the others.
+    pub(crate) fn peer(&self, node: u64) -> SocketAddr {
+        self.place(node).peer.expect("every member has one")
+    }
+
     /// The process of a node that runs.
     pub(crate) fn server(&self, node: u64) -> &Server {
         let server = self.member(node).server.as_ref();
@@ -206,16 +211,20 @@ impl Cluster {
 
 /// Places for so many nodes that are to found a cluster.
 pub(crate) fn places(nodes: usize, settings: &[&str]) -> Vec<Place> {
-    let peers: Vec<SocketAddr> = (0..nodes).map(|_| free_address()).collect();
-    let founders: Vec<String> =
+    founders((0..nodes).map(|_| Place::new(settings)).collect())
+}
+
+/// Makes places those of nodes that are to found a cluster.
+pub(crate) fn founders(places: Vec<Place>) -> Vec<Place> {
+    let peers: Vec<SocketAddr> = places.iter().map(|_| free_address()).collect();
+    let named: Vec<String> =
         (1..).zip(&peers).map(|(node, peer): (u64, _)| format!("{node}={peer}")).collect();
-    let bootstrap = format!("bootstrap={}", founders.join(","));
-    let place = |(node, peer): (u64, &SocketAddr)| {
-        let (node, peer) = (format!("node={node}"), format!("peer={peer}"));
-        let own = [node.as_str(), peer.as_str(), bootstrap.as_str()];
-        Place::new(&[&own[..], settings].concat())
+    let bootstrap = format!("bootstrap={}", named.join(","));
+    let numbered = (1..).zip(places).zip(peers);
+    let join = |((node, place), peer): ((u64, Place), SocketAddr)| {
+        place.with(&format!("node={node}")).with_peer(peer).with(&bootstrap)
     };
-    (1..).zip(&peers).map(place).collect()
+    numbered.map(join).collect()
 }
 
 /// What a node holds, as far as lists show it.

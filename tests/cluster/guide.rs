@@ -26,7 +26,7 @@ fn the_steps_of_the_page_found_lose_grow_and_shrink_a_cluster() {
         return;
     }
     let blocks = blocks();
-    assert_eq!(blocks.len(), 6);
+    assert_eq!(blocks.len(), 7);
     let programs = Path::new(env!("CARGO_BIN_EXE_distric-shard")).parent().unwrap();
     // Whatever happens, no node outlives the script.
     let mut script =
@@ -64,8 +64,9 @@ fn the_steps_of_the_page_found_lose_grow_and_shrink_a_cluster() {
         assert!(has(0, node, "voter") && has(2, node, "voter"), "{said}");
     }
     assert!(has(3, 4, "voter") && has(3, 1, "voter"), "{said}");
-    for block in [4, 5] {
+    assert!(parts[4].contains("all nodes are equal"), "{said}");
+    for block in [5, 6] {
         assert!(has(block, 4, "voter") && !has(block, 1, "voter"), "{said}");
     }
-    assert!(parts[5].contains("node 4 leads"), "{said}");
+    assert!(parts[6].contains("node 4 leads"), "{said}");
 }

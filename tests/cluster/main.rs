@@ -7,6 +7,10 @@
 //! | SIGKILL of the leader, and how long nobody answers | [`kill`] |
 //! | a node that was wiped, or away | [`followers`] |
 //! | SIGSTOP of the leader | [`freeze`] |
+//! | SIGTERM of each, one after the other | [`rolling`] |
+//! | two of three gone | [`majority`] |
+//! | one disk full | [`full_disk`] |
+//! | whoever is no member, at a member's door or on its directory | [`strangers`] |
 //! | what docs/OPERATING.md says, step by step | [`guide`] |
 //!
 //! After each, [`cluster::Cluster::audit`]: every acknowledged message is there once, on every node,
@@ -16,9 +20,14 @@
 
 #[path = "../common/audit.rs"]
 mod audit;
+#[path = "../common/caller.rs"]
+#[allow(dead_code, reason = "tests/node needs all of it")]
+mod caller;
 #[path = "../common/client.rs"]
 #[allow(dead_code, reason = "tests/node needs all of it")]
 mod client;
+#[path = "../common/disk.rs"]
+mod disk;
 #[path = "../common/endpoint.rs"]
 #[allow(dead_code, reason = "tests/node needs all of it")]
 mod endpoint;
@@ -33,6 +42,10 @@ mod cluster;
 
 mod followers;
 mod freeze;
+mod full_disk;
 mod guide;
 mod kill;
+mod majority;
+mod rolling;
 mod steady;
+mod strangers;

@@ -57,6 +57,8 @@ pub(crate) struct Place {
     pub(crate) address: SocketAddr,
     /// Where it serves the binary protocol.
     pub(crate) tcp: SocketAddr,
+    /// Where it takes the links of other coordinators.
+    pub(crate) peer: Option<SocketAddr>,
     data: PathBuf,
     /// What is put in front of the command, such as `nsenter`.
     wrapper: Vec<String>,
@@ -82,6 +84,7 @@ impl Place {
         Self {
             address: free_address(),
             tcp: free_address(),
+            peer: None,
             data: data.to_owned(),
             wrapper: Vec::new(),
             arguments: settings.flat_map(|set| ["--set".to_owned(), (*set).to_owned()]).collect(),
@@ -93,6 +96,12 @@ impl Place {
     pub(crate) fn with(mut self, setting: &str) -> Self {
         self.arguments.extend(["--set".to_owned(), setting.to_owned()]);
         self
+    }
+
+    /// The same with a door for other coordinators.
+    pub(crate) fn with_peer(mut self, address: SocketAddr) -> Self {
+        self.peer = Some(address);
+        self.with(&format!("peer={address}"))
     }
 
     /// The same, run by another command.
@@ -124,13 +133,18 @@ impl Place {
 
     /// The same on other cores.
     pub(crate) fn spawn_on(&self, cores: &str) -> Server {
-        let mut arguments = vec!["--cores", cores];
-        arguments.extend(self.arguments.iter().map(String::as_str));
-        let address = self.address.to_string();
-        let tcp = self.tcp.to_string();
-        let data = self.data.to_str().expect("a temporary path is text");
-        arguments.extend(["--http", &address, "--tcp", &tcp, "--data", data]);
+        let arguments = self.arguments_on(cores);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         Server::run(&self.wrapper, &arguments, self.address)
+    }
+
+    /// What a node is told on these cores.
+    pub(crate) fn arguments_on(&self, cores: &str) -> Vec<String> {
+        let data = self.data.to_str().expect("a temporary path is text");
+        let (address, tcp) = (self.address.to_string(), self.tcp.to_string());
+        let own = ["--cores", cores, "--http", &address, "--tcp", &tcp, "--data", data]
+            .map(str::to_owned);
+        [&own[..], &self.arguments[..]].concat()
     }
 }
 

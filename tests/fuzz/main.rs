@@ -39,6 +39,7 @@ const REQUESTS: &[&str] = &[
     "POST /api/v1/cluster/nodes/4/promote",
     "DELETE /api/v1/cluster/nodes/4",
     "POST /api/v1/cluster/transfer",
+    "POST /api/v1/cluster/checksum",
     "GET /metrics",
     "GET /health/ready",
     "PATCH /nowhere/%zz?%",

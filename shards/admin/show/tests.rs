@@ -71,6 +71,21 @@ fn the_members_are_listed_with_how_far_they_are_or_why_that_is_not_known() {
 }
 
 #[test]
+fn a_comparison_says_whether_all_are_equal_or_who_is_missing() {
+    let node = |node, checksum| api::NodeChecksum { node: NodeId(node), checksum };
+    let rows: [(Option<u64>, &[api::NodeChecksum<'_>], &str); 4] = [
+        (Some(9), &[node(1, Ok(5)), node(2, Ok(5))], "all nodes are equal at entry 9"),
+        (Some(9), &[node(1, Ok(5)), node(2, Ok(6))], "THE NODES DIFFER at entry 9"),
+        (Some(9), &[node(1, Ok(5)), node(2, Err("silent"))], "not known: 1 of 2 are missing"),
+        (None, &[node(1, Err("silent"))], "nothing was compared"),
+    ];
+    for (index, nodes, verdict) in rows {
+        let text = shown(|out| api::ChecksumView { index, nodes }.write(out), checksum);
+        assert!(text.lines().last().unwrap().starts_with(verdict), "{text}");
+    }
+}
+
+#[test]
 fn the_cluster_status_shows_role_log_and_cores() {
     let address = Address::parse("10.0.0.4:9101").unwrap();
     let node = [node(&address)];

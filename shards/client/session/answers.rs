@@ -36,11 +36,14 @@ enum Meaning {
 /// Codes are those of docs/API.md and docs/WIRE.md.
 fn meaning(code: &str) -> Meaning {
     match code {
+        // It may be in the log, or come into it yet: under its number it is safe to send again.
+        "outcome_unknown"
+        | words::CANCELLED
+        | words::DEADLINE
+        | words::INTERNAL
+        | words::ANSWER_TOO_LARGE => Meaning::Doubt,
         words::OVERLOADED | "keys_full" => Meaning::Later,
         code if is_of_this_node_alone(code) => Meaning::Later,
-        words::CANCELLED | words::DEADLINE | words::INTERNAL | words::ANSWER_TOO_LARGE => {
-            Meaning::Doubt
-        }
         "unknown_producer" => Meaning::UnknownProducer,
         _ => Meaning::Final,
     }
@@ -48,7 +51,10 @@ fn meaning(code: &str) -> Meaning {
 
 /// Whether another node may well do what this one refuses.
 fn is_of_this_node_alone(code: &str) -> bool {
-    matches!(code, words::CLOSED | "no_leader" | "no_space" | "starting" | "stopping")
+    matches!(
+        code,
+        words::CLOSED | "no_leader" | "no_space" | "outcome_unknown" | "starting" | "stopping"
+    )
 }
 
 impl From<Refusal> for Trouble {

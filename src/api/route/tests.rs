@@ -44,6 +44,7 @@ fn every_path_of_the_api_is_found() {
         (Post, "/api/v1/cluster/nodes/4/promote".to_owned(), Route::PromoteNode(NodeId(4))),
         (Delete, "/api/v1/cluster/nodes/4".to_owned(), Route::RemoveNode(NodeId(4))),
         (Post, "/api/v1/cluster/transfer".to_owned(), Route::TransferLead),
+        (Post, "/api/v1/cluster/checksum".to_owned(), Route::Checksum),
         (Get, "/metrics".to_owned(), Route::Metrics),
         (Get, "/health/live".to_owned(), Route::Live),
         (Get, "/health/ready".to_owned(), Route::Ready),

@@ -33,7 +33,10 @@ fn every_answer() -> Vec<(&'static str, Answered)> {
         ("leads", Fulfilled::Leads { node: NodeId(2) }),
         ("refused", Fulfilled::Refused(refused)),
     ];
-    answers.into_iter().map(|(name, answer)| (name, Answered::Demand(answer))).collect()
+    let hashed = |checksum| Answered::Hashed(Hashed { layout: 4, index: 9, checksum });
+    let answers = answers.into_iter().map(|(name, answer)| (name, Answered::Demand(answer)));
+    let hashed = [("hashed", hashed(Ok(0xabc))), ("not hashed", hashed(Err("it is ahead".into())))];
+    answers.chain(hashed).collect()
 }
 
 /// Two releases speak with each other while a cluster is upgraded: a change here needs a new version.

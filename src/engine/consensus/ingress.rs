@@ -7,7 +7,7 @@
 //! - of a round of which something was refused, or lost with the lead, nothing more is taken;
 //! - what is refused was never taken in its round.
 
-use super::{ConsensusCore, ConsensusEffect, ENTRY_HEADERS_BYTES};
+use super::{ConsensusCore, ConsensusEffect};
 use crate::batch::SectionView;
 use crate::globals::Prepared;
 use crate::message::{NotTaken, ToShard};
@@ -98,12 +98,19 @@ impl<A: Buffers> ConsensusCore<A> {
         (records, section, prepared): (u32, Bytes, Option<Arc<Prepared>>),
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
+        let (node, boot) = (self.config.node, self.config.boot);
+        let name = Name { node, boot, core, number, round };
         if self.leading {
-            let (node, boot) = (self.config.node, self.config.boot);
-            let name = Name { node, boot, core, number, round };
             self.take(now, &name, (records, section, prepared), out);
-        } else if let Some(leader) = self.leader() {
-            let boot = self.config.boot;
+        } else if let Some(leader) = self.leader()
+            && self.ingress.judge(&name) != Verdict::Drop
+        {
+            if !self.fits(section.len()) {
+                // The others may have room, but nobody could be answered here: what is committed is
+                // applied only once it is written.
+                self.refuse(&name, NotTaken::NoSpace, out);
+                return;
+            }
             let forward = Forward { boot, core, number, round, records, section };
             Self::send(leader, PeerMessage::Forward(forward), out);
         }
@@ -134,22 +141,23 @@ impl<A: Buffers> ConsensusCore<A> {
         (records, section, prepared): (u32, Bytes, Option<Arc<Prepared>>),
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
-        // A segment that is only not ready yet makes batches wait; a full disk refuses them.
-        let needed = self.batcher.cost() + section.len() as u64 + ENTRY_HEADERS_BYTES;
-        let fits = !self.journal.is_disk_full() || self.journal.room() >= needed;
         let is_early = name.node != self.config.node && !self.knows_others();
         let why = match self.ingress.judge(name) {
             Verdict::Drop => return,
             Verdict::Take if is_early => NotTaken::Gap,
             Verdict::Gap => NotTaken::Gap,
             Verdict::Take if self.stopping => NotTaken::Stopping,
-            Verdict::Take if !fits => NotTaken::NoSpace,
+            Verdict::Take if !self.fits(section.len()) => NotTaken::NoSpace,
             Verdict::Take => {
                 self.ingress.note(name, Some(name.number + 1));
                 self.batcher.push(now.instant, records, section, prepared);
                 return;
             }
         };
+        self.refuse(name, why, out);
+    }
+
+    fn refuse(&mut self, name: &Name, why: NotTaken, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
         // Until the shard has heard of the refusal, all it sends belongs to the refused round.
         self.ingress.note(name, None);
         let Name { node, boot, core, number, round } = *name;

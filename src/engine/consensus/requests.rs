@@ -119,7 +119,7 @@ impl Requests {
         self.heard.insert(node, now.instant);
     }
 
-    fn next_ticket(&mut self) -> u64 {
+    pub(super) fn next_ticket(&mut self) -> u64 {
         self.last += 1;
         self.last
     }
@@ -221,9 +221,17 @@ impl<A: Buffers> ConsensusCore<A> {
                 return;
             }
         };
-        let Answered::Demand(fulfilled) = answered;
-        let asked =
-            self.requests.asked.get(&ticket).filter(|asked| asked.to == (from.0, Some(from.1)));
+        let fulfilled = match answered {
+            Answered::Demand(fulfilled) => fulfilled,
+            Answered::Hashed(hashed) => {
+                self.on_hashed_elsewhere(from, ticket, hashed, out);
+                return;
+            }
+        };
+        // A node that was just added may not know its leader as a member yet.
+        let is_of =
+            |asked: &&Asked| asked.to.0 == from.0 && asked.to.1.is_none_or(|store| store == from.1);
+        let asked = self.requests.asked.get(&ticket).filter(is_of);
         let Some((by, due)) = asked.map(|asked| (asked.by, asked.due)) else { return };
         self.requests.asked.remove(&ticket);
         match fulfilled {
@@ -234,7 +242,12 @@ impl<A: Buffers> ConsensusCore<A> {
         }
     }
 
-    fn tell(&self, by: Asker, fulfilled: Fulfilled, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
+    pub(super) fn tell(
+        &self,
+        by: Asker,
+        fulfilled: Fulfilled,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) {
         let (to, ticket, answer) = match by {
             Asker::Nobody => return,
             Asker::Peer { node, boot, ticket } => {

@@ -340,6 +340,7 @@ impl<A: Buffers> ConsensusCore<A> {
         self.clock.on_applied(snapshot.stamp);
         self.forget_proposals(index);
         self.skip_requests(out);
+        self.forget_hashes();
         self.delivered = (index, term);
         self.applied = index;
         self.terms = [(index, term)].into();

@@ -95,6 +95,7 @@ fn the_layout_of_every_record_is_frozen() {
         ("task_ended", bytes(|out| ended.write(out))),
         ("task_stopped", bytes(|out| stopped.write(out))),
         ("cancelled", bytes(|out| cancelled.write(out))),
+        ("checksum", bytes(|out| Checksum { ticket: 0x0c }.write(out))),
         ("passed", bytes(|out| passed.write(out))),
         ("passed_source", bytes(|out| brought.write(out))),
     ];
@@ -211,6 +212,7 @@ fn every_type_has_its_number() {
         RecordType::TaskEnded,
         RecordType::TaskStopped,
         RecordType::Cancelled,
+        RecordType::Checksum,
         RecordType::Passed,
     ] {
         assert_eq!(RecordType::from_code(kind as u16), Some(kind));

@@ -10,7 +10,9 @@ use crate::events::EventKind;
 use crate::globals::{Admission, Globals};
 use crate::message::{Committed, NotTaken, Place, ToConsensus, ToShard};
 use crate::partition::{Outcome, Partition, PartitionEffect};
-use crate::record::{Accepted, AcceptedView, Born, Cancelled, RecordType, TaskEnded, TaskStopped};
+use crate::record::{
+    Accepted, AcceptedView, Born, Cancelled, Checksum, RecordType, TaskEnded, TaskStopped,
+};
 use api::{ApiError, Code};
 use base::{CoreId, Now, Outbox, PartitionId};
 use bytes::Bytes;
@@ -264,6 +266,13 @@ impl ShardCore {
                     return Ok(Some(place));
                 };
                 Outcome::Catalogue(self.apply_change(&prepared, out))
+            } else if record.kind == RecordType::Checksum {
+                let place = Place { slot, ..from };
+                let body = Checksum::read(record.body).map_err(|error| error.to_string())?;
+                if !self.hash_at(place, &header, body, out) {
+                    return Ok(Some(place));
+                }
+                Outcome::Done
             } else {
                 let applied = self.apply_record(entry.index, &record, out)?;
                 let Some(outcome) = applied else { continue };
@@ -321,7 +330,10 @@ impl ShardCore {
                 let body = Cancelled::read(record.body).map_err(text)?;
                 partition.apply_cancelled(stamp, body.instance, effects)
             }
-            RecordType::Born | RecordType::CatalogueChanged | RecordType::Passed => {
+            RecordType::Born
+            | RecordType::CatalogueChanged
+            | RecordType::Checksum
+            | RecordType::Passed => {
                 return Err(format!("a {:?} record belongs to no one partition", record.kind));
             }
         };
@@ -474,7 +486,8 @@ impl ShardCore {
             self.refuse(&waiter, &error, out);
         }
         let is_own = |record: &&RecordView<'_>| {
-            matches!(record.kind, RecordType::TaskEnded | RecordType::TaskStopped)
+            use RecordType::{Checksum, TaskEnded, TaskStopped};
+            matches!(record.kind, TaskEnded | TaskStopped | Checksum)
         };
         for record in records.iter().filter(is_own) {
             own.push_raw(record);

@@ -154,6 +154,8 @@ pub(super) enum Kind {
     Nodes,
     /// A change of the group.
     Demand(Wanted),
+    /// A comparison of all members.
+    Compared,
 }
 
 /// The state is not yet whole.
@@ -240,6 +242,12 @@ impl ShardCore {
             Route::ClusterNodes => {
                 let ticket = self.gather(id, Kind::Nodes, 1)?;
                 out.push(ShardEffect::ToConsensus(ToConsensus::View { ticket }));
+                Ok(())
+            }
+            Route::Checksum => {
+                self.check_open(0)?;
+                let ticket = self.gather(id, Kind::Compared, 1)?;
+                out.push(ShardEffect::ToConsensus(ToConsensus::Compare { ticket }));
                 Ok(())
             }
             Route::Events(query) => self.ask_events(now, id, *query, out),
@@ -410,6 +418,18 @@ impl ShardCore {
                 reply(request, wanted.response(*fulfilled), out);
                 return;
             }
+            (Kind::Compared, Answer::Compared(compared)) => {
+                let request = gathering.request;
+                self.queries.gathering.remove(&ticket);
+                reply(request, super::cluster::compared(&compared), out);
+                return;
+            }
+            (Kind::Compared, Answer::Fulfilled(fulfilled)) => {
+                let request = gathering.request;
+                self.queries.gathering.remove(&ticket);
+                reply(request, Wanted::Lead.response(*fulfilled), out);
+                return;
+            }
             (Kind::Status { group, .. }, Answer::Group(view)) => *group = Some(view),
             (Kind::List { rows, more, .. }, Answer::Rows { rows: theirs, more: left_out }) => {
                 rows.extend(theirs);
@@ -433,7 +453,7 @@ impl ShardCore {
 
     fn gathered(&self, kind: Kind) -> Response {
         match kind {
-            Kind::Read | Kind::AwaitedEvents | Kind::Nodes | Kind::Demand(_) => {
+            Kind::Read | Kind::AwaitedEvents | Kind::Nodes | Kind::Demand(_) | Kind::Compared => {
                 unreachable!("answered by its only answer")
             }
             Kind::List { query, rows, more } => view::page(&query, rows, more),

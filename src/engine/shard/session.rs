@@ -63,8 +63,9 @@ pub(super) struct Sent {
     pub(super) number: u64,
     /// The catalogue version that it was matched with.
     catalogue: u64,
-    /// The round it was first sent in. Sent in one round alone, its refusal says that it is nowhere.
-    first_round: u32,
+    /// The round it was first sent in, if it was. Sent in one round alone, its refusal says that it
+    /// is nowhere.
+    first_round: Option<u32>,
     pub(super) section: Bytes,
     records: u32,
     /// What was made ready of the change that closes it.
@@ -251,7 +252,9 @@ impl Session {
         let section = section.seal(&self.header(number, catalogue));
         self.unanswered_bytes += section.len();
         let left = waiters.iter().flatten().count();
-        let first_round = self.round;
+        // What waits before it goes first.
+        let is_held = self.again_at.is_some();
+        let first_round = (!is_held).then_some(self.round);
         let since = None;
         let sent = Sent {
             number,
@@ -264,8 +267,7 @@ impl Session {
             waiters,
             left,
         };
-        // What waits before it goes first.
-        if self.again_at.is_none() {
+        if !is_held {
             out.push(sent.submit(self.round));
         }
         self.sent.push_back(sent);
@@ -281,6 +283,7 @@ impl Session {
         }
         self.round += 1;
         for sent in &mut self.sent {
+            sent.first_round.get_or_insert(self.round);
             sent.section = with_round(std::mem::take(&mut sent.section), self.round);
             out.push(sent.submit(self.round));
         }
@@ -291,8 +294,9 @@ impl Session {
     pub(super) fn refused(&mut self, now: Now, number: u64) -> Vec<Sent> {
         let round = self.round;
         let refused = |sent: &&Sent| sent.number >= number;
-        let exposed = self.sent.iter().filter(refused).any(|sent| sent.first_round != round);
-        let nowhere = self.sent.iter().filter(refused).find(|sent| sent.first_round == round);
+        let is_nowhere = |sent: &Sent| sent.first_round.is_none_or(|first| first == round);
+        let exposed = self.sent.iter().filter(refused).any(|sent| !is_nowhere(sent));
+        let nowhere = self.sent.iter().filter(refused).find(|sent| is_nowhere(sent));
         let from = nowhere.map_or(self.next_number, |sent| sent.number);
         let again = self.start_over(from);
         if exposed {
@@ -325,9 +329,10 @@ impl Session {
         let mut overdue = Overdue::default();
         let patience = Duration::from_millis(OUTCOME_MAX_MS);
         for sent in &mut self.sent {
+            // Each counts from the first look at it, however long those before it wait.
             let since = *sent.since.get_or_insert(now);
             if now.since(since) < patience {
-                break;
+                continue;
             }
             for waiter in sent.waiters.iter_mut().flatten() {
                 if waiter.is_client() {

@@ -7,6 +7,7 @@
 //!   ready;
 //! - a merge changes nothing that matches.
 
+use super::hashes::Hashes;
 use super::{ShardCore, ShardEffect};
 use crate::batch::RecordView;
 use crate::globals::{Catalogue, Changed, Merged, Prepared};
@@ -25,10 +26,12 @@ const FOR_ALL: CoreId = CoreId(0);
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     pub(super) entries: VecDeque<Committed>,
-    /// The change in the first of them that apply waits for.
+    /// The change in the first of them that apply waits for, or the checksum.
     pub(super) halted: Option<Place>,
     /// What another core has had made ready, for here or for later.
     arrived: BTreeMap<Place, Arc<Prepared>>,
+    /// The checksum that is made where apply halts.
+    pub(super) hashes: Hashes,
     /// Images that were asked for in the middle of an entry.
     images: Vec<Part>,
 }
@@ -84,6 +87,7 @@ impl ShardCore {
             Outcome::Image { applied, bytes } => {
                 self.send_image(Part::Globals, applied, bytes, out);
             }
+            Outcome::Summed(place, sum) => self.on_globals_hashed(place, sum, out),
             Outcome::Nothing => {}
         }
     }
@@ -111,7 +115,8 @@ impl ShardCore {
 
     /// Whether apply can go on.
     pub(super) fn is_halted(&self) -> bool {
-        self.backlog.halted.is_some_and(|place| !self.backlog.arrived.contains_key(&place))
+        let Backlog { halted, arrived, hashes, .. } = &self.backlog;
+        halted.is_some_and(|place| !arrived.contains_key(&place) && !hashes.is_done(place))
     }
 
     /// What was made ready of the change at this place; when nothing was, apply halts there.

@@ -16,6 +16,7 @@ use journal::{Effect, File, HeapBuffers, Journal, Recovery, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+/// Every node's cores, unless it says otherwise.
 pub(super) const SHARDS: u16 = 2;
 const SEGMENT_BYTES: u64 = 1 << 20;
 
@@ -32,6 +33,7 @@ struct Disk {
 enum Event {
     Packet(CoreId, CoreId, Packet),
     Journal(Token),
+    NoRoom(Token),
     Snapshot,
     Fetch(Result<Option<Box<snapshot::Snapshot>>, String>),
     Read(crate::ReadBack, Vec<u8>),
@@ -53,10 +55,16 @@ pub(super) struct Node {
     pub(super) address: Option<Address>,
     /// Who belongs to the group, as its mind told last.
     pub(super) members: Membership,
+    /// How many cores it has.
+    pub(super) cores: u16,
     /// It begins without the members that the group was founded with.
     knows_nobody: bool,
     boot: u64,
     disk: Disk,
+    /// Its disk has no room for another segment.
+    pub(super) is_full: bool,
+    /// What its mind told the operator.
+    pub(super) notices: Vec<String>,
     pub(super) minds: Option<Minds>,
     pub(super) replies: BTreeMap<u64, (u16, String)>,
     /// What was fetched and installed, and read back for others.
@@ -77,6 +85,8 @@ pub(super) struct World {
     mail: VecDeque<(Instant, NodeId, NodeId, PeerMessage)>,
     /// Whose messages do not reach whom.
     pub(super) cut: BTreeSet<(NodeId, NodeId)>,
+    /// How long a message takes.
+    pub(super) delay_ms: u64,
     next_request: u64,
 }
 
@@ -86,6 +96,16 @@ fn store(node: NodeId) -> StoreId {
 
 fn address(node: NodeId) -> Address {
     Address::parse(&format!("10.0.0.{node}:9101")).unwrap()
+}
+
+fn born() -> Born {
+    Born {
+        cluster_id: 1,
+        partitions: 8,
+        retention_bytes: 1 << 30,
+        keys_max: 100_000,
+        key_ttl_ms: 600_000,
+    }
 }
 
 fn index(node: NodeId) -> usize {
@@ -98,8 +118,11 @@ impl Node {
             id,
             address: Some(address(id)),
             members: Membership::default(),
+            cores: SHARDS,
             boot: 0,
             disk: Disk::default(),
+            is_full: false,
+            notices: Vec::new(),
             minds: None,
             replies: BTreeMap::new(),
             installed: 0,
@@ -141,6 +164,7 @@ impl World {
             snapshot_bytes,
             mail: VecDeque::new(),
             cut: BTreeSet::new(),
+            delay_ms: 1,
             next_request: 0,
         };
         for id in ids {
@@ -192,21 +216,16 @@ impl World {
             founded = Membership::default();
         }
         node.boot += 1;
+        let cores = node.cores;
         let boot = BootId(node.boot);
-        let born = Born {
-            cluster_id: 1,
-            partitions: 8,
-            retention_bytes: 1 << 30,
-            keys_max: 100_000,
-            key_ttl_ms: 600_000,
-        };
+        let born = born();
         let shard = |core| ShardConfig {
             node: id,
             boot,
             store: store(id),
             core: CoreId(core),
-            shards: SHARDS,
-            cpus: vec![0; usize::from(SHARDS)],
+            shards: cores,
+            cpus: vec![0; usize::from(cores)],
             program_version: "test",
             started_at: now.instant,
             birth: Birth { born: born.clone(), catalogue: Vec::<Change>::new() },
@@ -217,8 +236,8 @@ impl World {
         config.segment_bytes = SEGMENT_BYTES;
         config.entry_bytes_max = usize::try_from(SEGMENT_BYTES).unwrap() - 64 * 1024;
         let read = node.disk.snapshot.clone().map(|file| snapshot::read(&file.into()).unwrap());
-        for core in (0..SHARDS).filter(|_| read.is_some()) {
-            events.push_back(packet(core, read.as_ref().unwrap().restore(core, SHARDS)));
+        for core in (0..cores).filter(|_| read.is_some()) {
+            events.push_back(packet(core, read.as_ref().unwrap().restore(core, cores)));
         }
         let at = read.as_ref().map_or((0, 0), |read| (read.index, read.term));
         let recovery = match &read {
@@ -236,7 +255,7 @@ impl World {
         let (mut replay, mut found) = (Replay::new(read.as_ref(), &founded), Vec::new());
         let mut hand_out = |found: &mut Vec<_>, replay: &mut Replay, commit| {
             let ready = replay.on_entries(found, commit).unwrap();
-            for core in (0..SHARDS).filter(|_| !ready.is_empty()) {
+            for core in (0..cores).filter(|_| !ready.is_empty()) {
                 events.push_back(packet(core, ToShard::Committed(ready.clone())));
             }
         };
@@ -258,13 +277,13 @@ impl World {
             boot,
             founded,
             address: node.address.clone(),
-            shards: SHARDS,
+            shards: cores,
             seed: id.0 * 1_000 + boot.0,
             snapshot_journal_bytes: self.snapshot_bytes,
         };
         let mut minds = Minds {
             consensus: ConsensusCore::new(config, start, now),
-            shards: (0..SHARDS).map(|core| ShardCore::new(shard(core))).collect(),
+            shards: (0..cores).map(|core| ShardCore::new(shard(core))).collect(),
             events,
             consensus_out: Outbox::new(),
             shard_out: Outbox::new(),
@@ -334,12 +353,12 @@ impl World {
             }
         }
         for at in 0..self.nodes.len() {
-            let Node { id, minds, replies, .. } = &mut self.nodes[at];
+            let Node { id, minds, replies, cores, .. } = &mut self.nodes[at];
             let (id, Some(minds)) = (*id, minds) else { continue };
             if minds.consensus.deadline(now) <= now.instant {
                 minds.consensus.on_deadline(now, &mut minds.consensus_out);
             }
-            for core in 0..SHARDS {
+            for core in 0..*cores {
                 let shard = &mut minds.shards[usize::from(core)];
                 if shard.deadline().is_some_and(|due| due <= now.instant) {
                     shard.on_deadline(now, &mut minds.shard_out);
@@ -395,7 +414,18 @@ impl World {
         (method, path): (Method, &str),
         body: &str,
     ) -> (u16, String) {
-        let request = self.request(node, 1, (method, path, ""), (None, body.as_bytes()));
+        self.demanded_of(node, 1, (method, path), body)
+    }
+
+    /// The same of a certain core.
+    pub(super) fn demanded_of(
+        &mut self,
+        node: NodeId,
+        core: u16,
+        (method, path): (Method, &str),
+        body: &str,
+    ) -> (u16, String) {
+        let request = self.request(node, core, (method, path, ""), (None, body.as_bytes()));
         self.until(path, |world| world.reply(node, request).is_some());
         self.reply(node, request).expect("it was there")
     }
@@ -471,7 +501,7 @@ impl World {
     /// Carries a node on until it has nothing more to do at this moment.
     fn work(&mut self, id: NodeId) {
         let now = self.now;
-        let due = now.instant + Duration::from_millis(1);
+        let due = now.instant + Duration::from_millis(self.delay_ms);
         let node = &mut self.nodes[index(id)];
         let mut sent = Vec::new();
         node.work(now, &mut sent);
@@ -540,7 +570,7 @@ impl Node {
                 self.on_event(now, &mut minds, event);
                 continue;
             }
-            for core in 0..SHARDS {
+            for core in 0..self.cores {
                 minds.shards[usize::from(core)].on_flush(&mut minds.shard_out);
                 minds.drain_shard(CoreId(core), &mut self.replies);
             }
@@ -565,6 +595,7 @@ impl Node {
                 minds.drain_shard(to, &mut self.replies);
             }
             Event::Journal(token) => mind.on_journal_done(now, token, out),
+            Event::NoRoom(token) => mind.on_prepare_failed(now, token, out),
             Event::Snapshot => mind.on_snapshot_done(now, Ok(()), out),
             Event::Fetch(done) => mind.on_fetch_done(now, done, out),
             Event::Read(wanted, bytes) => mind.on_entries_read(now, &wanted, Ok(&bytes), out),
@@ -578,7 +609,7 @@ impl Node {
                 ConsensusEffect::ToShard { to, message } => {
                     Some(Event::Packet(CoreId(0), to, Packet::Shard(message)))
                 }
-                ConsensusEffect::Journal(effect) => self.on_journal(effect).map(Event::Journal),
+                ConsensusEffect::Journal(effect) => self.on_journal(effect),
                 ConsensusEffect::Snapshot(effect) => self.on_snapshot(effect),
                 ConsensusEffect::Fetch(effect) => self.on_fetch(effect),
                 ConsensusEffect::ReadEntries(wanted) => {
@@ -611,32 +642,38 @@ impl Node {
                     self.members = members;
                     None
                 }
+                ConsensusEffect::Notice(text) if self.is_full => {
+                    self.notices.push(text);
+                    None
+                }
                 ConsensusEffect::Notice(text) => panic!("{text}"),
             };
             minds.events.extend(event);
         }
     }
 
-    fn on_journal(&mut self, effect: Effect<Vec<u8>>) -> Option<Token> {
+    fn on_journal(&mut self, effect: Effect<Vec<u8>>) -> Option<Event> {
         let files = &mut self.disk.files;
-        match effect {
+        let done = match effect {
             Effect::Write { token, file, offset, bytes } => {
                 let at = usize::try_from(offset).unwrap();
                 files.get_mut(&file).unwrap()[at..at + bytes.len()].copy_from_slice(&bytes);
-                Some(token)
+                token
             }
-            Effect::Sync { token, .. } => Some(token),
+            Effect::Sync { token, .. } => token,
+            Effect::Prepare { token, .. } if self.is_full => return Some(Event::NoRoom(token)),
             Effect::Prepare { token, slot, bytes } => {
                 let bytes = vec![0; usize::try_from(bytes).unwrap()];
                 files.insert(File::Segment(slot), bytes);
-                Some(token)
+                token
             }
             Effect::Remove { slot } => {
                 files.remove(&File::Segment(slot));
-                None
+                return None;
             }
             Effect::Durable { .. } | Effect::VoteDurable => unreachable!("the mind keeps these"),
-        }
+        };
+        Some(Event::Journal(done))
     }
 
     fn on_snapshot(&mut self, effect: SnapshotEffect) -> Option<Event> {

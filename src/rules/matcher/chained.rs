@@ -284,7 +284,11 @@ fn see<'s>(
         text::splice(if at == 0 { message } else { before }, &edits, seen);
         let is_last = at + 1 == way.len();
         if !is_last {
-            value = value.map(|value| enrichment::edited(value.as_map(), 0, &edits).into());
+            value = match value {
+                Some(value) => Some(enrichment::edited(value.as_map(), 0, &edits).into()),
+                // What it could not be read for may be gone.
+                None => JsonReader::new().read(seen).ok(),
+            };
             std::mem::swap(seen, before);
         }
     }

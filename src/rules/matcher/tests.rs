@@ -4,7 +4,7 @@
 use super::Matcher;
 use crate::oracle::naive::Condition;
 use crate::oracle::tree::Tree;
-use crate::{BadMessage, Catalogue, Matches, Rule, parse};
+use crate::{BadMessage, Catalogue, Matches, Rule, explain, parse};
 use document::Source;
 
 mod counted;
@@ -632,6 +632,30 @@ fn a_rule_holds_when_all_it_needs_holds_and_sees_what_was_added() {
     let other_base = chain(&["base: a=1, enrich: { risk: { level: 8 } }"]);
     let catalogue = catalogue.with_change(&other_base, &[]);
     assert_eq!(matched(&catalogue, &mut matcher, r#"{"a":1}"#), ["base", "gone", "high"]);
+}
+
+#[test]
+fn a_number_that_no_expression_can_read_is_gone_once_something_else_is_set_there() {
+    let all = chain(&[
+        "base: a=1, enrich: { n: 0, x: '${ msg.b }' }",
+        "next: n=0, continue_from: base, enrich: { x: '${ msg.b }' }",
+        "last: x=5, continue_from: next",
+        "near: x=5, continue_from: base",
+    ]);
+    let catalogue = Catalogue::compile(all);
+    let rows: [(&str, &[&str]); 3] = [
+        (r#"{"a":1,"b":5,"n":1e400}"#, &["base", "last", "next"]),
+        (r#"{"a":1,"b":5,"n":1e400,"m":1e400}"#, &["base", "next"]),
+        (r#"{"a":1,"b":5,"n":1}"#, &["base", "last", "near", "next"]),
+    ];
+    for (message, expected) in rows {
+        assert_eq!(matched(&catalogue, &mut Matcher::new(), message), expected, "{message}");
+        let told =
+            |id| explain(&catalogue, catalogue.find(id).unwrap(), message.as_bytes()).unwrap();
+        for id in ["last", "near"] {
+            assert_eq!(told(id).matches, expected.contains(&id), "{id}: {message}");
+        }
+    }
 }
 
 #[test]

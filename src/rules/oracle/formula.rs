@@ -130,8 +130,10 @@ impl Term {
                 _ => None,
             },
             Self::Element(of, at) => match (of.value(message)?, at.value(message)?) {
-                (Kind::List(elements), Kind::Whole(index)) => {
-                    elements.get(usize::try_from(index).ok()?).cloned()
+                (Kind::List(elements), index) => {
+                    let is_it =
+                        |at: &usize| equal(&index, &Kind::Whole(i128::try_from(*at).unwrap()));
+                    (0..elements.len()).find(is_it).map(|at| elements[at].clone())
                 }
                 (Kind::Map(entries), Kind::Text(wanted)) => {
                     entries.into_iter().find(|(key, _)| *key == wanted).map(|(_, value)| value)

@@ -236,11 +236,12 @@ impl World {
         if bodies.iter().any(|body| body.starts_with("bad")) {
             code = Some("bad_json");
         } else if self.happens(self.faults.refused) {
-            let codes = ["overloaded", "no_leader", "stopping", "internal", "closed"];
-            code = Some(codes[usize::try_from(self.prng.below(5)).unwrap()]);
+            let codes =
+                ["overloaded", "no_leader", "stopping", "internal", "closed", "outcome_unknown"];
+            code = Some(codes[usize::try_from(self.prng.below(6)).unwrap()]);
         }
         if let Some(code) = code {
-            if code == "internal" && self.happens(50) {
+            if ["internal", "outcome_unknown"].contains(&code) && self.happens(50) {
                 self.apply_all(producer, sequence, bodies);
             }
             let head = head(self.now, Kind::ERROR, Flags::RESPONSE, call);
