@@ -47,8 +47,8 @@ pub(crate) struct Clients {
     asked: BTreeMap<RequestId, Asked>,
     sent: BTreeMap<RequestId, (usize, Sent)>,
     pub(crate) acknowledged: BTreeMap<MessageId, Acknowledged>,
-    /// The same as it was told, and by the node at which place.
-    pub(crate) told: Vec<(usize, MessageId)>,
+    /// The same in the order in which it was told.
+    pub(crate) told: Vec<MessageId>,
     by_key: BTreeMap<u64, MessageId>,
     /// Keyed messages whose answer was lost or a refusal.
     again: Vec<u64>,
@@ -199,7 +199,7 @@ impl Clients {
             }
         }
         self.acknowledged.insert(id, Acknowledged { nonce: asked.nonce, keyed: asked.keyed });
-        self.told.push((asked.place, id));
+        self.told.push(id);
         Ok(())
     }
 
@@ -209,14 +209,14 @@ impl Clients {
         request: RequestId,
         results: &SubmitResults,
     ) -> Result<(), String> {
-        let Some((place, sent)) = self.sent.remove(&request) else {
+        let Some((_, sent)) = self.sent.remove(&request) else {
             return Err(format!("{request:?} was answered twice"));
         };
         let Told { acknowledged, repeated, refused } = self.producers.on_results(&sent, results)?;
         self.repeated += repeated;
         self.refused += refused;
         for (nonce, id) in acknowledged {
-            self.told.push((place, id));
+            self.told.push(id);
             let told = Acknowledged { nonce, keyed: false };
             if let Some(known) = self.acknowledged.insert(id, told)
                 && known.nonce != nonce

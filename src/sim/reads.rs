@@ -27,8 +27,8 @@ struct Asked {
 pub(crate) struct Readers {
     pub(crate) prng: Prng,
     asked: BTreeMap<RequestId, Asked>,
-    /// What somebody was told to be there, by the node at which place.
-    seen: BTreeSet<(usize, MessageId)>,
+    /// What somebody was told to be there, by any node.
+    seen: BTreeSet<MessageId>,
     /// How much of what clients were told is in it.
     heard: usize,
     /// Reads that were answered by a message.
@@ -46,7 +46,7 @@ impl Readers {
         let told = &clients.told;
         let back = if self.prng.chance(1, 4) { told.len() as u64 } else { 4 };
         let back = usize::try_from(self.prng.below(back.max(1))).expect("few");
-        let (_, id) = *told.iter().rev().nth(back)?;
+        let id = *told.iter().rev().nth(back)?;
         let next = self.prng.chance(1, 4);
         Some(MessageId::new(id.partition(), id.sequence() + u64::from(next)))
     }
@@ -63,14 +63,13 @@ impl Readers {
             self.seen.insert(*told);
         }
         self.heard = clients.told.len();
-        let is_there = self.seen.contains(&(place, id));
+        let is_there = self.seen.contains(&id);
         self.asked.insert(request, Asked { place, id, is_there });
     }
 
     /// The node at `place` is gone, and all answers that it owed.
     pub(crate) fn on_lost(&mut self, place: usize) {
         self.asked.retain(|_, asked| asked.place != place);
-        self.seen.retain(|(at, _)| *at != place);
     }
 
     /// Reads without an answer yet.
@@ -93,7 +92,7 @@ impl Readers {
         match response.status {
             200 => {
                 self.found += 1;
-                self.seen.insert((place, id));
+                self.seen.insert(id);
                 let shown: Value = serde_json::from_str(&text)
                     .map_err(|error| format!("a message is shown as no JSON: {error}: {text}"))?;
                 let nonce = &shown["message"]["nonce"];

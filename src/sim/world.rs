@@ -21,6 +21,7 @@ use crate::node::{Event, Node, NodeConfig, Said, Schedule};
 use crate::reads::Readers;
 use crate::transcript::Transcript;
 use base::{Address, BootId, Instant, NodeId, Prng};
+use bytes::Bytes;
 use engine::cluster::Probed;
 use engine::message::Committed;
 use engine::peer::PeerMessage;
@@ -43,6 +44,10 @@ const EVENTS_AT_ONCE_MAX: u32 = 10_000;
 const EVENTS_MAX: u64 = 20_000_000;
 /// The cluster's id: see `Born`.
 const CLUSTER: u64 = 1;
+/// One of so many messages goes as a frame.
+const FRAMED_ONE_OF: u64 = 16;
+/// Every world begins then.
+const BEGIN: Instant = Instant(1);
 /// So much of an answer is written in a transcript.
 const ANSWER_CHARS_SHOWN: usize = 90;
 /// Until a node that starts serves: a new segment, the catalogue's birth, or the term's first entry.
@@ -226,11 +231,11 @@ impl World {
             catalogue: CatalogueUser::new(seeds.fork("catalogue")),
             operator: Operator::new(seeds.fork("operator")),
             faults,
-            instant: Instant(1),
+            instant: BEGIN,
             heap: BinaryHeap::new(),
             next_order: 0,
             at_once: 0,
-            next_trouble: Instant(1),
+            next_trouble: BEGIN,
             checker: Checker::default(),
             transcript: Transcript::default(),
             is_scripted: false,
@@ -249,6 +254,15 @@ impl World {
         let run = std::panic::AssertUnwindSafe(|| self.run_to_end());
         let result = std::panic::catch_unwind(run).unwrap_or_else(|_| Err("a panic".into()));
         (result, self.transcript.take())
+    }
+
+    /// A group that nobody asks anything, for so long.
+    pub fn idle(mut self, time: Duration) -> Result<Report, String> {
+        self.start_all()?;
+        let until = self.instant + time;
+        self.pass(until, Self::operate)?;
+        self.report.virtual_time = self.instant.since(BEGIN);
+        Ok(self.report)
     }
 
     fn run_to_end(&mut self) -> Result<Report, String> {
@@ -278,7 +292,7 @@ impl World {
             self.report.keyed_starts = asked;
             self.checker.on_rest(machine.running())?;
         }
-        self.report.virtual_time = self.instant.since(Instant(1));
+        self.report.virtual_time = self.instant.since(BEGIN);
         self.report.acknowledged = self.clients.acknowledged.len() as u64;
         self.report.duplicates = self.clients.duplicates;
         self.report.repeated = self.clients.repeated;
@@ -590,6 +604,7 @@ impl World {
             let machine = &self.machines[place];
             self.checker.on_sent(machine.name, machine.store, to, &message)?;
             self.transcript.on_sent(self.instant, machine.name, to, &message);
+            let message = through_frames(message, &mut self.disks)?;
             let to = self.machines.iter().position(|machine| machine.name == to);
             let to = to.expect("nodes send to members");
             self.net(|network, now, out| network.send(now, (place, to), message, out));
@@ -680,4 +695,19 @@ impl World {
         }
         base::hash64(text.as_bytes())
     }
+}
+
+/// Now and then a message goes as the frame that real links carry, and has to come out as it was.
+fn through_frames(message: PeerMessage, prng: &mut Prng) -> Result<PeerMessage, String> {
+    if !prng.chance(1, FRAMED_ONE_OF) {
+        return Ok(message);
+    }
+    let mut frame = Vec::new();
+    message.encode(base::UnixMicros(1), &mut frame);
+    let header: &[u8; wire::HEADER_BYTES] = frame.first_chunk().expect("a frame has a header");
+    let header = wire::Header::decode(header).map_err(|error| format!("{error:?}: {message:?}"))?;
+    let payload = Bytes::copy_from_slice(&frame[wire::HEADER_BYTES..]);
+    let read = PeerMessage::decode(header.kind, &payload)
+        .map_err(|error| format!("{message:?} is not read back: {error}"))?;
+    if read == message { Ok(read) } else { Err(format!("{message:?} is read as {read:?}")) }
 }

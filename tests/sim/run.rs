@@ -4,6 +4,7 @@
 //! cargo sim                        groups and single nodes, one seed after the other, until Ctrl-C
 //! cargo sim group --for 2h         for so long (s, m, h)
 //! cargo sim power --seeds 5000 --from 100000
+//! cargo sim idle --seeds 10         three nodes that nobody asks anything, an hour each; load: as much as they take
 //! cargo sim group --seed 17        one seed, and all that came of it
 //! cargo sim scenarios --record     the scenarios: what goes otherwise than recorded, or record it
 //! cargo sim group --seed 17 --tell the same, with all that happened in words
@@ -58,7 +59,7 @@ fn asked(words: impl Iterator<Item = String>) -> Result<Asked, String> {
             "--for" => asked.within = Some(duration(&value()?)?),
             kind => {
                 let kind = Kind::of(kind).ok_or_else(|| {
-                    format!("{kind:?} is nothing to run: power, group, or an option")
+                    format!("{kind:?} is nothing to run: power, group, idle, load, scenarios, or an option")
                 })?;
                 asked.kinds.push(kind);
             }

@@ -61,6 +61,11 @@ rules:
     actions: [{ workflow: call, key: "${ msg.nonce % 7 }" }, { workflow: pure }]
 "#;
 
+/// How long nothing happens in an idle world.
+const IDLE: Duration = Duration::from_hours(1);
+/// What a world under load is sent.
+const LOAD_MESSAGES: u64 = 20_000;
+
 /// Which worlds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -68,18 +73,26 @@ pub(crate) enum Kind {
     Power,
     /// Groups of three and five, in which everything goes wrong.
     Group,
+    /// Three nodes that nobody asks anything: an hour.
+    Idle,
+    /// Three nodes that are sent as much as they take, and nothing goes wrong.
+    Load,
 }
 
 impl Kind {
     /// By the name that a replay line has.
     pub(crate) fn of(name: &str) -> Option<Self> {
-        [Self::Power, Self::Group].into_iter().find(|kind| kind.name() == name)
+        [Self::Power, Self::Group, Self::Idle, Self::Load]
+            .into_iter()
+            .find(|kind| kind.name() == name)
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Power => "power",
             Self::Group => "group",
+            Self::Idle => "idle",
+            Self::Load => "load",
         }
     }
 
@@ -90,7 +103,8 @@ impl Kind {
 
     /// Runs the world of a seed. The error says what was violated.
     pub(crate) fn run(self, seed: u64) -> Result<Report, String> {
-        self.world(seed).run()
+        let world = self.world(seed);
+        if self == Self::Idle { world.idle(IDLE) } else { world.run() }
     }
 
     /// The world of a seed.
@@ -98,8 +112,15 @@ impl Kind {
         match self {
             Self::Power => power(seed),
             Self::Group => group(seed),
+            Self::Idle => calm(seed, 0),
+            Self::Load => calm(seed, LOAD_MESSAGES),
         }
     }
+}
+
+fn calm(seed: u64, messages: u64) -> World {
+    let configs = (1..=3).map(node).collect();
+    World::group(seed, configs, Faults::none(messages))
 }
 
 fn power(seed: u64) -> World {

@@ -10,6 +10,7 @@ use crate::marks::Mark;
 use api::{Method, Request};
 use base::{Instant, NodeId, Prng, StoreId};
 use engine::RequestId;
+use engine::founding::fingerprint;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -62,7 +63,8 @@ impl Operator {
 fn next(shown: &Value, node: NodeId, store: StoreId) -> Next {
     let mut nodes = shown["nodes"].as_array().into_iter().flatten();
     let Some(found) = nodes.find(|found| found["node"] == node.0) else { return Next::Add };
-    if found["store_id"] != format!("{:016x}", store.0) {
+    // What is shown names a data directory, and is not the id that speaks for it.
+    if found["store_id"] != format!("{:016x}", fingerprint(store).0) {
         return Next::Remove;
     }
     if found["standing"] == "learner" { Next::Promote } else { Next::Done }
