@@ -17,14 +17,14 @@ pub use open::{OpenError, Opened, Options, Progress, open};
 use base::{Address, CoreId, Instant, NodeId, Now, Outbox, StoreId};
 use engine::cluster::Probed;
 use engine::founding::Card;
-use engine::message::{ConsensusStatus, Packet, ToConsensus};
+use engine::message::{ConsensusStatus, Packet, ToConsensus, ToShard};
 use engine::peer::PeerMessage;
 use engine::{ConsensusCore, ConsensusEffect, FetchEffect, ReadBack};
 use files::Files;
 use journal::{Buffers, Effect, File, Token};
 use runtime::{DmaBuffer, LocalNotify, TaskSet};
 use snapshots::SnapshotFiles;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ struct Inner {
     host: Rc<dyn Host>,
     /// None: the node has no address for peers.
     links: Option<Links>,
+    /// Who leads, and in which term, as was last told.
+    lead: Cell<Option<(Option<NodeId>, u64)>>,
     tasks: TaskSet,
 }
 
@@ -97,6 +99,7 @@ impl Consensus {
             wake,
             host,
             links,
+            lead: Cell::new(None),
             tasks: TaskSet::new(),
         };
         let role = Self { inner: Rc::new(inner) };
@@ -191,13 +194,16 @@ impl Consensus {
     fn carry_out_one(&self, effect: ConsensusEffect<DmaBuffer>) {
         match effect {
             ConsensusEffect::ToShard { to, message } => {
+                if let ToShard::Role { leading, term, leader } = message {
+                    self.tell_lead(leading, term, leader);
+                }
                 (self.inner.sink)(to, Packet::Shard(message));
             }
             ConsensusEffect::Members(members) => match &self.inner.links {
                 Some(links) => links.on_members(members),
-                None if members.members().len() > 1 => self.inner.host.notice(
-                    "this node has members to speak with, and no address for them to reach it: \
-                     start it with --peer ADDRESS",
+                None if members.members().len() > 1 => self.inner.host.fatal(
+                    "this node belongs to a cluster of several, and has no address for the others \
+                     to reach it: start it with --peer ADDRESS",
                 ),
                 None => {}
             },
@@ -284,6 +290,22 @@ impl Consensus {
                 None => {}
             }
         });
+    }
+
+    /// Once for each change, for operators.
+    fn tell_lead(&self, leading: bool, term: u64, leader: Option<NodeId>) {
+        if self.inner.lead.replace(Some((leader, term))) == Some((leader, term)) {
+            return;
+        }
+        if let Some(links) = &self.inner.links {
+            links.set_leading(leading);
+        }
+        let text = match leader {
+            Some(_) if leading => format!("this node leads in term {term}"),
+            Some(leader) => format!("node {leader} leads in term {term}"),
+            None => format!("nobody is known to lead in term {term}"),
+        };
+        self.inner.host.note(&text);
     }
 
     fn on_journal(&self, effect: Effect<DmaBuffer>) {

@@ -2,8 +2,9 @@
 //! and those that the others keep to this node.
 //!
 //! What is sent to a member goes over the connection that this side has made; what comes is taken
-//! from whichever brings it. To a node that this one has no address of, such as the leader that a
-//! new node has not heard the members from yet, it goes over the connection that the other has made.
+//! from whichever brings it. To a node that is not reached at any address that this one knows (the
+//! leader that a new node has not heard the members from yet; a member that moved), it goes over the
+//! connection that the other has made.
 //!
 //! Invariants:
 //! - nothing is taken from a link whose two ends were not meant for each other
@@ -16,7 +17,7 @@ use crate::{Consensus, Host};
 use base::{Address, BootId, NodeId, Prng, StoreId};
 use bytes::Bytes;
 use engine::Membership;
-use engine::founding::{Card, FORMATS, Foundation, Founding, Met, greet, meet};
+use engine::founding::{Card, FORMATS, Foundation, Founding, Known, Met, greet, meet};
 use engine::peer::PeerMessage;
 use rpc::{Channel, ChannelError, ChannelOptions, Introduced, answer_channel, call_channel};
 use runtime::{Listener, LocalNotify, Task, TaskSet, is_out_of_files, resolve, sleep, spawn_local};
@@ -51,6 +52,8 @@ const LIVED: Duration = Duration::from_secs(1);
 const STRANGER_PAUSE: Duration = Duration::from_secs(1);
 /// Reasons against callers that are remembered, so that each is said once.
 const SAID_MAX: usize = 32;
+/// Data directories whose latest run is remembered: more than members ever have.
+const BOOTS_MAX: usize = 256;
 /// Between two looks at who else is to found the cluster.
 const MEETING_PAUSE: Duration = Duration::from_millis(200);
 /// Connections of others at a time: each member has one, and one that it has not seen break yet.
@@ -76,11 +79,15 @@ struct Inner {
     welcome: RefCell<Option<Foundation>>,
     welcomed: LocalNotify,
     members: RefCell<Membership>,
+    /// This node leads: it knows every change of members.
+    leading: Cell<bool>,
     role: RefCell<Option<Consensus>>,
     kept: RefCell<BTreeMap<NodeId, Kept>>,
     /// Of those that others have made: the last one of each node, with its number.
     accepted: RefCell<BTreeMap<NodeId, (u64, Rc<Channel>)>>,
     accepted_count: Cell<u64>,
+    /// The latest run of each data directory that has called.
+    boots: RefCell<BTreeMap<StoreId, BootId>>,
     /// What was said against callers since the members changed last.
     said: RefCell<BTreeSet<String>>,
     dice: RefCell<Prng>,
@@ -114,10 +121,12 @@ impl Links {
             welcome: RefCell::new(None),
             welcomed: LocalNotify::new(),
             members: RefCell::new(Membership::default()),
+            leading: Cell::new(false),
             role: RefCell::new(None),
             kept: RefCell::new(BTreeMap::new()),
             accepted: RefCell::new(BTreeMap::new()),
             accepted_count: Cell::new(0),
+            boots: RefCell::new(BTreeMap::new()),
             said: RefCell::new(BTreeSet::new()),
             dice: RefCell::new(Prng::new(seed).fork("links")),
             tasks: TaskSet::new(),
@@ -135,6 +144,10 @@ impl Links {
     pub fn on_founded(&self, foundation: Foundation) {
         self.inner.cluster.set(Some(foundation.cluster));
         *self.inner.foundation.borrow_mut() = Some(foundation);
+    }
+
+    pub(crate) fn set_leading(&self, leading: bool) {
+        self.inner.leading.set(leading);
     }
 
     /// Whose mind hears what the links bring.
@@ -172,6 +185,7 @@ impl Links {
     async fn meet_all(&self, founding: &mut Founding) -> Foundation {
         let mut said = BTreeMap::new();
         loop {
+            founding.begin_round();
             for (node, address) in founding.to_meet() {
                 let news = match self.ask(&address).await {
                     Ok(card) => match founding.on_met(node, &card) {
@@ -226,6 +240,12 @@ impl Links {
             }
             kept.insert(node, self.keep(node, member.store, address.clone()));
         }
+        if inner.leading.get() {
+            // Who was removed makes a new connection, and hears why that is refused.
+            let accepted = inner.accepted.borrow();
+            let removed = accepted.iter().filter(|(node, _)| members.member(**node).is_none());
+            removed.for_each(|(_, (_, channel))| channel.end());
+        }
         *inner.kept.borrow_mut() = kept;
         *inner.members.borrow_mut() = members;
         inner.said.borrow_mut().clear();
@@ -246,10 +266,13 @@ impl Links {
     }
 
     fn channel(&self, to: NodeId) -> Option<Rc<Channel>> {
-        match self.inner.kept.borrow().get(&to) {
-            Some(kept) => kept.channel.borrow().clone(),
-            None => self.inner.accepted.borrow().get(&to).map(|(_, channel)| Rc::clone(channel)),
-        }
+        let kept = self.inner.kept.borrow();
+        let own = kept.get(&to).and_then(|kept| kept.channel.borrow().clone());
+        // A member may be reached elsewhere than is known here, until it has said so.
+        own.or_else(|| {
+            let accepted = self.inner.accepted.borrow();
+            accepted.get(&to).map(|(_, channel)| Rc::clone(channel))
+        })
     }
 
     /// Ends every link. To be called before the last handle is dropped.
@@ -262,7 +285,7 @@ impl Links {
 
     pub(crate) async fn ask(&self, address: &Address) -> Result<Card, String> {
         let introduced = self.call(address, None).await.map_err(|error| error.to_string())?;
-        card(&introduced).map_err(|error| error.to_string())
+        card(&introduced)
     }
 
     async fn call(
@@ -338,9 +361,13 @@ impl Links {
         // Without its port: what is said of a caller is said once, however often it calls.
         let greeted = answer_channel(stream, OPTIONS).await;
         let mut introduced = greeted.map_err(|error| error.reason())?;
-        let theirs = card(&introduced).map_err(|error| error.to_string())?;
+        let theirs = card(&introduced)?;
         let own = Card { cluster: inner.cluster.get(), ..inner.own };
-        let verdict = greet(&own, &inner.members.borrow(), &theirs);
+        let verdict = {
+            let latest = inner.boots.borrow().get(&theirs.store).copied();
+            let (members, leading) = (inner.members.borrow(), inner.leading.get());
+            greet(&own, Known { members: &members, leading, latest }, &theirs)
+        };
         if let Err(stranger) = verdict {
             let reason = stranger.to_string();
             introduced.refuse(&reason).await;
@@ -352,6 +379,7 @@ impl Links {
             // It only asked who is there.
             return Ok(());
         }
+        self.remember(&theirs);
         let (channel, mut driver) = introduced.open();
         let number = inner.accepted_count.get();
         inner.accepted_count.set(number + 1);
@@ -362,6 +390,14 @@ impl Links {
             accepted.remove(&theirs.node);
         }
         Ok(())
+    }
+
+    fn remember(&self, theirs: &Card) {
+        let mut boots = self.inner.boots.borrow_mut();
+        if boots.len() >= BOOTS_MAX && !boots.contains_key(&theirs.store) {
+            boots.clear();
+        }
+        boots.insert(theirs.store, theirs.boot);
     }
 
     fn on_frame(&self, theirs: &Card, header: &Header, payload: &[u8]) -> Result<(), String> {
@@ -497,7 +533,7 @@ impl Keeper {
     /// Runs over a link until it breaks, and tells how long it lived. An error: it is not the member.
     async fn open(&self, introduced: Introduced) -> Result<Duration, String> {
         let inner = &self.links.inner;
-        let theirs = card(&introduced).map_err(|error| error.to_string())?;
+        let theirs = card(&introduced)?;
         let own = Card { cluster: inner.cluster.get(), ..inner.own };
         let knows_nothing =
             meet(&own, (self.node, self.store), &theirs).map_err(|error| error.to_string())?;
@@ -544,8 +580,15 @@ fn hello<'a>(own: &Card, program: &'a str) -> Hello<'a> {
 }
 
 /// Who the other side says that it is.
-fn card(introduced: &Introduced) -> Result<Card, wire::MessageError> {
-    let hello = introduced.hello()?;
+fn card(introduced: &Introduced) -> Result<Card, String> {
+    let hello = introduced.hello().map_err(|error| error.to_string())?;
+    if hello.role != Hello::COORDINATOR || hello.store == 0 {
+        return Err(format!(
+            "at {} is no coordinator's address for peers (a door for clients?): it is what that \
+             node has as --peer",
+            introduced.peer()
+        ));
+    }
     let some = |number: u64| (number != 0).then_some(number);
     Ok(Card {
         node: NodeId(hello.node),

@@ -10,8 +10,10 @@ use crate::health::{Board, Facts, LogFacts, Reporter};
 use crate::process;
 use crate::settings::Settings;
 use crate::trace::{self, Traces};
+use api::{ApiError, Code};
 use base::{CoreId, Instant, Prng};
 use consensus::{Consensus, Links};
+use engine::cluster::{Fulfilled, GroupView};
 use engine::message::{Answer, ConsensusStatus, Packet, Question, ToConsensus, ToShard};
 use engine::{Membership, ShardConfig, ShardCore};
 use ingress::Doors;
@@ -35,6 +37,9 @@ use wire::Hello;
 
 /// The core that keeps the log.
 pub(crate) const CONSENSUS: CoreId = CoreId(0);
+
+/// Why there is no log to ask.
+const NOT_YET: &str = "this node belongs to no cluster yet, or is still reading its log";
 
 /// Packets handled in one round: what comes meanwhile waits for the next.
 const PACKETS_PER_ROUND: usize = 256;
@@ -329,6 +334,17 @@ impl Log {
                 };
                 let message = ToShard::Answer { ticket, from: None, answer };
                 outgoing.push(from, Packet::Shard(message));
+            }
+            ToConsensus::View { ticket } => {
+                let progress = Err(NOT_YET.to_owned());
+                let view = GroupView { members: Membership::default(), leader: None, progress };
+                let answer = Answer::Group(Box::new(view));
+                outgoing.push(from, Packet::Shard(ToShard::Answer { ticket, from: None, answer }));
+            }
+            ToConsensus::Demand { ticket, .. } => {
+                let refused = ApiError::new(Code::Starting, NOT_YET).with_retry_after(1);
+                let answer = Answer::Fulfilled(Box::new(Fulfilled::Refused(refused)));
+                outgoing.push(from, Packet::Shard(ToShard::Answer { ticket, from: None, answer }));
             }
             ToConsensus::Applied { index } => {
                 self.applied.on_applied(from, index);

@@ -62,11 +62,17 @@ pub(crate) async fn settle(
     Ok(foundation)
 }
 
-/// Where the others reach this node, as far as it knows.
+/// Where the others reach this node, as far as it knows: where it listens; unless that is every address
+/// of the machine, or the list has a name for the same port.
 pub(crate) fn own_address(shared: &Shared) -> Option<Address> {
     let listed = shared.settings.bootstrap.get(&shared.identity.node).cloned();
-    let own = shared.peer.filter(|peer| !peer.ip().is_unspecified()).map(Address::from);
-    listed.or(own)
+    let peer = shared.peer?;
+    let is_a_name =
+        |listed: &Address| listed.socket_address().is_none() && listed.port() == peer.port();
+    if peer.ip().is_unspecified() || listed.as_ref().is_some_and(is_a_name) {
+        return listed;
+    }
+    Some(Address::from(peer))
 }
 
 fn place(shared: &Shared) -> String {

@@ -425,6 +425,10 @@ fn check_founders(settings: &Settings) -> Result<()> {
             "bootstrap: the other coordinators reach this node at its --peer ADDRESS, which is off"
         );
     }
+    let founders = settings.bootstrap.len();
+    if founders > engine::VOTERS_MAX {
+        bail!("bootstrap: {founders} nodes, at most {} found a cluster", engine::VOTERS_MAX);
+    }
     if !settings.bootstrap.contains_key(&node) {
         bail!("bootstrap: it does not name this node, {node}: see --node");
     }

@@ -17,9 +17,10 @@
 //! - a message is believed only over a link whose two ends were meant for each other: the same
 //!   cluster, and the data directory that the sender wanted to reach.
 
-use base::{Address, BootId, NodeId, StoreId};
+use base::{Address, BootId, NodeId, StoreId, hash64};
 use quorum::{Member, Membership};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The versions of what is replicated (records, batches, snapshots) that this program reads and
 /// writes.
@@ -51,6 +52,15 @@ pub struct Foundation {
     pub founded: Membership,
 }
 
+/// A store in an error, as the status shows it.
+struct Shown(StoreId);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0.0)
+    }
+}
+
 /// Why two nodes do not speak with each other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stranger {
@@ -59,19 +69,53 @@ pub enum Stranger {
     Nobody,
     /// Two nodes have one number.
     #[error(
-        "node {node} has store {theirs:016x} there and store {ours:016x} here: two nodes were \
-         started as node {node}; give each a number of its own with --node"
+        "two nodes were started as node {node}: give each a number of its own with --node, and see \
+         that no address in a list is another node's"
     )]
     Twin {
         /// The number.
         node: NodeId,
-        /// The other's data directory.
-        theirs: u64,
-        /// This one's.
-        ours: u64,
+    },
+    /// A node that calls itself, or a copy of its own data directory.
+    #[error(
+        "node {node} calls itself, or a copy of its data directory: see to the addresses, and never \
+         run a copy beside the original"
+    )]
+    Itself {
+        /// The number.
+        node: NodeId,
+    },
+    /// The caller means another data directory.
+    #[error(
+        "here is node {node} with store {}, and the caller means a member with store {}: either \
+         that member is reached at another address, or the data directory of node {node} was lost or \
+         replaced. What the old one had acknowledged is not in the new one, so it is no member: \
+         `distric-admin nodes remove {node}`, then `distric-admin nodes add {node} ADDRESS`", Shown(*here), Shown(*meant)
+    )]
+    NotMeant {
+        /// This node.
+        node: NodeId,
+        /// Its store, as it is shown.
+        here: StoreId,
+        /// The store that was meant.
+        meant: StoreId,
+    },
+    /// An earlier run than the last one of the same data directory.
+    #[error(
+        "an earlier run of node {node} than its latest speaks: a copy or a backup of its data directory \
+         was started. What it had acknowledged since is not in it: remove the node and add it again \
+         with an empty directory"
+    )]
+    Copy {
+        /// Who.
+        node: NodeId,
     },
     /// It is of another cluster.
-    #[error("node {node} belongs to cluster {theirs:016x}, this one to cluster {ours:016x}")]
+    #[error(
+        "node {node} belongs to cluster {theirs:016x}, this one to cluster {ours:016x}: they were \
+         founded apart, by lists that differ or at another time. To join a cluster a node needs an \
+         empty data directory"
+    )]
     OtherCluster {
         /// Who.
         node: NodeId,
@@ -90,18 +134,27 @@ pub enum Stranger {
     },
     /// The data directory is another than the cluster knows.
     #[error(
-        "the cluster knows node {node} with store {known:016x}, and it has store {found:016x} now: \
+        "the cluster knows node {node} with store {}, and it has store {} now: \
          its data directory is another one. What the old one had acknowledged is not in it, so it \
          cannot go on as that member: `distric-admin nodes remove {node}`, then `distric-admin \
-         nodes add {node} ADDRESS`"
+         nodes add {node} ADDRESS`", Shown(*known), Shown(*found)
     )]
     OtherStore {
         /// Who.
         node: NodeId,
-        /// The store that the cluster knows.
-        known: u64,
+        /// The store that the cluster knows, as it is shown.
+        known: StoreId,
         /// The store that is there.
-        found: u64,
+        found: StoreId,
+    },
+    /// It belonged to the cluster, and does not any more.
+    #[error(
+        "node {node} does not belong to the cluster any more: it was removed. Stop it; to come back it \
+         is added again, with an empty data directory"
+    )]
+    Removed {
+        /// Who.
+        node: NodeId,
     },
     /// The releases are too far apart.
     #[error(
@@ -118,27 +171,48 @@ pub enum Stranger {
     },
 }
 
-/// Whether the node `own` may be spoken to by the one that says `theirs`. `members` are those that
-/// it knows.
+/// What a node knows of whoever calls it.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The members; all of them, if it leads.
+    pub members: &'a Membership,
+    /// Whether it leads.
+    pub leading: bool,
+    /// The latest run of the caller's data directory that it has seen.
+    pub latest: Option<BootId>,
+}
+
+/// Whether the node `own` may be spoken to by the one that says `theirs`.
 ///
 /// # Errors
 /// Why not.
-pub fn greet(own: &Card, members: &Membership, theirs: &Card) -> Result<(), Stranger> {
+pub fn greet(own: &Card, known: Known<'_>, theirs: &Card) -> Result<(), Stranger> {
     check_pair(own, theirs)?;
-    if let Some(wanted) = theirs.to_store.filter(|wanted| *wanted != own.store) {
-        let (node, known, found) = (own.node, wanted.0, own.store.0);
-        return Err(Stranger::OtherStore { node, known, found });
+    if let Some(meant) = theirs.to_store.filter(|meant| *meant != own.store) {
+        let (here, meant) = (fingerprint(own.store), fingerprint(meant));
+        return Err(Stranger::NotMeant { node: own.node, here, meant });
+    }
+    if known.latest.is_some_and(|latest| latest > theirs.boot) {
+        return Err(Stranger::Copy { node: theirs.node });
+    }
+    let member = known.members.member(theirs.node);
+    if theirs.cluster.is_some() && member.is_none() && known.leading {
+        return Err(Stranger::Removed { node: theirs.node });
     }
     // Whoever belongs to the cluster is judged message by message (docs/decisions/0017): this node
     // may lag behind a change of members. A node that belongs to none has no such claim.
-    let known = members.member(theirs.node).filter(|known| known.store != theirs.store);
-    match known {
-        Some(known) if theirs.cluster.is_none() => {
-            let (node, known, found) = (theirs.node, known.store.0, theirs.store.0);
-            Err(Stranger::OtherStore { node, known, found })
+    match member.filter(|member| member.store != theirs.store) {
+        Some(member) if theirs.cluster.is_none() => {
+            let (known, found) = (fingerprint(member.store), fingerprint(theirs.store));
+            Err(Stranger::OtherStore { node: theirs.node, known, found })
         }
         _ => Ok(()),
     }
+}
+
+/// As a store is shown: who knew the id itself could write bytes that look like the journal's.
+pub fn fingerprint(store: StoreId) -> StoreId {
+    StoreId(hash64(&store.0.to_le_bytes()))
 }
 
 /// What the node `own` makes of the answer of a member that it has called. Tells whether that one
@@ -153,7 +227,7 @@ pub fn meet(own: &Card, wanted: (NodeId, StoreId), theirs: &Card) -> Result<bool
     }
     check_pair(own, theirs)?;
     if theirs.store != store {
-        let (known, found) = (store.0, theirs.store.0);
+        let (known, found) = (fingerprint(store), fingerprint(theirs.store));
         return Err(Stranger::OtherStore { node, known, found });
     }
     Ok(theirs.cluster.is_none())
@@ -171,7 +245,8 @@ fn check_pair(own: &Card, theirs: &Card) -> Result<(), Stranger> {
         return Err(Stranger::OtherCluster { node, theirs, ours });
     }
     if node == own.node {
-        return Err(Stranger::Twin { node, theirs: theirs.store.0, ours: own.store.0 });
+        let is_same = theirs.store == own.store;
+        return Err(if is_same { Stranger::Itself { node } } else { Stranger::Twin { node } });
     }
     let (low, high) = theirs.formats;
     if low > own.formats.1 || high < own.formats.0 {
@@ -248,8 +323,13 @@ impl Founding {
         self.listed.keys().next() == Some(&self.own.node)
     }
 
-    /// Who is still to be met, and where. A node that is not the founder meets the others too: they
-    /// say why, if it cannot be founded.
+    /// All are to be met anew: what was heard long ago may not be so any more.
+    pub fn begin_round(&mut self) {
+        self.met.clear();
+    }
+
+    /// Who is still to be met in this round, and where. A node that is not the founder meets the others
+    /// too: they say why, if it cannot be founded.
     pub fn to_meet(&self) -> Vec<(NodeId, Address)> {
         let others = self.listed.iter().filter(|(node, _)| **node != self.own.node);
         let unmet = others.filter(|(node, _)| !self.met.contains_key(node));

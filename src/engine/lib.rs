@@ -61,7 +61,7 @@ pub use partition::{
     CancelOutcome, InstanceRow, ListedInstance, Outcome, Partition, PartitionEffect, Workflows,
 };
 /// Who belongs to the group, as [`ConsensusConfig`] is told it.
-pub use quorum::{Member, Membership};
+pub use quorum::{Member, Membership, VOTERS_MAX};
 pub use shard::{Birth, OrderId, RequestId, ShardConfig, ShardCore, ShardEffect, limits};
 pub use submission::{LineResult, Origin, Submission, SubmitResults};
 pub use work::{Work, Worked};

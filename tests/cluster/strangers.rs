@@ -79,7 +79,7 @@ fn strangers_at_the_door_for_peers_are_refused_with_the_reason() {
     let rows = [
         (Hello { cluster: member.cluster ^ 1, ..member }, "belongs to cluster"),
         (Hello { cluster: 0, ..member }, "its data directory is another one"),
-        (Hello { to_store: member.to_store ^ 1, ..member }, "its data directory is another one"),
+        (Hello { to_store: member.to_store ^ 1, ..member }, "the caller means a member with store"),
         (Hello { node: 1, ..member }, "two nodes were started as node 1"),
         (Hello { node: 0, ..member }, "node 0"),
         (Hello { format_min: 9, format_max: 9, ..member }, "upgrade one release at a time"),

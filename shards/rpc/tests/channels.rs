@@ -40,10 +40,10 @@ async fn pair(options: ChannelOptions) -> (Introduced, Introduced) {
         *seat.borrow_mut() = Some(introduced);
         ring.notify();
     });
-    let caller = call_channel(address, &hello(1), options).await.unwrap();
+    let near = call_channel(address, &hello(1), options).await.unwrap();
     rings.notified().await;
-    let answerer = answered.borrow_mut().take().unwrap();
-    (caller, answerer)
+    let far = answered.borrow_mut().take().unwrap();
+    (near, far)
 }
 
 fn send(channel: &Channel, number: u64, bytes: usize) -> bool {
@@ -76,17 +76,17 @@ async fn take(end: Introduced, count: usize) -> Vec<(u64, usize)> {
 #[test]
 fn each_side_knows_what_the_other_says_of_itself() {
     run(async {
-        let (caller, answerer) = pair(OPTIONS).await;
-        assert_eq!(caller.hello().unwrap().store, 22);
-        assert_eq!(answerer.hello().unwrap().store, 11);
+        let (near, far) = pair(OPTIONS).await;
+        assert_eq!(near.hello().unwrap().store, 22);
+        assert_eq!(far.hello().unwrap().store, 11);
     });
 }
 
 #[test]
 fn frames_arrive_in_the_order_in_which_they_were_sent() {
     run(async {
-        let (caller, answerer) = pair(OPTIONS).await;
-        let (channel, mut driver) = caller.open();
+        let (near, far) = pair(OPTIONS).await;
+        let (channel, mut driver) = near.open();
         for number in 1..=1000 {
             assert!(send(&channel, number, 100));
         }
@@ -94,7 +94,7 @@ fn frames_arrive_in_the_order_in_which_they_were_sent() {
         tasks.spawn(async move {
             driver.run(|_, _| Ok(())).await;
         });
-        let taken = take(answerer, 1000).await;
+        let taken = take(far, 1000).await;
         assert!(taken.iter().zip(1..).all(|((number, bytes), at)| (*number, *bytes) == (at, 100)));
         tasks.idle().await;
         assert!(channel.is_ended(), "the other side has closed it");
@@ -105,8 +105,8 @@ fn frames_arrive_in_the_order_in_which_they_were_sent() {
 #[test]
 fn for_a_peer_that_reads_nothing_no_more_than_the_bound_is_kept() {
     run(async {
-        let (caller, _answerer) = pair(OPTIONS).await;
-        let (channel, _driver) = caller.open();
+        let (near, _answerer) = pair(OPTIONS).await;
+        let (channel, _driver) = near.open();
         let taken = (0..100).take_while(|number| send(&channel, *number, 100_000)).count();
         assert_eq!(taken, 11, "a MiB, and the frame that goes beyond");
     });
@@ -121,8 +121,8 @@ fn a_peer_that_answers_no_ping_is_given_up() {
     };
     run(async move {
         // The other end is held, and nobody drives it.
-        let (caller, _answerer) = pair(short).await;
-        let (_channel, mut driver) = caller.open();
+        let (near, _answerer) = pair(short).await;
+        let (_channel, mut driver) = near.open();
         let why = driver.run(|_, _| Ok(())).await;
         assert_eq!(why, "the peer does not answer a ping");
     });

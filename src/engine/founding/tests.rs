@@ -1,4 +1,6 @@
-use super::{Card, FORMATS, Foundation, Founding, FoundingError, Met, Stranger, greet, meet};
+use super::{
+    Card, FORMATS, Foundation, Founding, FoundingError, Known, Met, Stranger, greet, meet,
+};
 use base::{Address, BootId, NodeId, StoreId};
 use quorum::{Member, Membership};
 use std::collections::BTreeMap;
@@ -32,6 +34,10 @@ fn members(nodes: &[u64]) -> Membership {
         (NodeId(*node), member)
     };
     Membership::founded(nodes.iter().map(member)).unwrap()
+}
+
+fn knows(members: &Membership, leading: bool) -> Known<'_> {
+    Known { members, leading, latest: None }
 }
 
 #[test]
@@ -100,7 +106,7 @@ fn a_wrong_answer_is_told_from_a_meeting() {
 
 #[test]
 fn who_is_spoken_to() {
-    let own = of(7, 1);
+    let (own, all) = (of(7, 1), members(&[1, 2, 3]));
     let twin = Card { store: StoreId(5), ..of(7, 1) };
     let wiped = Card { store: StoreId(5), ..card(2) };
     let meant = |store| Card { to_store: Some(StoreId(store)), ..of(7, 2) };
@@ -126,9 +132,38 @@ fn who_is_spoken_to() {
         (card(0), false),
     ];
     for (theirs, is_welcome) in table {
-        let verdict = greet(&own, &members(&[1, 2, 3]), &theirs);
+        let verdict = greet(&own, knows(&all, false), &theirs);
         assert_eq!(verdict.is_ok(), is_welcome, "{theirs:?}: {verdict:?}");
     }
+}
+
+#[test]
+fn an_earlier_run_than_the_latest_is_a_copy() {
+    let (own, all) = (of(7, 1), members(&[1, 2, 3]));
+    let known = Known { latest: Some(BootId(4)), ..knows(&all, false) };
+    let ran = |boot| Card { boot: BootId(boot), ..of(7, 2) };
+    assert_eq!(greet(&own, known, &ran(3)), Err(Stranger::Copy { node: NodeId(2) }));
+    assert_eq!(greet(&own, known, &ran(4)), Ok(()));
+    assert_eq!(greet(&own, known, &ran(5)), Ok(()));
+}
+
+#[test]
+fn a_round_of_meetings_begins_anew() {
+    let mut founding = Founding::new(card(1), listed(&[1, 2, 3]), 77).unwrap();
+    founding.on_met(NodeId(2), &card(2)).unwrap();
+    founding.begin_round();
+    assert_eq!(founding.on_met(NodeId(3), &card(3)), Ok(Met::Waiting));
+    assert_eq!(founding.to_meet(), [(NodeId(2), address(2))]);
+}
+
+#[test]
+fn a_leader_knows_who_was_removed() {
+    let (own, all) = (of(7, 1), members(&[1, 2, 3]));
+    let removed = greet(&own, knows(&all, true), &of(7, 4)).unwrap_err();
+    assert_eq!(removed, Stranger::Removed { node: NodeId(4) });
+    // One that follows may lag behind; one without a cluster has yet to be added.
+    assert_eq!(greet(&own, knows(&all, false), &of(7, 4)), Ok(()));
+    assert_eq!(greet(&own, knows(&all, true), &card(4)), Ok(()));
 }
 
 #[test]
@@ -148,7 +183,7 @@ fn who_answers_is_the_member_or_nobody() {
 fn nodes_of_two_clusters_are_told_so_although_they_have_one_number() {
     let other = Stranger::OtherCluster { node: NodeId(1), theirs: 6, ours: 5 };
     let theirs = Card { store: StoreId(99), ..of(6, 1) };
-    assert_eq!(greet(&of(5, 1), &members(&[1]), &theirs), Err(other));
+    assert_eq!(greet(&of(5, 1), knows(&members(&[1]), false), &theirs), Err(other));
 }
 
 #[test]

@@ -4,13 +4,14 @@
 use super::queries::{Kind, starting};
 use super::{RequestId, ShardCore, ShardEffect};
 use crate::cluster::{Compared, Demand, Fulfilled, GroupView};
+use crate::founding::fingerprint;
 use crate::message::{ConsensusStatus, ShardStatus, ToConsensus};
 use crate::record::FORMAT_LEVEL;
 use api::{
     ApiError, ChecksumView, Code, NodeChecksum, NodeProgress, NodeView, NodesView, Request,
     Response, Route, Standing,
 };
-use base::{Address, CoreId, NodeId, Outbox, StoreId, hash64};
+use base::{Address, CoreId, NodeId, Outbox};
 use serde_json::Value;
 
 /// What a client is told of a change of the group that was made.
@@ -193,11 +194,6 @@ fn with_nodes(group: &GroupView, write: impl FnOnce(NodesView<'_>)) {
     let nodes: Vec<NodeView<'_>> = group.members.members().map(view).collect();
     let progress_absent = group.progress.as_ref().err().map(String::as_str);
     write(NodesView { nodes: &nodes, progress_absent });
-}
-
-/// A fingerprint: who knew the id itself could write bytes that look like the journal's.
-fn fingerprint(store: StoreId) -> StoreId {
-    StoreId(hash64(&store.0.to_le_bytes()))
 }
 
 /// `{"node":4,"address":"10.0.0.4:9101"}`

@@ -76,3 +76,17 @@ fn a_node_that_is_alone_answers_at_once() {
         assert_eq!(world.now.instant, now, "nothing is waited for");
     }
 }
+
+#[test]
+fn reads_are_answered_however_slow_the_way_is() {
+    let mut world = World::serving(3, FAR);
+    world.delay_ms = 90;
+    world.until("all follow", |world| world.leader().is_some());
+    world.run(3_000);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    let id = world.accepted(leader, None, "{}");
+    for node in [leader, follower] {
+        let (status, text) = world.answered(node, 0, &message(&id));
+        assert_eq!(status, 200, "{text}");
+    }
+}

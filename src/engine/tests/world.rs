@@ -85,6 +85,8 @@ pub(super) struct World {
     mail: VecDeque<(Instant, NodeId, NodeId, PeerMessage)>,
     /// Whose messages do not reach whom.
     pub(super) cut: BTreeSet<(NodeId, NodeId)>,
+    /// How long a message takes.
+    pub(super) delay_ms: u64,
     next_request: u64,
 }
 
@@ -162,6 +164,7 @@ impl World {
             snapshot_bytes,
             mail: VecDeque::new(),
             cut: BTreeSet::new(),
+            delay_ms: 1,
             next_request: 0,
         };
         for id in ids {
@@ -498,7 +501,7 @@ impl World {
     /// Carries a node on until it has nothing more to do at this moment.
     fn work(&mut self, id: NodeId) {
         let now = self.now;
-        let due = now.instant + Duration::from_millis(1);
+        let due = now.instant + Duration::from_millis(self.delay_ms);
         let node = &mut self.nodes[index(id)];
         let mut sent = Vec::new();
         node.work(now, &mut sent);

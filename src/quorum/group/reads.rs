@@ -3,7 +3,9 @@
 //!
 //! The library drops early reads and repeated contexts without a word. So all reads that wait share
 //! one round with a context of its own (node, boot, counter); what gets no answer is asked again
-//! under a new one.
+//! under a new one. An answer to a round is one to every read that was asked with it or before: where
+//! the way takes longer than the pause between rounds, each round would give up the one before it,
+//! and no read be answered at all.
 
 use crate::effect::Effect;
 use crate::filter::READ_CONTEXT_BYTES;
@@ -36,6 +38,8 @@ pub enum ReadError {
 struct Read {
     context: u64,
     since: u64,
+    /// The first round that it was asked in; 0 before.
+    round: u64,
 }
 
 #[derive(Debug)]
@@ -70,7 +74,7 @@ impl Reads {
         if waiting >= READS_MAX {
             return Err(ReadError::TooMany { waiting });
         }
-        self.waiting.push_back(Read { context, since: self.ticks });
+        self.waiting.push_back(Read { context, since: self.ticks, round: 0 });
         Ok(())
     }
 
@@ -89,25 +93,45 @@ impl Reads {
             return false;
         }
         self.counter += 1;
-        let mut context = [0; READ_CONTEXT_BYTES];
-        context[..8].copy_from_slice(&self.node.0.to_le_bytes());
-        context[8..16].copy_from_slice(&self.boot.0.to_le_bytes());
-        context[16..].copy_from_slice(&self.counter.to_le_bytes());
-        self.asked.extend(self.waiting.drain(..));
+        let context = self.context(self.counter);
+        for mut read in self.waiting.drain(..) {
+            if read.round == 0 {
+                read.round = self.counter;
+            }
+            self.asked.push(read);
+        }
         self.round = Some((self.ticks, context));
         raw.read_index(context.to_vec());
         true
     }
 
-    /// The library has an answer.
+    /// The library has an answer, to the round under way or to one before it.
     pub(crate) fn on_state(&mut self, index: u64, context: &[u8], out: &mut Outbox<Effect>) {
-        if self.round.is_none_or(|(_, round)| round != context) {
-            return;
-        }
-        self.round = None;
-        for read in self.asked.drain(..) {
+        let Some(round) = self.round_of(context) else { return };
+        let is_answered = |read: &mut Read| read.round != 0 && read.round <= round;
+        // Who was asked before waits in front.
+        while let Some(read) = self.waiting.pop_front_if(is_answered) {
             out.push(Effect::ReadState { context: read.context, index });
         }
+        for read in self.asked.extract_if(.., is_answered) {
+            out.push(Effect::ReadState { context: read.context, index });
+        }
+        self.round.take_if(|(_, now)| now == context);
+    }
+
+    /// The number of one of this run's rounds.
+    fn round_of(&self, context: &[u8]) -> Option<u64> {
+        let round = u64::from_le_bytes(*context.get(16..)?.first_chunk()?);
+        let is_ours = context == self.context(round) && (1..=self.counter).contains(&round);
+        is_ours.then_some(round)
+    }
+
+    fn context(&self, round: u64) -> [u8; READ_CONTEXT_BYTES] {
+        let mut context = [0; READ_CONTEXT_BYTES];
+        context[..8].copy_from_slice(&self.node.0.to_le_bytes());
+        context[8..16].copy_from_slice(&self.boot.0.to_le_bytes());
+        context[16..].copy_from_slice(&round.to_le_bytes());
+        context
     }
 
     /// True when the round under way is to be given up.
