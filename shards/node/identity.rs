@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 const FILE: &str = "identity";
 /// The file is a few numbers, and seven addresses at most. Unit: bytes.
@@ -20,10 +21,20 @@ const FILE_BYTES_MAX: usize = 16 * 1024;
 pub(crate) struct Identity {
     pub(crate) node: NodeId,
     pub(crate) store: StoreId,
-    /// This run: one more than the last.
-    pub(crate) boot: BootId,
+    /// When the directory was made. Unit: microseconds since 1970; 0 of earlier releases.
+    pub(crate) made: u64,
+    /// How often it was started, this time too.
+    pub(crate) starts: u64,
     /// The cluster it belongs to, if it does.
     pub(crate) foundation: Option<Foundation>,
+}
+
+impl Identity {
+    /// This run. Whoever comes back under its number on another directory has a later one than every
+    /// run on the directory before: what those sent must not stand for what this one sends.
+    pub(crate) fn boot(&self) -> BootId {
+        BootId(self.made + self.starts)
+    }
 }
 
 /// Reads the identity, or makes it, and counts this start. It is durable before anything is done
@@ -44,11 +55,11 @@ pub(crate) fn claim(
             );
         }
         check_peers(&was, has_peers)?;
-        Identity { boot: BootId(was.boot.0 + 1), ..was }
+        Identity { starts: was.starts + 1, ..was }
     } else {
         let (node, store) = (node.unwrap_or(NodeId(1)), StoreId(random()?));
         let foundation = if has_peers { None } else { Some(alone(node, store, random()?)?) };
-        Identity { node, store, boot: BootId(1), foundation }
+        Identity { node, store, made: now(), starts: 1, foundation }
     };
     keep(directory, &identity)?;
     Ok(identity)
@@ -65,10 +76,16 @@ pub(crate) fn keep(directory: &DataDirectory, identity: &Identity) -> Result<()>
         "store": format!("{:016x}", identity.store.0),
         "cluster": cluster,
         "founded": founded,
-        "boot": identity.boot.0,
+        "made": identity.made,
+        "boot": identity.starts,
     });
     directory.replace(FILE, text.to_string().as_bytes())?;
     Ok(())
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(0)
 }
 
 /// What one node founds without anybody else.
@@ -115,7 +132,9 @@ fn parse(bytes: &[u8]) -> Result<Identity> {
             "it has format {format}, this program knows formats 1 and 2; start a newer release"
         ),
     };
-    Ok(Identity { node, store, boot: BootId(number("boot")?), foundation })
+    // Not in directories of earlier releases.
+    let made = value["made"].as_u64().unwrap_or(0);
+    Ok(Identity { node, store, made, starts: number("boot")?, foundation })
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -116,7 +116,7 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
     let catalogue = if settings.examples { examples::catalogue()? } else { Vec::new() };
     let template = ShardConfig {
         node: identity.node,
-        boot: identity.boot,
+        boot: identity.boot(),
         store: identity.store,
         core: core::CONSENSUS,
         shards,
@@ -159,7 +159,7 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         peer: shared.peer,
         data: &shared.settings.data,
         node: shared.shard.node.0,
-        start: shared.shard.boot.0,
+        start: shared.identity.starts,
         placement: &placement,
         open_files: files,
     });

@@ -14,7 +14,8 @@ fn a_node_without_peers_founds_its_cluster_and_stays_who_it_is() {
     let foundation = first.foundation.clone().unwrap();
     assert!(foundation.founded.is_lone_voter(NodeId(1)));
     let second = claim(&directory, None, false).unwrap();
-    assert_eq!((second.node, second.store, second.boot), (first.node, first.store, BootId(2)));
+    assert_eq!((second.node, second.store), (first.node, first.store));
+    assert_eq!((second.boot(), second.starts), (BootId(first.boot().0 + 1), 2));
     assert_eq!(second.foundation, Some(foundation));
 }
 
@@ -38,6 +39,20 @@ fn a_node_with_peers_belongs_to_nothing_until_it_is_told() {
 }
 
 #[test]
+fn a_directory_that_takes_anothers_place_has_later_runs() {
+    let (place, old) = directory();
+    for _ in 1..20 {
+        claim(&old, Some(NodeId(2)), true).unwrap();
+    }
+    let last = claim(&old, Some(NodeId(2)), true).unwrap();
+    drop((old, place));
+    let (_place, new) = directory();
+    let first = claim(&new, Some(NodeId(2)), true).unwrap();
+    assert_eq!((last.starts, first.starts), (20, 1));
+    assert!(first.boot() > last.boot(), "{first:?} {last:?}");
+}
+
+#[test]
 fn a_directory_is_not_another_nodes() {
     let (_place, directory) = directory();
     claim(&directory, Some(NodeId(3)), false).unwrap();
@@ -51,8 +66,8 @@ fn the_identity_of_an_earlier_release_is_that_of_a_node_alone() {
     let text = br#"{"format":1,"node":1,"store":"00000000000000aa","cluster":"00000000000000bb","boot":7}"#;
     directory.replace(FILE, text).unwrap();
     let identity = claim(&directory, None, false).unwrap();
-    let foundation = identity.foundation.unwrap();
-    assert_eq!((identity.store, identity.boot), (StoreId(0xaa), BootId(8)));
+    let foundation = identity.foundation.clone().unwrap();
+    assert_eq!((identity.store, identity.boot()), (StoreId(0xaa), BootId(8)));
     assert_eq!(foundation.cluster, 0xbb);
     assert_eq!(foundation.founded.member(NodeId(1)).unwrap().store, StoreId(0xaa));
 }
