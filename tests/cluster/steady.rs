@@ -44,6 +44,7 @@ fn steady_state_messages_at_all_nodes_are_there_once_on_each() {
     let load = Load::over(&cluster.http(), MIX, 1);
     let binary: Vec<_> = cluster
         .nodes()
+        .into_iter()
         .map(|node| {
             let address = cluster.place(node).tcp;
             let nonces = (1 << 60) + node * EACH..;

@@ -18,7 +18,7 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
     for (mark, one_of) in [
         (Mark::CutUnderLoad, 4),
         (Mark::SectorsLost, 10),
-        (Mark::KilledWithUnsynced, 100),
+        (Mark::KilledWithUnsynced, 150),
         (Mark::StartFromSnapshot, 10),
         (Mark::LongPause, 10),
         (Mark::ClockBack, 4),
