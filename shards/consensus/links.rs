@@ -48,6 +48,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
 /// A link that lived so long is made again without a pause.
 const LIVED: Duration = Duration::from_secs(1);
+/// How long a link is kept to whoever is no member any more.
+const PARTING: Duration = Duration::from_secs(1);
 /// Before another attempt at one that does not want to speak: only an operator changes that.
 const STRANGER_PAUSE: Duration = Duration::from_secs(1);
 /// Reasons against callers that are remembered, so that each is said once.
@@ -228,7 +230,6 @@ impl Links {
                 (member.store, member.address.as_ref()) == (kept.store, Some(&kept.address))
             })
         };
-        // Their tasks end here; dropping them may not run inside the borrow.
         let mut kept = inner.kept.take();
         let gone: Vec<NodeId> = {
             let mut gone = Vec::new();
@@ -247,16 +248,16 @@ impl Links {
             }
             kept.insert(node, self.keep(node, member.store, address.clone()));
         }
-        if inner.leading.get() {
-            // Who was removed makes a new connection, and hears why that is refused.
-            let accepted = inner.accepted.borrow();
-            let removed = accepted.iter().filter(|(node, _)| members.member(**node).is_none());
-            removed.for_each(|(_, accepted)| accepted.channel.end());
-        }
         *inner.kept.borrow_mut() = kept;
         *inner.members.borrow_mut() = members;
         inner.said.borrow_mut().clear();
-        drop(ended);
+        if !ended.is_empty() {
+            // The last that a leader says to whoever it removes is that it did.
+            inner.tasks.spawn(async move {
+                sleep(PARTING).await;
+                drop(ended);
+            });
+        }
     }
 
     /// Sends, or not: see [`engine::ConsensusEffect::Peer`]. False when it was not.
