@@ -83,7 +83,7 @@ fn card(identity: &Identity) -> Card {
     Card {
         node: identity.node,
         store: identity.store,
-        boot: identity.boot(),
+        boot: identity.boot,
         cluster: identity.foundation.as_ref().map(|foundation| foundation.cluster),
         to_store: None,
         formats: FORMATS,

@@ -6,11 +6,11 @@ use base::{BootId, NodeId, StoreId};
 use engine::founding::Foundation;
 use engine::{Member, Membership};
 use runtime::DataDirectory;
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 const FILE: &str = "identity";
 /// The file is a few numbers, and seven addresses at most. Unit: bytes.
@@ -21,20 +21,13 @@ const FILE_BYTES_MAX: usize = 16 * 1024;
 pub(crate) struct Identity {
     pub(crate) node: NodeId,
     pub(crate) store: StoreId,
-    /// When the directory was made. Unit: microseconds since 1970; 0 of earlier releases.
-    pub(crate) made: u64,
-    /// How often it was started, this time too.
+    /// This run: one more than the last. In a cluster the first one of a new directory is greater than
+    /// any of a directory that the same node had before: its sessions are told apart by it.
+    pub(crate) boot: BootId,
+    /// How often the directory was started, for people.
     pub(crate) starts: u64,
     /// The cluster it belongs to, if it does.
     pub(crate) foundation: Option<Foundation>,
-}
-
-impl Identity {
-    /// This run. Whoever comes back under its number on another directory has a later one than every
-    /// run on the directory before: what those sent must not stand for what this one sends.
-    pub(crate) fn boot(&self) -> BootId {
-        BootId(self.made + self.starts)
-    }
 }
 
 /// Reads the identity, or makes it, and counts this start. It is durable before anything is done
@@ -55,11 +48,12 @@ pub(crate) fn claim(
             );
         }
         check_peers(&was, has_peers)?;
-        Identity { starts: was.starts + 1, ..was }
+        Identity { boot: BootId(was.boot.0 + 1), starts: was.starts + 1, ..was }
     } else {
         let (node, store) = (node.unwrap_or(NodeId(1)), StoreId(random()?));
         let foundation = if has_peers { None } else { Some(alone(node, store, random()?)?) };
-        Identity { node, store, made: now(), starts: 1, foundation }
+        let boot = if has_peers { BootId(microseconds()) } else { BootId(1) };
+        Identity { node, store, boot, starts: 1, foundation }
     };
     keep(directory, &identity)?;
     Ok(identity)
@@ -76,16 +70,11 @@ pub(crate) fn keep(directory: &DataDirectory, identity: &Identity) -> Result<()>
         "store": format!("{:016x}", identity.store.0),
         "cluster": cluster,
         "founded": founded,
-        "made": identity.made,
-        "boot": identity.starts,
+        "boot": identity.boot.0,
+        "starts": identity.starts,
     });
     directory.replace(FILE, text.to_string().as_bytes())?;
     Ok(())
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(0)
 }
 
 /// What one node founds without anybody else.
@@ -132,9 +121,9 @@ fn parse(bytes: &[u8]) -> Result<Identity> {
             "it has format {format}, this program knows formats 1 and 2; start a newer release"
         ),
     };
-    // Not in directories of earlier releases.
-    let made = value["made"].as_u64().unwrap_or(0);
-    Ok(Identity { node, store, made, starts: number("boot")?, foundation })
+    let boot = number("boot")?;
+    let starts = value["starts"].as_u64().unwrap_or(boot);
+    Ok(Identity { node, store, boot: BootId(boot), starts, foundation })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -149,6 +138,14 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
         text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
     let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
     Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+/// Since 1970. Finer than starts can follow each other, and than a directory can be wiped and made
+/// anew; what it counts up to within centuries is a whole number in JSON everywhere.
+fn microseconds() -> u64 {
+    let now = clock_gettime(ClockId::Realtime);
+    let [seconds, nanoseconds] = [now.tv_sec, now.tv_nsec].map(|n| u64::try_from(n).unwrap_or(0));
+    (seconds * 1_000_000 + nanoseconds / 1_000).max(1)
 }
 
 /// 64 bits that no other directory has. Never 0, which stands for nobody and nothing.

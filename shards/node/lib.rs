@@ -116,7 +116,7 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
     let catalogue = if settings.examples { examples::catalogue()? } else { Vec::new() };
     let template = ShardConfig {
         node: identity.node,
-        boot: identity.boot(),
+        boot: identity.boot,
         store: identity.store,
         core: core::CONSENSUS,
         shards,
