@@ -39,7 +39,7 @@ pub(crate) fn spread(mut times: Vec<Duration>) -> String {
 #[test]
 fn leader_killed_again_and_again_loses_and_doubles_nothing() {
     let kills = count("CLUSTER_KILLS", KILLS);
-    let mut cluster = Cluster::found(3, &["snapshot_journal=2MiB"]);
+    let mut cluster = Cluster::found(3, &["snapshot_journal=2MiB", "retention=2GiB"]);
     let endpoint = Endpoint::start();
     put_workflows(cluster.server(1), &endpoint);
     // When a process is hit is the kernel's choice anyway; the seed only spreads the moments.
