@@ -48,6 +48,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
 /// A link that lived so long is made again without a pause.
 const LIVED: Duration = Duration::from_secs(1);
+/// How long a link is kept to whoever is no member any more.
+const PARTING: Duration = Duration::from_secs(1);
 /// Before another attempt at one that does not want to speak: only an operator changes that.
 const STRANGER_PAUSE: Duration = Duration::from_secs(1);
 /// Reasons against callers that are remembered, so that each is said once.
@@ -83,8 +85,8 @@ struct Inner {
     leading: Cell<bool>,
     role: RefCell<Option<Consensus>>,
     kept: RefCell<BTreeMap<NodeId, Kept>>,
-    /// Of those that others have made: the last one of each node, with its number.
-    accepted: RefCell<BTreeMap<NodeId, (u64, Rc<Channel>)>>,
+    /// Of those that others have made: the last one of each node.
+    accepted: RefCell<BTreeMap<NodeId, Accepted>>,
     accepted_count: Cell<u64>,
     /// The latest run of each data directory that has called.
     boots: RefCell<BTreeMap<StoreId, BootId>>,
@@ -92,6 +94,13 @@ struct Inner {
     said: RefCell<BTreeSet<String>>,
     dice: RefCell<Prng>,
     tasks: TaskSet,
+}
+
+/// A link that another node has made.
+struct Accepted {
+    number: u64,
+    card: Card,
+    channel: Rc<Channel>,
 }
 
 /// A link that this node keeps to a member.
@@ -221,7 +230,6 @@ impl Links {
                 (member.store, member.address.as_ref()) == (kept.store, Some(&kept.address))
             })
         };
-        // Their tasks end here; dropping them may not run inside the borrow.
         let mut kept = inner.kept.take();
         let gone: Vec<NodeId> = {
             let mut gone = Vec::new();
@@ -240,16 +248,16 @@ impl Links {
             }
             kept.insert(node, self.keep(node, member.store, address.clone()));
         }
-        if inner.leading.get() {
-            // Who was removed makes a new connection, and hears why that is refused.
-            let accepted = inner.accepted.borrow();
-            let removed = accepted.iter().filter(|(node, _)| members.member(**node).is_none());
-            removed.for_each(|(_, (_, channel))| channel.end());
-        }
         *inner.kept.borrow_mut() = kept;
         *inner.members.borrow_mut() = members;
         inner.said.borrow_mut().clear();
-        drop(ended);
+        if !ended.is_empty() {
+            // The last that a leader says to whoever it removes is that it did.
+            inner.tasks.spawn(async move {
+                sleep(PARTING).await;
+                drop(ended);
+            });
+        }
     }
 
     /// Sends, or not: see [`engine::ConsensusEffect::Peer`]. False when it was not.
@@ -271,7 +279,7 @@ impl Links {
         // A member may be reached elsewhere than is known here, until it has said so.
         own.or_else(|| {
             let accepted = self.inner.accepted.borrow();
-            accepted.get(&to).map(|(_, channel)| Rc::clone(channel))
+            accepted.get(&to).map(|accepted| Rc::clone(&accepted.channel))
         })
     }
 
@@ -364,9 +372,10 @@ impl Links {
         let theirs = card(&introduced)?;
         let own = Card { cluster: inner.cluster.get(), ..inner.own };
         let verdict = {
+            let running = inner.accepted.borrow().get(&theirs.node).map(|last| last.card);
             let latest = inner.boots.borrow().get(&theirs.store).copied();
             let (members, leading) = (inner.members.borrow(), inner.leading.get());
-            greet(&own, Known { members: &members, leading, latest }, &theirs)
+            greet(&own, Known { members: &members, leading, latest, running }, &theirs)
         };
         if let Err(stranger) = verdict {
             let reason = stranger.to_string();
@@ -383,10 +392,11 @@ impl Links {
         let (channel, mut driver) = introduced.open();
         let number = inner.accepted_count.get();
         inner.accepted_count.set(number + 1);
-        inner.accepted.borrow_mut().insert(theirs.node, (number, Rc::clone(&channel)));
+        let entry = Accepted { number, card: theirs, channel: Rc::clone(&channel) };
+        inner.accepted.borrow_mut().insert(theirs.node, entry);
         let _why = driver.run(|header, payload| self.on_frame(&theirs, header, payload)).await;
         let mut accepted = inner.accepted.borrow_mut();
-        if accepted.get(&theirs.node).is_some_and(|(last, _)| *last == number) {
+        if accepted.get(&theirs.node).is_some_and(|last| last.number == number) {
             accepted.remove(&theirs.node);
         }
         Ok(())

@@ -6,6 +6,7 @@ use base::{BootId, NodeId, StoreId};
 use engine::founding::Foundation;
 use engine::{Member, Membership};
 use runtime::DataDirectory;
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -20,8 +21,11 @@ const FILE_BYTES_MAX: usize = 16 * 1024;
 pub(crate) struct Identity {
     pub(crate) node: NodeId,
     pub(crate) store: StoreId,
-    /// This run: one more than the last.
+    /// This run: one more than the last. In a cluster the first one of a new directory is greater than
+    /// any of a directory that the same node had before: its sessions are told apart by it.
     pub(crate) boot: BootId,
+    /// How often the directory was started, for people.
+    pub(crate) starts: u64,
     /// The cluster it belongs to, if it does.
     pub(crate) foundation: Option<Foundation>,
 }
@@ -44,11 +48,12 @@ pub(crate) fn claim(
             );
         }
         check_peers(&was, has_peers)?;
-        Identity { boot: BootId(was.boot.0 + 1), ..was }
+        Identity { boot: BootId(was.boot.0 + 1), starts: was.starts + 1, ..was }
     } else {
         let (node, store) = (node.unwrap_or(NodeId(1)), StoreId(random()?));
         let foundation = if has_peers { None } else { Some(alone(node, store, random()?)?) };
-        Identity { node, store, boot: BootId(1), foundation }
+        let boot = if has_peers { BootId(microseconds()) } else { BootId(1) };
+        Identity { node, store, boot, starts: 1, foundation }
     };
     keep(directory, &identity)?;
     Ok(identity)
@@ -66,6 +71,7 @@ pub(crate) fn keep(directory: &DataDirectory, identity: &Identity) -> Result<()>
         "cluster": cluster,
         "founded": founded,
         "boot": identity.boot.0,
+        "starts": identity.starts,
     });
     directory.replace(FILE, text.to_string().as_bytes())?;
     Ok(())
@@ -115,7 +121,9 @@ fn parse(bytes: &[u8]) -> Result<Identity> {
             "it has format {format}, this program knows formats 1 and 2; start a newer release"
         ),
     };
-    Ok(Identity { node, store, boot: BootId(number("boot")?), foundation })
+    let boot = number("boot")?;
+    let starts = value["starts"].as_u64().unwrap_or(boot);
+    Ok(Identity { node, store, boot: BootId(boot), starts, foundation })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -130,6 +138,14 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
         text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
     let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
     Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+/// Since 1970. Finer than starts can follow each other, and than a directory can be wiped and made
+/// anew; what it counts up to within centuries is a whole number in JSON everywhere.
+fn microseconds() -> u64 {
+    let now = clock_gettime(ClockId::Realtime);
+    let [seconds, nanoseconds] = [now.tv_sec, now.tv_nsec].map(|n| u64::try_from(n).unwrap_or(0));
+    (seconds * 1_000_000 + nanoseconds / 1_000).max(1)
 }
 
 /// 64 bits that no other directory has. Never 0, which stands for nobody and nothing.

@@ -159,7 +159,7 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         peer: shared.peer,
         data: &shared.settings.data,
         node: shared.shard.node.0,
-        start: shared.shard.boot.0,
+        start: shared.identity.starts,
         placement: &placement,
         open_files: files,
     });

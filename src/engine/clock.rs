@@ -1,5 +1,7 @@
 //! The log's own time.
 //!
+//! The wall clock is that of a majority (`consensus/clocks.rs`).
+//!
 //! Invariants (SOUNDNESS 9):
 //! - stamps never go back;
 //! - while one leader reigns, they advance by 0.9 to 1.1 times the boot clock, steered towards the
@@ -46,6 +48,16 @@ impl StampClock {
         let slow = self.last.0.saturating_add(elapsed - elapsed / 10);
         let fast = self.last.0.saturating_add(elapsed).saturating_add(elapsed / 10);
         UnixMicros(now.wall.0.clamp(slow, fast))
+    }
+
+    /// What [`Self::stamp`] would say if the wall clock agreed with the boot clock; at first, the wall
+    /// clock itself.
+    pub fn coasting(&self, now: Now) -> UnixMicros {
+        match self.read_at {
+            Some(read_at) => self.last + now.instant.since(read_at),
+            None if self.last == UnixMicros(0) => now.wall,
+            None => self.last,
+        }
     }
 
     /// How long until the stamp reaches `due` if the wall clock agrees; a little late at worst.

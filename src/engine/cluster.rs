@@ -15,7 +15,7 @@
 //! [`PeerMessage::Answer`]: crate::peer::PeerMessage::Answer
 
 use api::{ApiError, Code};
-use base::{Address, NodeId, StoreId};
+use base::{Address, NodeId, StoreId, UnixMicros};
 use bytes::Bytes;
 use quorum::Membership;
 use rkyv::rancor::Error as Rancor;
@@ -58,6 +58,11 @@ pub enum Demand {
     Transfer {
         /// Which; none for the one that has most of the log.
         to: Option<NodeId>,
+    },
+    /// Nothing: the sender's clock says this.
+    Clock {
+        /// What.
+        wall: UnixMicros,
     },
     /// The sender is reached elsewhere. Only of a node for itself.
     Move {
@@ -166,6 +171,7 @@ enum DemandV1 {
     Remove { node: u64 },
     Transfer { to: Option<u64> },
     Move { address: String },
+    Clock { wall: u64 },
 }
 
 #[derive(Archive, Serialize, Deserialize)]
@@ -205,6 +211,7 @@ impl Demand {
             Self::Remove { node } => DemandV1::Remove { node: node.0 },
             Self::Transfer { to } => DemandV1::Transfer { to: to.map(|to| to.0) },
             Self::Move { address } => DemandV1::Move { address: address.to_string() },
+            Self::Clock { wall } => DemandV1::Clock { wall: wall.0 },
         })
     }
 
@@ -222,6 +229,7 @@ impl Demand {
             DemandV1::Remove { node } => Self::Remove { node: NodeId(node) },
             DemandV1::Transfer { to } => Self::Transfer { to: to.map(NodeId) },
             DemandV1::Move { address } => Self::Move { address: at(&address)? },
+            DemandV1::Clock { wall } => Self::Clock { wall: UnixMicros(wall) },
         })
     }
 }

@@ -14,6 +14,7 @@
 
 mod batcher;
 mod checksums;
+mod clocks;
 mod ingress;
 mod members;
 mod peers;
@@ -43,6 +44,7 @@ use base::{Address, BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId, UnixM
 use batcher::{Batcher, Gathered};
 use bytes::Bytes;
 use checksums::Checksums;
+use clocks::Clocks;
 use ingress::Ingress;
 use journal::{Buffers, Journal, Token};
 use members::Members;
@@ -176,6 +178,7 @@ pub struct ConsensusCore<A: Buffers> {
     ingress: Ingress,
     batcher: Batcher,
     clock: StampClock,
+    clocks: Clocks,
     snapshots: Snapshots,
     transfers: Transfers,
     reads: Reads,
@@ -243,6 +246,7 @@ impl<A: Buffers> ConsensusCore<A> {
             ingress: Ingress::default(),
             batcher: Batcher::default(),
             clock: StampClock::new(stamp),
+            clocks: Clocks::default(),
             snapshots: Snapshots::new(snapshot, config.snapshot_journal_bytes),
             transfers: Transfers::default(),
             reads: Reads::default(),
@@ -423,6 +427,7 @@ impl<A: Buffers> ConsensusCore<A> {
         self.move_if_elsewhere(now, out);
         self.check_requests(now, out);
         self.check_comparison(now, out);
+        self.tell_clock(now, out);
         self.pump(now, out);
         self.on_flush(now, out);
     }
@@ -546,7 +551,7 @@ impl<A: Buffers> ConsensusCore<A> {
             self.last_time_entry = Some(now.instant);
             let Gathered { sections, records, prepared } = self.batcher.take();
             self.metrics.batch_records.observe(records);
-            let data = join(self.clock.stamp(now), &sections);
+            let data = join(self.clock.stamp(self.agreed_now(now)), &sections);
             self.last_proposed = self
                 .group
                 .on_propose(data, &mut self.group_out)
@@ -565,7 +570,7 @@ impl<A: Buffers> ConsensusCore<A> {
         if !self.leading || self.stopping {
             return None;
         }
-        let at = now.instant + self.clock.until(due, now);
+        let at = now.instant + self.clock.until(due, self.agreed_now(now));
         Some(match self.last_time_entry {
             Some(last) => at.max(last + TIME_ENTRY_INTERVAL),
             None => at,
@@ -653,7 +658,7 @@ impl<A: Buffers> ConsensusCore<A> {
             self.forget_proposals(last);
         }
         if leading && is_new {
-            self.clock.on_office(now);
+            self.clock.on_office(self.agreed_now(now));
             self.metrics.leader_changes.increment();
         }
         (self.leading, self.term) = (leading, term);

@@ -147,6 +147,15 @@ pub enum Stranger {
         /// The store that is there.
         found: StoreId,
     },
+    /// Two runs of one data directory at a time.
+    #[error(
+        "another run of node {node}'s data directory is connected: if that does not end in some \
+         seconds, a copy of the directory runs beside the original, and must be stopped"
+    )]
+    TwoRuns {
+        /// Who.
+        node: NodeId,
+    },
     /// It belonged to the cluster, and does not any more.
     #[error(
         "node {node} does not belong to the cluster any more: it was removed. Stop it; to come back it \
@@ -180,6 +189,8 @@ pub struct Known<'a> {
     pub leading: bool,
     /// The latest run of the caller's data directory that it has seen.
     pub latest: Option<BootId>,
+    /// Whoever is connected under the caller's number.
+    pub running: Option<Card>,
 }
 
 /// Whether the node `own` may be spoken to by the one that says `theirs`.
@@ -194,6 +205,11 @@ pub fn greet(own: &Card, known: Known<'_>, theirs: &Card) -> Result<(), Stranger
     }
     if known.latest.is_some_and(|latest| latest > theirs.boot) {
         return Err(Stranger::Copy { node: theirs.node });
+    }
+    // A process that ended has closed its connections; one that was cut off is given up soon.
+    let is_other = |card: Card| (card.store, card.to_store) == (theirs.store, theirs.to_store);
+    if known.running.is_some_and(|card| is_other(card) && card.boot != theirs.boot) {
+        return Err(Stranger::TwoRuns { node: theirs.node });
     }
     let member = known.members.member(theirs.node);
     if theirs.cluster.is_some() && member.is_none() && known.leading {

@@ -1,6 +1,7 @@
 //! Several coordinators in one world: what one acknowledges, all have, once.
 
 mod checksums;
+mod clocks;
 mod members;
 mod reads;
 mod world;

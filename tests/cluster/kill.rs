@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 /// Kills, unless the environment says how many.
 const KILLS: usize = 5;
-/// Names the variable that does.
-const KILLS_VARIABLE: &str = "CLUSTER_KILLS";
 
 pub(crate) const MIX: Mix = Mix {
     clients: &[
@@ -26,16 +24,22 @@ pub(crate) const MIX: Mix = Mix {
     keyed: 2,
 };
 
-/// What lies at a share of all, from the shortest on.
-fn quantile(sorted: &[Duration], percent: usize) -> Duration {
-    let place = (sorted.len() * percent).div_ceil(100).max(1) - 1;
-    sorted[place]
+/// How often something is done: as the environment says, or else so often.
+pub(crate) fn count(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |count| count.parse().unwrap())
+}
+
+/// How times are spread.
+pub(crate) fn spread(mut times: Vec<Duration>) -> String {
+    times.sort();
+    let at = |percent: usize| times[(times.len() * percent).div_ceil(100).max(1) - 1];
+    format!("p50 {:?}, p99 {:?}, at most {:?} of {}", at(50), at(99), at(100), times.len())
 }
 
 #[test]
 fn leader_killed_again_and_again_loses_and_doubles_nothing() {
-    let kills = std::env::var(KILLS_VARIABLE).map_or(KILLS, |kills| kills.parse().unwrap());
-    let mut cluster = Cluster::found(3, &["snapshot_journal=2MiB"]);
+    let kills = count("CLUSTER_KILLS", KILLS);
+    let mut cluster = Cluster::found(3, &["snapshot_journal=2MiB", "retention=2GiB"]);
     let endpoint = Endpoint::start();
     put_workflows(cluster.server(1), &endpoint);
     // When a process is hit is the kernel's choice anyway; the seed only spreads the moments.
@@ -57,11 +61,10 @@ fn leader_killed_again_and_again_loses_and_doubles_nothing() {
     load.after(100);
     let refusals = load.refusals();
     let ledger = load.end();
-    gaps.sort();
-    let [half, most, all] = [50, 99, 100].map(|percent| quantile(&gaps, percent));
     println!(
-        "{kills} kills of the leader, then the first new commit after p50 {half:?}, p99 {most:?}, \
-         at most {all:?}: {} accepted, {} duplicates, {} unknown, {} refused {refusals:?}",
+        "first new commit after SIGKILL of the leader: {}; {} accepted, {} duplicates, {} unknown, \
+         {} refused {refusals:?}",
+        spread(gaps),
         ledger.accepted.len(),
         ledger.duplicates,
         ledger.unknown.len(),

@@ -10,6 +10,8 @@
 //! | SIGTERM of each, one after the other | [`rolling`] |
 //! | two of three gone | [`majority`] |
 //! | one disk full | [`full_disk`] |
+//! | nodes that cannot hear each other | [`partition`] |
+//! | nodes that are added, removed, rebuilt | [`members`] |
 //! | whoever is no member, at a member's door or on its directory | [`strangers`] |
 //! | what docs/OPERATING.md says, step by step | [`guide`] |
 //!
@@ -39,6 +41,7 @@ mod load;
 mod server;
 
 mod cluster;
+mod network;
 
 mod followers;
 mod freeze;
@@ -46,6 +49,8 @@ mod full_disk;
 mod guide;
 mod kill;
 mod majority;
+mod members;
+mod partition;
 mod rolling;
 mod steady;
 mod strangers;

@@ -18,9 +18,9 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
     for (mark, one_of) in [
         (Mark::CutUnderLoad, 4),
         (Mark::SectorsLost, 10),
-        (Mark::KilledWithUnsynced, 100),
+        (Mark::KilledWithUnsynced, 150),
         (Mark::StartFromSnapshot, 10),
-        (Mark::LongPause, 10),
+        (Mark::LongPause, 15),
         (Mark::ClockBack, 4),
         (Mark::KeyRepeated, 4),
         (Mark::KeyRetried, 4),

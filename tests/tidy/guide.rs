@@ -12,7 +12,8 @@ const GUIDE: &str = "docs/OPERATING.md";
 const TITLE: &str = "\n## What can fail\n";
 
 /// Names that are no crate's, and where their tests lie.
-const ELSEWHERE: [(&str, &str); 2] = [("node", "tests/node"), ("sim", "tests/sim")];
+const ELSEWHERE: [(&str, &str); 3] =
+    [("node", "tests/node"), ("cluster", "tests/cluster"), ("sim", "tests/sim")];
 
 /// A test that the guide names.
 struct Named {

@@ -38,6 +38,19 @@ fn a_node_with_peers_belongs_to_nothing_until_it_is_told() {
 }
 
 #[test]
+fn a_new_directory_of_a_clusters_node_begins_with_later_runs_than_the_one_before() {
+    let ((_first, before), (_second, after)) = (directory(), directory());
+    let mut last = BootId(0);
+    for starts in 1..=3 {
+        let identity = claim(&before, Some(NodeId(2)), true).unwrap();
+        assert!(identity.boot > last && identity.starts == starts);
+        last = identity.boot;
+    }
+    let identity = claim(&after, Some(NodeId(2)), true).unwrap();
+    assert!(identity.boot > last && identity.starts == 1);
+}
+
+#[test]
 fn a_directory_is_not_another_nodes() {
     let (_place, directory) = directory();
     claim(&directory, Some(NodeId(3)), false).unwrap();

@@ -21,6 +21,7 @@ fn every_demand() -> Vec<(&'static str, Demand)> {
         ("transfer to anybody", Demand::Transfer { to: None }),
         ("transfer", Demand::Transfer { to: Some(NodeId(2)) }),
         ("move", Demand::Move { address: at() }),
+        ("clock", Demand::Clock { wall: UnixMicros(0x0c10c) }),
     ]
 }
 

@@ -76,6 +76,7 @@ impl<A: Buffers> ConsensusCore<A> {
         node: NodeId,
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
+        self.tell_clock_to(now, node, out);
         if self.leader() == Some(node) {
             self.tell_all(out, || ToShard::Resend);
         }

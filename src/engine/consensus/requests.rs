@@ -196,6 +196,7 @@ impl<A: Buffers> ConsensusCore<A> {
     ) {
         let by = Asker::Peer { node: from, boot, ticket };
         match Demand::from_body(body) {
+            Ok(Demand::Clock { wall }) => self.clocks.on_told(now, from, wall),
             Ok(demand) => self.on_demand(now, by, demand, out),
             Err(error) => {
                 self.dropped += 1;
@@ -305,7 +306,7 @@ impl<A: Buffers> ConsensusCore<A> {
             return Err(refused(Code::WrongState, detail, LOOK).with_retry_after(1));
         }
         match demand {
-            Demand::Progress => unreachable!("answered at once"),
+            Demand::Progress | Demand::Clock { .. } => unreachable!("answered at once, or not"),
             Demand::Add { node, address, cluster } => {
                 self.probe(now, by, (node, address, cluster), out)
             }
@@ -516,8 +517,9 @@ impl<A: Buffers> ConsensusCore<A> {
         if let Some(change) = self.requests.change.take_if(is_made) {
             self.tell(change.by, Fulfilled::Changed { index: at.0 }, out);
         }
-        let Self { requests, group, .. } = self;
+        let Self { requests, clocks, group, .. } = self;
         requests.heard.retain(|node, _| group.membership().member(*node).is_some());
+        clocks.retain(|node| group.membership().member(node).is_some());
     }
 
     /// Entries were handed out: what waited for one of them is answered.

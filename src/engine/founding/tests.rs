@@ -37,7 +37,7 @@ fn members(nodes: &[u64]) -> Membership {
 }
 
 fn knows(members: &Membership, leading: bool) -> Known<'_> {
-    Known { members, leading, latest: None }
+    Known { members, leading, latest: None, running: None }
 }
 
 #[test]
@@ -145,6 +145,17 @@ fn an_earlier_run_than_the_latest_is_a_copy() {
     assert_eq!(greet(&own, known, &ran(3)), Err(Stranger::Copy { node: NodeId(2) }));
     assert_eq!(greet(&own, known, &ran(4)), Ok(()));
     assert_eq!(greet(&own, known, &ran(5)), Ok(()));
+}
+
+#[test]
+fn of_two_runs_at_a_time_the_second_is_refused() {
+    let (own, all) = (of(7, 1), members(&[1, 2, 3]));
+    let ran = |boot| Card { boot: BootId(boot), to_store: Some(own.store), ..of(7, 2) };
+    let known = Known { running: Some(ran(4)), ..knows(&all, false) };
+    assert_eq!(greet(&own, known, &ran(5)), Err(Stranger::TwoRuns { node: NodeId(2) }));
+    assert_eq!(greet(&own, known, &ran(4)), Ok(()), "its link was made again");
+    let other = Card { store: StoreId(5), ..ran(5) };
+    assert_eq!(greet(&own, known, &other), Ok(()), "it was removed and added with another store");
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub(super) struct Node {
     pub(super) address: Option<Address>,
     /// Who belongs to the group, as its mind told last.
     pub(super) members: Membership,
+    /// How far its wall clock is ahead of the world's.
+    pub(super) ahead: Duration,
     /// How many cores it has.
     pub(super) cores: u16,
     /// It begins without the members that the group was founded with.
@@ -118,6 +120,7 @@ impl Node {
             id,
             address: Some(address(id)),
             members: Membership::default(),
+            ahead: Duration::ZERO,
             cores: SHARDS,
             boot: 0,
             disk: Disk::default(),
@@ -210,7 +213,7 @@ impl World {
 
     /// Starts a node on what its disk holds.
     pub(super) fn start(&mut self, id: NodeId) {
-        let (now, mut founded) = (self.now, self.founded.clone());
+        let (now, mut founded) = (self.now_at(id), self.founded.clone());
         let node = &mut self.nodes[index(id)];
         if node.knows_nobody {
             founded = Membership::default();
@@ -324,8 +327,13 @@ impl World {
         }
     }
 
+    /// Now, by a node's clocks.
+    fn now_at(&self, node: NodeId) -> Now {
+        Now { wall: self.now.wall + self.nodes[index(node)].ahead, ..self.now }
+    }
+
     fn tell_link(&mut self, at: NodeId, other: NodeId, is_up: bool) {
-        let now = self.now;
+        let now = self.now_at(at);
         if let Some(minds) = &mut self.nodes[index(at)].minds {
             let (mind, out) = (&mut minds.consensus, &mut minds.consensus_out);
             if is_up {
@@ -345,6 +353,7 @@ impl World {
         while let Some((_, from, to, message)) =
             self.mail.pop_front_if(|(due, ..)| *due <= now.instant)
         {
+            let now = self.now_at(to);
             let Some(minds) = &mut self.nodes[index(to)].minds else { continue };
             if !self.cut.contains(&(from, to)) {
                 let out = &mut minds.consensus_out;
@@ -353,6 +362,7 @@ impl World {
             }
         }
         for at in 0..self.nodes.len() {
+            let now = self.now_at(self.nodes[at].id);
             let Node { id, minds, replies, cores, .. } = &mut self.nodes[at];
             let (id, Some(minds)) = (*id, minds) else { continue };
             if minds.consensus.deadline(now) <= now.instant {
@@ -500,7 +510,7 @@ impl World {
 
     /// Carries a node on until it has nothing more to do at this moment.
     fn work(&mut self, id: NodeId) {
-        let now = self.now;
+        let now = self.now_at(id);
         let due = now.instant + Duration::from_millis(self.delay_ms);
         let node = &mut self.nodes[index(id)];
         let mut sent = Vec::new();

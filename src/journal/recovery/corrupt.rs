@@ -10,9 +10,9 @@ pub enum Corrupt {
     /// Entries that were durable cannot be read.
     #[error(
         "the journal is damaged in {slot:08x}.seg at byte {offset}: {reason}, but what stands there \
-         was durable (entry {index} follows; entries up to {durable_through} were durable). Restore \
-         the data directory from a backup, or remove this node from its group and add it again with \
-         an empty one"
+         was durable (entry {index} follows; entries up to {durable_through} were durable). A node \
+         alone is restored from a backup; a member of a cluster is removed and added again with an \
+         empty data directory"
     )]
     Entries {
         /// The segment.
@@ -29,8 +29,8 @@ pub enum Corrupt {
     /// No segment holds the entry behind the snapshot.
     #[error(
         "the journal lacks entry {index}, which follows the snapshot: the first one found is \
-         {first} (0: none). Restore the data directory from a backup, or remove this node from its \
-         group and add it again with an empty one"
+         {first} (0: none). A node alone is restored from a backup; a member of a cluster is removed \
+         and added again with an empty data directory"
     )]
     Gap {
         /// The entry that is missing.
@@ -41,8 +41,8 @@ pub enum Corrupt {
     /// There are segments, but neither copy of the vote can be read.
     #[error(
         "no copy of term and vote can be read in the file `vote`, though there are {segments} \
-         segments: without it this node could vote twice. Restore the data directory from a backup, \
-         or remove this node from its group and add it again with an empty one"
+         segments: without it this node could vote twice. A node alone is restored from a backup; \
+         a member of a cluster is removed and added again with an empty data directory"
     )]
     Vote {
         /// How many segment files there are.

@@ -85,8 +85,8 @@ fn the_message_says_where_and_what_to_do() {
         text,
         "the journal is damaged in 00000000.seg at byte 8192: the frame's header cannot be read, \
          but what stands there was durable (entry 3 follows; entries up to 6 were durable). \
-         Restore the data directory from a backup, or remove this node from its group and add it \
-         again with an empty one"
+         A node alone is restored from a backup; a member of a cluster is removed and added again \
+         with an empty data directory"
     );
 }
 
