@@ -38,7 +38,7 @@ pub(crate) fn every_accepted_message_is_there(server: &Server, ledger: &Ledger) 
 /// complete with one result for each task.
 pub(crate) fn every_instance_completes_once(server: &Server, ledger: &Ledger, endpoint: &Endpoint) {
     until("no instance is running", || {
-        let running = server.get("/api/v1/workflows?status=running&limit=1").json_of(200);
+        let running = server.read("/api/v1/workflows?status=running&limit=1");
         running["workflows"].as_array().expect("a list").is_empty().then_some(())
     });
     let instances = all_instances(server);
@@ -101,7 +101,7 @@ pub(crate) fn all_instances(server: &Server) -> Vec<Value> {
     let mut all = Vec::new();
     let mut path = "/api/v1/workflows?limit=1000".to_owned();
     loop {
-        let mut page = server.get(&path).json_of(200);
+        let mut page = server.read(&path);
         all.append(page["workflows"].as_array_mut().expect("a list"));
         match page["next"].as_str() {
             Some(next) => path = format!("/api/v1/workflows?limit=1000&after={next}"),
@@ -138,8 +138,11 @@ fn get_in_turn(server: &Server, path: &str, ids: &[&str]) -> Vec<Value> {
         connection.send(&requests).expect("the node serves");
         for id in ids {
             let answer = connection.answer().expect("the node serves");
-            assert_eq!(answer.status(), 200, "{path}{id}: {}", answer.text());
-            found.push(answer.json());
+            found.push(match answer.status() {
+                // An election on a busy machine: it is asked again.
+                503 => server.read(&format!("{path}{id}")),
+                _ => answer.json_of(200),
+            });
         }
     }
     found

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 /// Three segments and a little: a start needs a fresh one beside the one it goes on from.
 pub(crate) const SMALL: &str = "size=56m";
-/// Room for what a small one had to refuse.
-pub(crate) const LARGE: &str = "size=160m";
+/// Room for what a small one had to refuse, and for what others took meanwhile.
+pub(crate) const LARGE: &str = "size=2g";
 
 /// A file system of its own on a directory, seen by what runs within it alone.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use crate::client::{Connection, Message};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -249,6 +250,15 @@ impl Server {
 
     pub(crate) fn get(&self, path: &str) -> Message {
         self.call("GET", path, &[], "")
+    }
+
+    /// Reads what there is. A node that cannot say just now, for want of a leader or of what it has yet
+    /// to apply, is asked again.
+    pub(crate) fn read(&self, path: &str) -> Value {
+        until("the node can say", || {
+            let answer = self.get(path);
+            (answer.status() != 503).then(|| answer.json_of(200))
+        })
     }
 
     /// Puts a rule or workflow file into the catalogue.
