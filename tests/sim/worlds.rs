@@ -119,7 +119,13 @@ impl Kind {
 }
 
 fn calm(seed: u64, messages: u64) -> World {
-    let configs = (1..=3).map(node).collect();
+    // Under load entries grow as large as they may, and nothing is dropped while the world watches.
+    let config = |shards| {
+        let mut config = NodeConfig { segment_bytes: 16 << 20, ..node(shards) };
+        config.born.retention_bytes = 4 << 30;
+        config
+    };
+    let configs = (1..=3).map(config).collect();
     World::group(seed, configs, Faults::none(messages))
 }
 
