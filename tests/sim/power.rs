@@ -21,7 +21,7 @@ fn nothing_acknowledged_is_lost_or_doubled_through_power_cuts() {
         (Mark::KilledWithUnsynced, 150),
         (Mark::StartFromSnapshot, 10),
         (Mark::LongPause, 15),
-        (Mark::ClockBack, 5),
+        (Mark::ClockBack, 6),
         (Mark::KeyRepeated, 4),
         (Mark::KeyRetried, 4),
         (Mark::NumberRepeated, 1),
