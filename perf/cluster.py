@@ -1,6 +1,7 @@
 """Parts of perf/cluster that need a clock: how long nothing is committed after a leader has gone.
 
 trials SIGNAL COUNT WORK BIN LIST    three DistriC nodes of its own
+handover COUNT WORK BIN LIST         the same, with nobody dying
 failover distric|etcd PID PID PID    one trial with the processes that run
 """
 
@@ -10,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 PORTS = {1: 18081, 2: 18082, 3: 18083}
@@ -158,6 +160,49 @@ def trials(name, count, work, program, listed):
           f"worst of {len(took)} {took[-1]:.0f} ms")
 
 
+def silences(at, ended, worst):
+    """The longest time between two commits, as one client at one node sees it."""
+    door, last, longest, refused = Door(at, "distric"), time.monotonic(), 0.0, 0
+    while not ended.is_set():
+        if door.post(10.0):
+            now = time.monotonic()
+            longest, last = max(longest, now - last), now
+        else:
+            refused += 1
+    worst.append((longest * 1e3, refused))
+
+
+def handover(count, work, program, listed):
+    cluster = Cluster(work, program, listed)
+    for node in PORTS:
+        cluster.start(node)
+    try:
+        for way in ("transfer", "SIGTERM"):
+            worst = []
+            for _ in range(count):
+                cluster.wait_ready()
+                leader = leader_of("distric", PORTS)
+                at, ended = leader % len(PORTS) + 1, threading.Event()
+                client = threading.Thread(target=silences, args=(at, ended, worst))
+                client.start()
+                time.sleep(0.4)
+                if way == "transfer":
+                    assert post(at, "/api/v1/cluster/transfer", b"{}").get("is") == "leader"
+                else:
+                    cluster.running[leader].terminate()
+                    cluster.running[leader].wait()
+                time.sleep(0.4)
+                ended.set()
+                client.join()
+                if way == "SIGTERM":
+                    cluster.start(leader)
+            took = sorted(t for t, _ in worst)
+            print(f"longest silence around a hand-over by {way}: p50 {took[len(took) // 2]:.0f} ms, worst of "
+                  f"{len(took)} {took[-1]:.0f} ms, {sum(r for _, r in worst)} refused")
+    finally:
+        cluster.end()
+
+
 def failover(kind, pids):
     leader = leader_of(kind, PORTS)
     doors = [Door(node, kind) for node in PORTS if node != leader]
@@ -167,5 +212,7 @@ def failover(kind, pids):
 
 if sys.argv[1] == "trials":
     trials(sys.argv[2], int(sys.argv[3]), *sys.argv[4:7])
+elif sys.argv[1] == "handover":
+    handover(int(sys.argv[2]), *sys.argv[3:6])
 else:
     failover(sys.argv[2], [int(pid) for pid in sys.argv[3:6]])
