@@ -3,7 +3,7 @@
 use crate::client::{Connection, request};
 use crate::cluster::Cluster;
 use crate::endpoint::Endpoint;
-use crate::kill::{MIX, count, spread};
+use crate::kill::{MIX, count, told};
 use crate::load::{Load, put_workflows};
 use crate::server::until;
 use std::time::Instant;
@@ -59,16 +59,6 @@ fn leader_frozen_and_woken_steps_down_and_denies_nothing() {
         }
     }
     load.after(100);
-    let refusals = load.refusals();
-    let ledger = load.end();
-    println!(
-        "first new commit after SIGSTOP of the leader: {}; {} accepted, {} duplicates, {} unknown, \
-         {} refused {refusals:?}",
-        spread(gaps),
-        ledger.accepted.len(),
-        ledger.duplicates,
-        ledger.unknown.len(),
-        ledger.refused.len(),
-    );
+    let ledger = told("SIGSTOP", gaps, load);
     cluster.audit(&ledger, &endpoint);
 }

@@ -3,7 +3,7 @@
 use crate::client::Connection;
 use crate::cluster::Cluster;
 use crate::endpoint::Endpoint;
-use crate::load::{Load, Mix, Style, put_workflows};
+use crate::load::{Ledger, Load, Mix, Style, put_workflows};
 use base::Prng;
 use std::time::{Duration, Instant};
 
@@ -30,10 +30,26 @@ pub(crate) fn count(variable: &str, default: usize) -> usize {
 }
 
 /// How times are spread.
-pub(crate) fn spread(mut times: Vec<Duration>) -> String {
+fn spread(mut times: Vec<Duration>) -> String {
     times.sort();
     let at = |percent: usize| times[(times.len() * percent).div_ceil(100).max(1) - 1];
     format!("p50 {:?}, p99 {:?}, at most {:?} of {}", at(50), at(99), at(100), times.len())
+}
+
+/// Ends the load, tells what it met, and how long nobody committed after each signal.
+pub(crate) fn told(signal: &str, gaps: Vec<Duration>, load: Load) -> Ledger {
+    let refusals = load.refusals();
+    let ledger = load.end();
+    println!(
+        "first new commit after {signal} of the leader: {}; {} accepted, {} duplicates, {} unknown, \
+         {} refused {refusals:?}",
+        spread(gaps),
+        ledger.accepted.len(),
+        ledger.duplicates,
+        ledger.unknown.len(),
+        ledger.refused.len(),
+    );
+    ledger
 }
 
 #[test]
@@ -59,17 +75,7 @@ fn leader_killed_again_and_again_loses_and_doubles_nothing() {
         cluster.start(leader);
     }
     load.after(100);
-    let refusals = load.refusals();
-    let ledger = load.end();
-    println!(
-        "first new commit after SIGKILL of the leader: {}; {} accepted, {} duplicates, {} unknown, \
-         {} refused {refusals:?}",
-        spread(gaps),
-        ledger.accepted.len(),
-        ledger.duplicates,
-        ledger.unknown.len(),
-        ledger.refused.len(),
-    );
+    let ledger = told("SIGKILL", gaps, load);
     assert!(ledger.duplicates > 0, "keys were repeated");
     cluster.audit(&ledger, &endpoint);
 }

@@ -43,17 +43,23 @@ fn acknowledged(cluster: &Cluster, node: u64) -> String {
     answer.json_of(202)["message_id"].as_str().unwrap().to_owned()
 }
 
+/// Nodes that can be cut off from each other, and clients that send to all of them.
+fn under_load(network: &Network) -> (Cluster, Endpoint, Load) {
+    let mut cluster = Cluster::of(network.places());
+    cluster.start_all();
+    let endpoint = Endpoint::start();
+    put_workflows(cluster.server(1), &endpoint);
+    let load = Load::over(&cluster.http(), MIX, 1);
+    (cluster, endpoint, load)
+}
+
 #[test]
 fn partition_with_the_leader_alone_elects_another_and_heals() {
     if !is_within("partition::partition_with_the_leader_alone_elects_another_and_heals") {
         return;
     }
     let network = Network::make(3);
-    let mut cluster = Cluster::of(network.places());
-    cluster.start_all();
-    let endpoint = Endpoint::start();
-    put_workflows(cluster.server(1), &endpoint);
-    let load = Load::over(&cluster.http(), MIX, 1);
+    let (cluster, endpoint, load) = under_load(&network);
     for _ in 0..2 {
         load.after(100);
         let alone = cluster.leader();
@@ -86,11 +92,7 @@ fn one_way_partitions_leave_a_leader_or_make_one_and_lose_nothing() {
         return;
     }
     let network = Network::make(3);
-    let mut cluster = Cluster::of(network.places());
-    cluster.start_all();
-    let endpoint = Endpoint::start();
-    put_workflows(cluster.server(1), &endpoint);
-    let load = Load::over(&cluster.http(), MIX, 1);
+    let (cluster, endpoint, load) = under_load(&network);
     // The leader is not heard, and hears.
     // The leader is heard, and does not hear.
     for is_heard in [false, true] {

@@ -2,7 +2,7 @@
 
 use super::{SEND_AGAIN_MAX, World};
 use crate::catalogue::Changing;
-use crate::clients::Produced;
+use crate::clients::{Post, Produced};
 use crate::marks::Mark;
 use api::{Method, Request};
 use base::{CoreId, MessageId};
@@ -30,15 +30,16 @@ impl World {
             return self.submit(place, &produced);
         }
         let post = self.clients.post(place, &mut self.report.marks);
+        self.post(place, &post)
+    }
+
+    /// A client sends a message.
+    pub(super) fn post(&mut self, place: usize, post: &Post) -> Result<(), String> {
+        let key = post.key.as_deref().map(str::as_bytes);
         let request = Request {
-            method: Method::Post,
-            path: "/api/v1/messages",
-            query: "",
+            idempotency_key: key,
             content_type: None,
-            idempotency_key: post.key.as_deref().map(str::as_bytes),
-            by: None,
-            trace: None,
-            body: post.body.as_bytes(),
+            ..request(Method::Post, "/api/v1/messages", &post.body)
         };
         self.ask(place, post.request, &request)
     }
@@ -51,20 +52,10 @@ impl World {
     }
 
     pub(super) fn read_at(&mut self, place: usize, id: MessageId) -> Result<(), String> {
-        let request = self.clients.request();
-        self.readers.ask(place, request, id, &self.clients);
+        let asked = self.clients.request();
+        self.readers.ask(place, asked, id, &self.clients);
         let path = format!("/api/v1/messages/{id}");
-        let asked = Request {
-            method: Method::Get,
-            path: &path,
-            query: "",
-            content_type: None,
-            idempotency_key: None,
-            by: None,
-            trace: None,
-            body: b"",
-        };
-        self.ask(place, request, &asked)
+        self.ask(place, asked, &request(Method::Get, &path, ""))
     }
 
     pub(super) fn submit(&mut self, place: usize, sent: &Produced) -> Result<(), String> {
@@ -102,16 +93,7 @@ impl World {
         let Some(place) = self.choose() else { return Ok(()) };
         let Changing { method, path, body } = self.catalogue.next();
         self.report.catalogue_changes += 1;
-        let request = Request {
-            method,
-            path: &path,
-            query: "",
-            content_type: Some("application/json"),
-            idempotency_key: None,
-            by: Some(b"somebody"),
-            trace: None,
-            body: body.as_bytes(),
-        };
+        let request = Request { by: Some(b"somebody"), ..request(method, &path, &body) };
         let id = self.clients.request();
         self.ask(place, id, &request)
     }
@@ -132,5 +114,19 @@ impl World {
     pub(super) fn core(&mut self, place: usize) -> CoreId {
         let core = self.clients.prng.below(u64::from(self.machines[place].config.shards));
         CoreId(u16::try_from(core).expect("a core's number"))
+    }
+}
+
+/// A request of nobody in particular, with a body of JSON.
+pub(super) fn request<'a>(method: Method, path: &'a str, body: &'a str) -> Request<'a> {
+    Request {
+        method,
+        path,
+        query: "",
+        content_type: Some("application/json"),
+        idempotency_key: None,
+        by: None,
+        trace: None,
+        body: body.as_bytes(),
     }
 }

@@ -6,6 +6,7 @@
 //! again, until the node votes with its new data directory. Answers may be lost, and outcomes unknown.
 
 use super::World;
+use super::asking::request;
 use crate::marks::Mark;
 use api::{Method, Request};
 use base::{Instant, NodeId, Prng, StoreId};
@@ -97,16 +98,7 @@ impl World {
     ) -> Result<(), String> {
         let id = self.clients.request();
         self.operator.asked = Some((id, at, self.instant, is_look));
-        let request = Request {
-            method,
-            path,
-            query: "",
-            content_type: Some("application/json"),
-            idempotency_key: None,
-            by: Some(b"the operator"),
-            trace: None,
-            body: body.as_bytes(),
-        };
+        let request = Request { by: Some(b"the operator"), ..request(method, path, body) };
         self.transcript
             .say(self.instant, || format!("the operator asks {}: {path} {body}", at + 1));
         self.ask(at, id, &request)

@@ -5,7 +5,7 @@ use crate::checker;
 use crate::faults::Faults;
 use crate::keyed;
 use crate::node::NodeConfig;
-use api::{Method, Request};
+use api::Method;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -206,17 +206,7 @@ impl World {
         let post = self.clients.post_given(place, nonce, keyed);
         let (at, id) = (self.instant, place + 1);
         self.transcript.say(at, || format!("a client sends message {nonce} to {id}"));
-        let request = Request {
-            method: Method::Post,
-            path: "/api/v1/messages",
-            query: "",
-            content_type: None,
-            idempotency_key: post.key.as_deref().map(str::as_bytes),
-            by: None,
-            trace: None,
-            body: post.body.as_bytes(),
-        };
-        self.ask(place, post.request, &request)
+        self.post(place, &post)
     }
 
     fn flood(&mut self, place: usize, count: u64) -> Result<(), String> {
