@@ -89,15 +89,7 @@ impl FromStr for MessageId {
     type Err = ParseIdError;
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        let error = || ParseIdError {
-            text: text.chars().take(80).collect(),
-            expected: "16 hexadecimal digits, as in 00300000000000a1",
-        };
-        let plain = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        if !plain {
-            return Err(error());
-        }
-        u64::from_str_radix(text, 16).map(Self).map_err(|_| error())
+        hexadecimal(text, "16 hexadecimal digits, as in 00300000000000a1").map(Self)
     }
 }
 
@@ -140,6 +132,56 @@ impl FromStr for InstanceId {
             ordinal: ordinal.parse().map_err(|_| error())?,
         })
     }
+}
+
+/// A worker: the number of its data directory. Nodes have numbers up to `u32::MAX` and workers greater
+/// ones, so that the two are never confused where both are members of the gossip. Text form: 16
+/// hexadecimal digits.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Archive,
+    Serialize,
+    Deserialize,
+)]
+pub struct WorkerId(pub u64);
+
+impl WorkerId {
+    /// The worker of a data directory.
+    pub fn of(store: StoreId) -> Self {
+        Self(store.0 | 1 << 63)
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for WorkerId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        hexadecimal(text, "16 hexadecimal digits, as in 9f3c00d2ab5517e0").map(Self)
+    }
+}
+
+/// Sixteen digits, neither more nor fewer.
+fn hexadecimal(text: &str, expected: &'static str) -> Result<u64, ParseIdError> {
+    let error = || ParseIdError { text: text.chars().take(80).collect(), expected };
+    let plain = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if !plain {
+        return Err(error());
+    }
+    u64::from_str_radix(text, 16).map_err(|_| error())
 }
 
 #[cfg(test)]

@@ -19,7 +19,9 @@ mod time;
 pub use address::{Address, AddressError, AddressFault, HOST_NAME_BYTES_MAX, Host, HostName};
 pub use bucket::{TokenBucket, TokenError};
 pub use hash::{FixedHasher, FixedState, hash64};
-pub use ids::{BootId, CoreId, InstanceId, MessageId, NodeId, ParseIdError, PartitionId, StoreId};
+pub use ids::{
+    BootId, CoreId, InstanceId, MessageId, NodeId, ParseIdError, PartitionId, StoreId, WorkerId,
+};
 pub use outbox::Outbox;
 pub use prng::Prng;
 pub use suggest::did_you_mean;

@@ -42,6 +42,7 @@ mod shelf;
 pub mod snapshot;
 mod submission;
 mod work;
+pub mod workers;
 
 #[cfg(test)]
 mod tests;

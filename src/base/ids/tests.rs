@@ -35,3 +35,13 @@ fn an_instance_id_reads_as_its_cause() {
     assert_eq!(id.to_string(), "0010000000000002-7");
     assert_eq!("0010000000000002-7".parse(), Ok(id));
 }
+
+#[test]
+fn a_worker_is_never_taken_for_a_node() {
+    for store in [0, 7, u64::MAX >> 1, u64::MAX] {
+        let worker = WorkerId::of(StoreId(store));
+        assert!(worker.0 > u64::from(u32::MAX));
+        assert_eq!(worker.to_string().parse(), Ok(worker));
+    }
+    assert_eq!(WorkerId::of(StoreId(0xa1)).to_string(), "80000000000000a1");
+}
