@@ -37,6 +37,8 @@ fn assignment(config: &[u8]) -> TaskAssignment<'_> {
         config,
         input: b"{\"amount\":5000}",
         timeout_ms: 30_000,
+        workflow: "",
+        name: "",
     }
 }
 

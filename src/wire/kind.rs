@@ -93,6 +93,32 @@ kinds! {
     TASK_RESULT = 0x3002 "task_result";
     /// A worker renews its lease, and says what it runs.
     TASK_STATUS = 0x3003 "task_status";
+    /// A worker wants to belong to the cluster.
+    WORKER_REGISTER = 0x3004 "worker_register";
+    /// It does.
+    WORKER_REGISTERED = 0x3005 "worker_registered";
+    /// It does not: somebody else is to be asked, or later.
+    WORKER_NOT_TAKEN = 0x3006 "worker_not_taken";
+    /// A task has come, and runs.
+    TASK_ACCEPTED = 0x3007 "task_accepted";
+    /// A task does not run at the worker, and will not.
+    TASK_REFUSED = 0x3008 "task_refused";
+    /// A task is to be stopped.
+    TASK_STOP = 0x3009 "task_stop";
+    /// What became of a task is recorded.
+    TASK_RECORDED = 0x300a "task_recorded";
+    /// A worker is to get no tasks, or may get them again.
+    WORKER_DRAIN = 0x300b "worker_drain";
+    /// A worker leaves.
+    WORKER_LEAVE = 0x300c "worker_leave";
+    /// It has left.
+    WORKER_LEFT = 0x300d "worker_left";
+    /// A run of a worker was declared lost.
+    WORKER_LOST = 0x300e "worker_lost";
+    /// Would a plugin take a configuration?
+    TASK_VALIDATE = 0x300f "task_validate";
+    /// What it says.
+    TASK_VALIDATED = 0x3010 "task_validated";
 
     /// A client's messages.
     SUBMIT = 0x4001 "submit";

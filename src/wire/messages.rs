@@ -22,4 +22,8 @@ pub use raft::{
     ReadIndexResponse, RequestVote, RequestVoteResponse, TimeoutNow, TransferLeader,
 };
 pub use session::{Cancel, ErrorReply, Hello, Ping, words};
-pub use task::{TaskAssignment, TaskName, TaskResult, TaskStatus, TaskStatusResponse};
+pub use task::{
+    Plugin, TaskAccepted, TaskAssignment, TaskName, TaskRecorded, TaskRefused, TaskResult,
+    TaskStatus, TaskStatusResponse, TaskStop, TaskValidate, TaskValidated, WorkerDrain,
+    WorkerLeave, WorkerLeft, WorkerLost, WorkerNotTaken, WorkerRegister, WorkerRegistered,
+};

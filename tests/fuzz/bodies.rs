@@ -8,6 +8,7 @@ use api::{Method, route};
 use base::UnixMicros;
 use bytes::Bytes;
 use engine::peer::PeerMessage;
+use engine::workers::{FromWorker, ToWorker};
 use std::ops::Range;
 use wire::tlv::{DEPTH_MAX, TlvReader, Value};
 use wire::{
@@ -188,6 +189,29 @@ pub(crate) fn peers(data: &[u8]) {
         assert_eq!(read.header.kind, *kind, "as what it was");
         let again = PeerMessage::decode(*kind, &Bytes::copy_from_slice(read.payload));
         assert_eq!(again, Ok(message), "and is read the same again");
+    }
+}
+
+/// A payload, read as everything that a worker and the leader may say to each other.
+pub(crate) fn workers(data: &[u8]) {
+    let payload = Bytes::copy_from_slice(data);
+    for kind in Kind::ALL {
+        let mut frame = Vec::new();
+        if let Ok(message) = FromWorker::decode(*kind, &payload) {
+            message.encode(UnixMicros(0), &mut frame);
+            assert!(frame.len() <= message.encoded_bytes(), "a frame is no longer than was said");
+            let read = Frame::decode(&frame, PEER_BYTES_MAX).expect("what was read can be sent on");
+            let again = FromWorker::decode(*kind, &Bytes::copy_from_slice(read.payload));
+            assert_eq!(again, Ok(message), "and is read the same again");
+        }
+        frame.clear();
+        if let Ok(message) = ToWorker::decode(*kind, &payload, None) {
+            message.encode(UnixMicros(0), &mut frame);
+            assert!(frame.len() <= message.encoded_bytes(), "a frame is no longer than was said");
+            let read = Frame::decode(&frame, PEER_BYTES_MAX).expect("what was read can be sent on");
+            let again = ToWorker::decode(*kind, &Bytes::copy_from_slice(read.payload), read.trace);
+            assert_eq!(again, Ok(message), "and is read the same again");
+        }
     }
 }
 

@@ -19,6 +19,7 @@ const GOLDEN: &str = include_str!("../../src/wire/testdata/frames.txt");
 
 /// What coordinators say to each other, as the engine's tests check it.
 const PEERS: &str = include_str!("../../src/wire/testdata/peers.txt");
+const WORKERS: &str = include_str!("../../src/wire/testdata/workers.txt");
 
 /// Requests that have a route, and some that have none.
 const REQUESTS: &[&str] = &[
@@ -128,6 +129,12 @@ fn no_record_of_fields_is_read_beyond_its_end() {
 fn no_payload_makes_a_coordinator_hear_what_cannot_be_said() {
     let payloads = payloads_of(&[frames_of(PEERS), golden_frames()].concat());
     run(&payloads, "peers", bodies::peers);
+}
+
+#[test]
+fn no_payload_makes_a_worker_or_its_leader_hear_what_cannot_be_said() {
+    let payloads = payloads_of(&[frames_of(WORKERS), golden_frames()].concat());
+    run(&payloads, "workers", bodies::workers);
 }
 
 #[test]

@@ -28,6 +28,15 @@ pub const CONFIG_BYTES_MAX: usize = flow::DEFINITION_BYTES_MAX;
 /// The longest input of a task. Unit: bytes. As one task's output.
 pub const INPUT_BYTES_MAX: usize = flow::OUTPUT_BYTES_MAX;
 
+/// The longest text that one side gives the other as a reason, for people. Unit: bytes.
+pub const FAULT_BYTES_MAX: usize = 4 * 1024;
+
+/// The most plugins of a worker.
+pub const PLUGINS_MAX: usize = 1_024;
+
+/// The most orders that a worker runs at once.
+pub const CAPACITY_MAX: u32 = 65_536;
+
 /// A plugin that a worker has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PluginInfo {
@@ -44,6 +53,8 @@ pub struct PluginInfo {
 pub enum FromWorker {
     /// The first thing on every connection. Answered by [`ToWorker::Registered`],
     /// [`ToWorker::NotTaken`] or [`ToWorker::Lost`].
+    ///
+    /// Its texts have at most [`base::limits::NAME_BYTES_MAX`] bytes each.
     Register {
         /// Who.
         worker: WorkerId,
@@ -54,9 +65,9 @@ pub enum FromWorker {
         name: String,
         /// Where it shows health and metrics, for people. Empty: nowhere.
         address: String,
-        /// How many orders it runs at once.
+        /// How many orders it runs at once, at most [`CAPACITY_MAX`].
         capacity: u32,
-        /// What it has, by name.
+        /// What it has, by name: at most [`PLUGINS_MAX`].
         plugins: Vec<PluginInfo>,
         /// Where it stands: the strategy `locality` prefers the leader's own zone. Empty: not said.
         zone: String,
@@ -65,7 +76,7 @@ pub enum FromWorker {
     Renew {
         /// Which run of it.
         boot: BootId,
-        /// Which renewal on this connection, counted from 1.
+        /// Which renewal of this run: each is greater than the one before.
         number: u64,
         /// How many orders run.
         running: u32,
@@ -115,7 +126,7 @@ pub enum FromWorker {
     Validated {
         /// The question's.
         ticket: u64,
-        /// Nothing, or what is wrong with it.
+        /// Nothing, or what is wrong with it: at most [`FAULT_BYTES_MAX`].
         result: Result<(), String>,
     },
 }
@@ -151,7 +162,7 @@ pub enum ToWorker {
     /// The worker was not registered: whoever is asked does not lead, or there are too many workers. The
     /// worker asks somebody else, or again later.
     NotTaken {
-        /// For people.
+        /// For people. At most [`FAULT_BYTES_MAX`].
         why: String,
         /// Where the leader takes workers, when that is known.
         leader: Option<Address>,

@@ -5,10 +5,12 @@ use crate::{
     Entry, ErrorReply, FieldInfo, Flags, Forward, ForwardRefused, GossipAck, GossipIndirectPing,
     GossipPing, Head, Heartbeat, HeartbeatResponse, Hello, InstallSnapshot,
     InstallSnapshotResponse, Kind, List, Member, MembershipUpdate, Message, MessageError, Ping,
-    PreVote, PreVoteResponse, Query, QueryResult, ReadIndex, ReadIndexResponse, Record, Refusal,
-    RequestVote, RequestVoteResponse, SnapshotGone, SnapshotPiece, SnapshotWanted, Started, Submit,
-    SubmitResponse, TaskAssignment, TaskName, TaskResult, TaskStatus, TaskStatusResponse,
-    TimeoutNow, TransferLeader, Welcome, write_frame,
+    Plugin, PreVote, PreVoteResponse, Query, QueryResult, ReadIndex, ReadIndexResponse, Record,
+    Refusal, RequestVote, RequestVoteResponse, SnapshotGone, SnapshotPiece, SnapshotWanted,
+    Started, Submit, SubmitResponse, TaskAccepted, TaskAssignment, TaskName, TaskRecorded,
+    TaskRefused, TaskResult, TaskStatus, TaskStatusResponse, TaskStop, TaskValidate, TaskValidated,
+    TimeoutNow, TransferLeader, Welcome, WorkerDrain, WorkerLeave, WorkerLeft, WorkerLost,
+    WorkerNotTaken, WorkerRegister, WorkerRegistered, write_frame,
 };
 use base::UnixMicros;
 use telemetry::TraceContext;
@@ -58,6 +60,8 @@ messages! {
     ClusterAnswer
     GossipPing GossipAck GossipIndirectPing MembershipUpdate
     TaskAssignment TaskResult TaskStatus TaskStatusResponse
+    WorkerRegister WorkerRegistered WorkerNotTaken TaskAccepted TaskRefused TaskStop TaskRecorded
+    WorkerDrain WorkerLeave WorkerLeft WorkerLost TaskValidate TaskValidated
     Submit SubmitResponse Query QueryResult
 }
 
@@ -67,6 +71,7 @@ pub(super) const PARTS: &[(&str, &[FieldInfo])] = &[
     (Configuration::NAME, Configuration::FIELDS),
     (Member::NAME, Member::FIELDS),
     (TaskName::NAME, TaskName::FIELDS),
+    (Plugin::NAME, Plugin::FIELDS),
     (Started::NAME, Started::FIELDS),
     (Refusal::NAME, Refusal::FIELDS),
 ];
@@ -93,6 +98,8 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(peers());
     cases.extend(gossip());
     cases.extend(tasks());
+    cases.extend(workers());
+    cases.extend(running());
     cases.extend(client());
     cases
 }
@@ -378,7 +385,10 @@ fn tasks() -> Vec<Case> {
         config: b"{\"url\":\"https://bank.local/holds\"}",
         input: b"{\"amount\":5000}",
         timeout_ms: 30_000,
+        workflow: "",
+        name: "",
     };
+    let named = TaskAssignment { workflow: "fraud_check", name: "reserve", ..assignment };
     let bare = TaskAssignment { config: b"", input: b"", timeout_ms: 0, ..assignment };
     let failed = TaskResult {
         worker,
@@ -392,7 +402,9 @@ fn tasks() -> Vec<Case> {
         error_code: "http_503",
         error_message: "bank.local answered 503",
         duration_us: 81_234,
+        retryable: false,
     };
+    let again = TaskResult { retryable: true, ..failed };
     let done = TaskResult {
         outcome: 1,
         output: b"",
@@ -407,8 +419,20 @@ fn tasks() -> Vec<Case> {
     );
     let (running, ended) = ([one, two], [two]);
     let (running, ended) = (List::from(&running), List::from(&ended));
-    let status =
-        TaskStatus { worker, boot, renewal: 77, capacity: 64, draining: true, running, ended };
+    let status = TaskStatus {
+        worker,
+        boot,
+        renewal: 77,
+        capacity: 64,
+        draining: true,
+        running,
+        ended,
+        running_count: 0,
+        cpu_permille: 0,
+        memory_bytes: 0,
+    };
+    let loaded =
+        TaskStatus { running_count: 2, cpu_permille: 870, memory_bytes: 48 << 20, ..status };
     let quiet = TaskStatus { draining: false, running: List::EMPTY, ended: List::EMPTY, ..status };
     let renewed = TaskStatusResponse {
         worker,
@@ -423,12 +447,67 @@ fn tasks() -> Vec<Case> {
     vec![
         case("task_assignment", ASKS, &assignment),
         case("task_assignment, the least", ASKS, &bare),
+        case("task_assignment, with names", ASKS, &named),
         case("task_result", ASKS, &failed),
         case("task_result, the least", ASKS, &done),
+        case("task_result, retryable", ASKS, &again),
         case("task_status", ASKS, &status),
         case("task_status, the least", ASKS, &quiet),
+        case("task_status, with load", ASKS, &loaded),
         case("task_status_response", ANSWERS, &renewed),
         case("task_status_response, the least", ANSWERS, &merely),
+    ]
+}
+
+fn workers() -> Vec<Case> {
+    let (worker, boot) = (0x9f3c_00d2_ab55_17e0, 3 << 20);
+    let plugins = [
+        Plugin { name: "payment_validator", version: "1.4.0", abi: 1 },
+        Plugin { name: "webhook", version: "", abi: 2 },
+    ];
+    let register = WorkerRegister {
+        worker,
+        boot,
+        name: "worker-1",
+        address: "127.0.0.1:9310",
+        capacity: 8,
+        plugins: List::from(&plugins),
+        zone: "a",
+    };
+    let bare = WorkerRegister { name: "", address: "", plugins: List::EMPTY, zone: "", ..register };
+    let elsewhere = WorkerNotTaken { why: "node 2 leads", leader: "127.0.0.1:9202" };
+    let nowhere = WorkerNotTaken { why: "", leader: "" };
+    vec![
+        case("worker_register", ASKS, &register),
+        case("worker_register, the least", ASKS, &bare),
+        case("worker_registered", ASKS, &WorkerRegistered { boot, lease_ms: 10_000 }),
+        case("worker_not_taken", ASKS, &elsewhere),
+        case("worker_not_taken, the least", ASKS, &nowhere),
+        case("worker_drain", ASKS, &WorkerDrain { on: true }),
+        case("worker_leave", ASKS, &WorkerLeave { boot }),
+        case("worker_left", ASKS, &WorkerLeft {}),
+        case("worker_lost", ASKS, &WorkerLost { boot }),
+    ]
+}
+
+fn running() -> Vec<Case> {
+    let (message, ordinal, task, attempt) = (0x0030_0000_0000_00a1, 1, 2, 3);
+    let validate =
+        TaskValidate { ticket: 9, plugin: "payment_validator", config: b"{\"limit\":5000}" };
+    let fault = "limit must be above 0";
+    vec![
+        case("task_accepted", ASKS, &TaskAccepted { message, ordinal, task, attempt }),
+        case("task_refused", ASKS, &TaskRefused { message, ordinal, task, attempt, why: 2 }),
+        case("task_stop", ASKS, &TaskStop { message, ordinal, task, attempt }),
+        case("task_recorded", ASKS, &TaskRecorded { message, ordinal, task, attempt }),
+        case("task_validate", ASKS, &validate),
+        case("task_validate, the least", ASKS, &TaskValidate { config: b"", ..validate }),
+        case("task_validated", ASKS, &TaskValidated { ticket: 9, valid: false, fault }),
+        case(
+            "task_validated, the least",
+            ASKS,
+            &TaskValidated { ticket: 9, valid: true, fault: "" },
+        ),
     ]
 }
 

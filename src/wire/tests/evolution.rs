@@ -239,6 +239,9 @@ fn a_count_is_believed_as_far_as_bytes_are_there_and_no_further_than_the_limit()
             draining: false,
             running,
             ended,
+            running_count: 0,
+            cpu_permille: 0,
+            memory_bytes: 0,
         };
         let mut payload = Vec::new();
         status.encode(&mut payload);
