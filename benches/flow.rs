@@ -18,7 +18,8 @@ workflow:
 
 fn instances(criterion: &mut Criterion) {
     let source = document::Source { name: "bench", text: WORKFLOW };
-    let definition = flow::parse(source).expect("the bench's workflow is right").remove(0);
+    let definition =
+        flow::parse(source, flow::Plugins::Any).expect("the bench's workflow is right").remove(0);
     let message = Value::parse_json(br#"{"event_type":"order","n":1,"note":"a small message"}"#)
         .expect("the bench's message is JSON");
     let id = InstanceId { message: MessageId::new(PartitionId(0), 1), ordinal: 1 };

@@ -81,7 +81,8 @@ fn once<T: Item>(server: &Server, asked: &Asked<'_>, out: &mut dyn Write) -> Res
 
 /// The files, if nothing is wrong with any.
 fn read<T: Item>(paths: &[PathBuf]) -> Result<Vec<Checked<T>>, Trouble> {
-    let mut files = check::read::<T>(paths, true)?;
+    // Which plugins there are, the node knows best.
+    let mut files = check::read::<T>(paths, true, flow::Plugins::Any)?;
     T::lint(&mut files);
     check::refuse_faults(&files, "nothing was changed: the files are wrong")?;
     Ok(files)

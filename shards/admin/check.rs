@@ -5,6 +5,7 @@ use crate::files::{self, Text};
 use crate::table::plain;
 use anyhow::anyhow;
 use document::{Fault, Faults, Kind, Node, Source, Span};
+use flow::Plugins;
 use rules::Rule;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +36,8 @@ pub(crate) trait Item: Sized {
     const COLLECTION: &'static str;
     /// Whether a node replaces all of them at once.
     const IS_REPLACEABLE: bool;
-    fn parse(text: &Text) -> Result<Vec<Self>, Faults>;
+    /// Reads a file; workflows may name these plugins.
+    fn parse(text: &Text, plugins: Plugins<'_>) -> Result<Vec<Self>, Faults>;
     fn id(&self) -> &str;
     fn version(&self) -> u32;
     /// Canonical JSON.
@@ -67,7 +69,7 @@ impl Item for Rule {
     const COLLECTION: &'static str = "rules";
     const IS_REPLACEABLE: bool = true;
 
-    fn parse(text: &Text) -> Result<Vec<Self>, Faults> {
+    fn parse(text: &Text, _: Plugins<'_>) -> Result<Vec<Self>, Faults> {
         rules::parse(text.source())
     }
 
@@ -143,8 +145,8 @@ impl Item for flow::Definition {
     const COLLECTION: &'static str = "definitions";
     const IS_REPLACEABLE: bool = false;
 
-    fn parse(text: &Text) -> Result<Vec<Self>, Faults> {
-        flow::parse(text.source())
+    fn parse(text: &Text, plugins: Plugins<'_>) -> Result<Vec<Self>, Faults> {
+        flow::parse(text.source(), plugins)
     }
 
     fn id(&self) -> &str {
@@ -178,13 +180,17 @@ impl Item for flow::Definition {
 /// Reads the files and folders as one set. An id that is there twice in one folder, or in what is
 /// `one_set` by itself, is a fault; in files that are named one by one it is a warning: they may be
 /// meant one by one.
-pub(crate) fn read<T: Item>(paths: &[PathBuf], one_set: bool) -> Result<Vec<Checked<T>>, Trouble> {
+pub(crate) fn read<T: Item>(
+    paths: &[PathBuf],
+    one_set: bool,
+    plugins: Plugins<'_>,
+) -> Result<Vec<Checked<T>>, Trouble> {
     let mut seen: BTreeMap<String, (String, usize)> = BTreeMap::new();
     let mut files = Vec::new();
     for mut text in files::texts(paths)? {
         let parsed = match text.fault.take() {
             Some(fault) => Err(fault.into()),
-            None => T::parse(&text),
+            None => T::parse(&text, plugins),
         };
         let (items, faults) = match parsed {
             Ok(items) => (items, Vec::new()),
@@ -226,7 +232,7 @@ pub(crate) fn refuse_faults<T>(files: &[Checked<T>], what: &str) -> Result<(), T
 
 /// The rules of the files, if nothing is wrong with any.
 pub(crate) fn rules_of(paths: &[PathBuf]) -> Result<Vec<Checked<Rule>>, Trouble> {
-    let files = read::<Rule>(paths, true)?;
+    let files = read::<Rule>(paths, true, Plugins::Known(&[]))?;
     refuse_faults(&files, "the rules are wrong")?;
     Ok(files)
 }
@@ -249,6 +255,8 @@ pub(crate) fn tests_told(tests: usize, failed: usize, not_run: usize) -> String 
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
     pub(crate) paths: &'a [PathBuf],
+    /// Types that are taken to be there.
+    pub(crate) plugins: &'a [String],
     /// Doubts are failures, too.
     pub(crate) strict: bool,
     pub(crate) json: bool,
@@ -256,7 +264,8 @@ pub(crate) struct Asked<'a> {
 
 /// `rules check`, `definitions check`
 pub(crate) fn check<T: Item>(asked: &Asked<'_>, out: &mut dyn Write) -> Result<(), Trouble> {
-    let mut files = read::<T>(asked.paths, false)?;
+    let plugins: Vec<&str> = asked.plugins.iter().map(String::as_str).collect();
+    let mut files = read::<T>(asked.paths, false, Plugins::Known(&plugins))?;
     T::lint(&mut files);
     tell(&files, asked, out)
 }

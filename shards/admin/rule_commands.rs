@@ -82,7 +82,7 @@ pub(crate) enum DefinitionsCommand {
     /// The definitions in use
     List,
     /// Check definition files; needs no node
-    Check(Check),
+    Check(CheckDefinitions),
     /// Store the definitions of files and folders, as one change, and show what differs
     Apply(ApplyDefinitions),
     /// The versions of a definition that the node keeps: what happened, when, by whom
@@ -117,6 +117,15 @@ pub(crate) struct Check {
     /// Warnings are failures, too
     #[arg(long)]
     strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckDefinitions {
+    #[command(flatten)]
+    set: Check,
+    /// Plugins that are taken to be there: types of tasks besides the built-in ones
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = plugin)]
+    plugins: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -158,9 +167,16 @@ fn name(text: &str) -> Result<String, String> {
     Err(format!("at most {} printable ASCII characters", api::USER_BYTES_MAX))
 }
 
+fn plugin(text: &str) -> Result<String, String> {
+    if flow::is_plugin_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a plugin's name is of a-z, 0-9 and _, begins with a letter and is no built-in type".into())
+}
+
 impl Check {
-    fn asked(&self, json: bool) -> check::Asked<'_> {
-        check::Asked { paths: &self.files, strict: self.strict, json }
+    fn asked<'a>(&'a self, plugins: &'a [String], json: bool) -> check::Asked<'a> {
+        check::Asked { paths: &self.files, plugins, strict: self.strict, json }
     }
 }
 
@@ -248,7 +264,7 @@ pub(crate) fn rules(
     let of = of("rules", json);
     match command {
         RulesCommand::List => ask(&server()?, "/api/v1/rules", json, out, show::rules),
-        RulesCommand::Check(files) => check::check::<Rule>(&files.asked(json), out),
+        RulesCommand::Check(files) => check::check::<Rule>(&files.asked(&[], json), out),
         RulesCommand::Test { rules, message } => {
             matching::test(rules, message.as_deref(), json, out)
         }
@@ -283,7 +299,7 @@ pub(crate) fn definitions(
             ask(&server()?, "/api/v1/definitions", json, out, show::definitions)
         }
         DefinitionsCommand::Check(files) => {
-            check::check::<flow::Definition>(&files.asked(json), out)
+            check::check::<flow::Definition>(&files.set.asked(&files.plugins, json), out)
         }
         DefinitionsCommand::Apply(files) => {
             apply::apply::<flow::Definition>(&server()?, &files.asked(false, json), out)

@@ -16,7 +16,9 @@ pub(crate) fn caller(registry: &Registry) -> Caller {
 }
 
 fn request(order: Order) -> HttpRequest {
-    let OrderKind::Http(http) = order.kind;
+    let OrderKind::Http(http) = order.kind else {
+        unreachable!("a plugin's order goes to a worker");
+    };
     let request = HttpRequest {
         method: http.method,
         url: http.url,

@@ -29,7 +29,8 @@ const WORKFLOWS: &[(&str, &str)] = &[
 pub(crate) fn catalogue() -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     for (name, text) in WORKFLOWS {
-        let found = flow::parse(Source { name, text }).context("an example workflow is wrong")?;
+        let found = flow::parse(Source { name, text }, flow::Plugins::Known(&[]))
+            .context("an example workflow is wrong")?;
         changes.extend(found.into_iter().map(|found| Change::PutDefinition(found.source)));
     }
     for (name, text) in RULES {

@@ -287,6 +287,7 @@ impl Replica {
                 inner.wake.notify();
             }
             ShardEffect::Work(work) => self.start_work(work),
+            ShardEffect::ToWorker { .. } => unreachable!("no worker is linked to this program"),
             ShardEffect::Log(line) => inner.host.log(&line),
             ShardEffect::Serving => inner.serving.set(),
             ShardEffect::Fatal(reason) => inner.host.fatal(&reason),

@@ -24,6 +24,7 @@ mod reads;
 mod session;
 mod submit;
 mod swap;
+mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use crate::partition::{Partition, PartitionEffect};
 use crate::record::{Born, Change};
 use crate::submission::SubmitResults;
 use crate::work::Work;
+use crate::workers::{ToWorker, WorkerLink};
 use api::Response;
 use base::{BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, StoreId, UnixMicros};
 use catalogue::Changes;
@@ -177,6 +179,14 @@ pub enum ShardEffect {
     /// Carry this out beside the core; then tell [`ShardCore::on_worked`]. What is ordered later may
     /// be done earlier.
     Work(Work),
+    /// Tell a worker, over its connection to this node: in order while that lives, or not at all. From
+    /// core 0 alone.
+    ToWorker {
+        /// Which connection.
+        link: WorkerLink,
+        /// What.
+        message: ToWorker,
+    },
     /// A line for the log that a workflow asked for.
     Log(Box<flow::LogLine>),
     /// The catalogue holds and the shard serves: said once.

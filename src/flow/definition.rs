@@ -8,6 +8,7 @@ use crate::graph::Graph;
 use crate::retry::Retry;
 use expr::{Expression, Template, Tree};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A task's place in its definition, counted from 0.
@@ -105,6 +106,21 @@ pub(crate) enum Work {
     Delay { span: Span },
     /// It calls a server.
     Http { with: Tree },
+    /// A plugin does it, on a worker.
+    Plugin(PluginWork),
+}
+
+/// What a plugin is to do.
+#[derive(Clone, Debug)]
+pub(crate) struct PluginWork {
+    /// Its name, which is the task's type.
+    pub(crate) plugin: Arc<str>,
+    /// What it is set up with, as JSON: the same for every run.
+    pub(crate) config: Arc<str>,
+    /// What it is given.
+    pub(crate) with: Tree,
+    /// What goes first where several wait for a worker.
+    pub(crate) priority: u8,
 }
 
 /// How long a `delay` lasts.
@@ -121,7 +137,7 @@ impl Work {
     pub(crate) const TYPES: [&'static str; 6] =
         ["transform", "branch", "fail", "log", "delay", "http"];
 
-    pub(crate) fn type_name(&self) -> &'static str {
+    pub(crate) fn type_name(&self) -> &str {
         match self {
             Self::Transform { .. } => "transform",
             Self::Branch { .. } => "branch",
@@ -129,12 +145,18 @@ impl Work {
             Self::Log { .. } => "log",
             Self::Delay { .. } => "delay",
             Self::Http { .. } => "http",
+            Self::Plugin(work) => &work.plugin,
         }
     }
 
     /// Whether it is carried out outside of the state machine, by whoever gets its order.
     pub(crate) fn is_ordered(&self) -> bool {
-        matches!(self, Self::Http { .. })
+        matches!(self, Self::Http { .. } | Self::Plugin(_))
+    }
+
+    /// Whether a worker carries it out: it waits until one has room.
+    pub(crate) fn is_assigned(&self) -> bool {
+        matches!(self, Self::Plugin(_))
     }
 }
 
@@ -153,9 +175,18 @@ pub struct Task {
 }
 
 impl Task {
-    /// Its type as it is written: `http`.
-    pub fn type_name(&self) -> &'static str {
+    /// Its type as it is written: `http`, or the name of a plugin.
+    pub fn type_name(&self) -> &str {
         self.work.type_name()
+    }
+
+    /// The plugin that carries it out and what that is set up with, as JSON; none for the types that
+    /// are built in.
+    pub fn plugin(&self) -> Option<(&str, &str)> {
+        match &self.work {
+            Work::Plugin(work) => Some((&work.plugin, &work.config)),
+            _ => None,
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use crate::http::HttpRequest;
 use crate::status::InstanceStatus;
 use base::InstanceId;
 use expr::{EvalError, Value};
+use std::sync::Arc;
+use std::time::Duration;
 use telemetry::TraceContext;
 
 /// What the driver of an instance is to do.
@@ -69,6 +71,27 @@ pub struct Order {
 pub enum OrderKind {
     /// Call a server.
     Http(HttpRequest),
+    /// Have a worker's plugin do it.
+    Plugin(PluginCall),
+}
+
+/// What a plugin is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginCall {
+    /// Its name.
+    pub plugin: Arc<str>,
+    /// What it is set up with, as JSON.
+    pub config: Arc<str>,
+    /// What it is given, as JSON.
+    pub input: Vec<u8>,
+    /// How long an attempt may take, from when a worker has it.
+    pub timeout: Option<Duration>,
+    /// What goes first where several wait for a worker: 0 to 9.
+    pub priority: u8,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The task's name within it.
+    pub task_id: String,
 }
 
 /// A line that a workflow writes to the log.
@@ -100,6 +123,9 @@ pub struct TaskError {
 /// The code of an attempt that took too long. Whoever carries an attempt out and gives it up by its
 /// own clock reports it with this code: the task then has the status `timeout`.
 pub const TIMEOUT_CODE: &str = "timeout";
+
+/// The code of a task that was lost with its worker [`LOSSES_MAX`](crate::LOSSES_MAX) times.
+pub const WORKER_LOST_CODE: &str = "worker_lost";
 
 /// The longest code of an error. Unit: bytes.
 pub const ERROR_CODE_BYTES_MAX: usize = 128;

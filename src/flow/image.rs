@@ -3,7 +3,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | the layout's version: [`IMAGE_VERSION`] |
+//! | 1 | the layout's version: [`IMAGE_VERSION`]; version 1, without losses, is still read |
 //! | the rest | [`Image`] as `rkyv` archives it (unaligned, little endian), its root at the end |
 //!
 //! Values are JSON, null is empty. An image is checked when it is read; what can be counted again
@@ -25,7 +25,7 @@ use rkyv::rancor;
 use std::borrow::Cow;
 
 /// The version of the layout. A change of the layout is a new version, never a new meaning.
-pub const IMAGE_VERSION: u8 = 1;
+pub const IMAGE_VERSION: u8 = 2;
 
 /// Stands for "no task" where a task's place is written.
 const NO_TASK: u16 = u16::MAX;
@@ -58,8 +58,9 @@ pub enum ImageError {
     },
 }
 
+/// `T` is a task's layout, in which the versions differ.
 #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-struct Image {
+struct Image<T> {
     id: InstanceId,
     definition_hash: u64,
     status: u8,
@@ -71,7 +72,7 @@ struct Image {
     params: Vec<u8>,
     output: Vec<u8>,
     error: Option<FailureImage>,
-    tasks: Vec<TaskImage>,
+    tasks: Vec<T>,
     steps: Vec<StepImage>,
     steps_forgotten: u32,
 }
@@ -103,6 +104,46 @@ struct TaskImage {
     ended: Option<UnixMicros>,
     wake: Option<UnixMicros>,
     limit: Option<UnixMicros>,
+    losses: u32,
+    released: u32,
+}
+
+/// A task of version 1, when no worker could be lost.
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct TaskImageV1 {
+    status: u8,
+    waiting: u16,
+    after_failure: bool,
+    stopping: bool,
+    attempt: u32,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    error: Option<ErrorImage>,
+    started: Option<UnixMicros>,
+    ended: Option<UnixMicros>,
+    wake: Option<UnixMicros>,
+    limit: Option<UnixMicros>,
+}
+
+impl From<TaskImageV1> for TaskImage {
+    fn from(old: TaskImageV1) -> Self {
+        Self {
+            status: old.status,
+            waiting: old.waiting,
+            after_failure: old.after_failure,
+            stopping: old.stopping,
+            attempt: old.attempt,
+            input: old.input,
+            output: old.output,
+            error: old.error,
+            started: old.started,
+            ended: old.ended,
+            wake: old.wake,
+            limit: old.limit,
+            losses: 0,
+            released: 0,
+        }
+    }
 }
 
 #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
@@ -148,10 +189,16 @@ impl Instance {
     /// definition that it goes on with; [`Instance::belongs_to`] checks one.
     pub fn from_image(bytes: &[u8]) -> Result<Self, ImageError> {
         let (version, body) = bytes.split_first().ok_or(ImageError::Empty)?;
-        if *version != IMAGE_VERSION {
-            return Err(ImageError::Version { version: *version });
+        match *version {
+            1 => Self::from_parts(rkyv::from_bytes::<Image<TaskImageV1>, rancor::Error>(body)?),
+            IMAGE_VERSION => {
+                Self::from_parts(rkyv::from_bytes::<Image<TaskImage>, rancor::Error>(body)?)
+            }
+            version => Err(ImageError::Version { version }),
         }
-        let image: Image = rkyv::from_bytes::<Image, rancor::Error>(body)?;
+    }
+
+    fn from_parts<T: Into<TaskImage>>(image: Image<T>) -> Result<Self, ImageError> {
         if image.tasks.len() > TASKS_MAX || image.steps.len() > HISTORY_STEPS_MAX {
             return Err(ImageError::Contradiction { what: "it is larger than an instance can be" });
         }
@@ -165,8 +212,11 @@ impl Instance {
             let Step { at, change, reason } = step_of(step, count)?;
             history.push(at, change, reason);
         }
-        let tasks =
-            image.tasks.into_iter().map(task_of).collect::<Result<Vec<TaskState>, ImageError>>()?;
+        let tasks = image
+            .tasks
+            .into_iter()
+            .map(|task| task_of(task.into()))
+            .collect::<Result<Vec<TaskState>, ImageError>>()?;
         let open = tasks.iter().filter(|state| !state.status.is_final()).count();
         let mut instance = Self {
             id: image.id,
@@ -225,6 +275,10 @@ impl TaskState {
             (!self.stopping || ready, "only a task between attempts waits for a stop"),
             (!ready || self.stopping || self.wake.is_some(), "a ready task waits for something"),
             (!(running || ready) || self.attempt > 0, "an attempt has a number"),
+            (
+                self.losses.checked_add(self.released).is_some_and(|lost| lost <= self.attempt),
+                "what was lost was an attempt",
+            ),
         ];
         match rules.into_iter().find(|(holds, _)| !holds) {
             Some((_, what)) => Err(ImageError::Contradiction { what }),
@@ -288,6 +342,8 @@ fn task_image(state: &TaskState) -> TaskImage {
         ended: state.ended,
         wake: state.wake,
         limit: state.limit,
+        losses: state.losses,
+        released: state.released,
     }
 }
 
@@ -305,6 +361,8 @@ fn task_of(image: TaskImage) -> Result<TaskState, ImageError> {
         ended: image.ended,
         wake: image.wake,
         limit: image.limit,
+        losses: image.losses,
+        released: image.released,
     })
 }
 

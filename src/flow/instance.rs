@@ -27,6 +27,9 @@ pub const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 /// bytes. A task whose output does not fit any more fails with `too_large`.
 pub const INSTANCE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// A task that was lost with its worker so often fails: whatever it does, it does to workers.
+pub const LOSSES_MAX: u32 = 5;
+
 /// The start of an instance.
 #[derive(Clone, Debug)]
 pub struct Start<'a> {
@@ -81,6 +84,10 @@ pub(crate) struct TaskState {
     pub(crate) stopping: bool,
     /// The number of its last attempt; 0 before the first.
     pub(crate) attempt: u32,
+    /// How many of its attempts were lost with their worker.
+    pub(crate) losses: u32,
+    /// How many of its attempts a worker had and did not carry out.
+    pub(crate) released: u32,
     /// What it was given. Null for a `transform`, whose input is its output.
     pub(crate) input: Value,
     pub(crate) output: Value,
@@ -209,6 +216,76 @@ impl Instance {
             Stepper::new(self, definition, now, out).stopped(task);
         }
         awaited
+    }
+
+    /// Takes the word that a worker has the attempt: its timeout counts from now. Returns false, and
+    /// changes nothing, where that attempt is not outstanding or needs no worker.
+    pub fn on_assigned(
+        &mut self,
+        definition: &Definition,
+        task: TaskIndex,
+        attempt: u32,
+        now: UnixMicros,
+        out: &mut Outbox<Effect>,
+    ) -> bool {
+        let is_outstanding = self.is_outstanding(definition, task, attempt);
+        if is_outstanding {
+            Stepper::new(self, definition, now, out).assigned(task);
+        }
+        is_outstanding
+    }
+
+    /// Takes the word that the worker which had the attempt is lost. The next attempt begins at once
+    /// and is not charged to `retry`; the last of [`LOSSES_MAX`] losses fails the task. An attempt
+    /// that was being stopped has stopped. Returns whether anybody waited for it.
+    pub fn on_lost(
+        &mut self,
+        definition: &Definition,
+        task: TaskIndex,
+        attempt: u32,
+        now: UnixMicros,
+        out: &mut Outbox<Effect>,
+    ) -> bool {
+        if self.is_outstanding(definition, task, attempt) {
+            Stepper::new(self, definition, now, out).lost(task);
+            return true;
+        }
+        self.on_stopped(definition, task, attempt, now, out)
+    }
+
+    /// The same where the worker is well but did not carry the attempt out: that is no loss.
+    pub fn on_released(
+        &mut self,
+        definition: &Definition,
+        task: TaskIndex,
+        attempt: u32,
+        now: UnixMicros,
+        out: &mut Outbox<Effect>,
+    ) -> bool {
+        if self.is_outstanding(definition, task, attempt) {
+            Stepper::new(self, definition, now, out).released(task);
+            return true;
+        }
+        self.on_stopped(definition, task, attempt, now, out)
+    }
+
+    /// Whether the attempt is under way, or about to be, at a worker.
+    pub fn is_outstanding(&self, definition: &Definition, task: TaskIndex, attempt: u32) -> bool {
+        self.expect(definition);
+        self.tasks.get(task.index()).is_some_and(|state| {
+            let is_assigned = definition.tasks[task.index()].work.is_assigned();
+            is_assigned && state.status == TaskStatus::Running && state.attempt == attempt
+        })
+    }
+
+    /// The order of one attempt, if it is outstanding at a worker.
+    pub fn order_at(
+        &self,
+        definition: &Definition,
+        task: TaskIndex,
+        attempt: u32,
+    ) -> Option<Order> {
+        self.is_outstanding(definition, task, attempt).then(|| self.order(definition, task))
     }
 
     /// Fires every timer that is due at `now`, the earliest first.
@@ -366,6 +443,11 @@ impl Instance {
 }
 
 impl TaskState {
+    /// The attempts that count for `retry`.
+    pub(crate) fn charged(&self) -> u32 {
+        self.attempt - self.losses - self.released
+    }
+
     fn new(definition: &Definition, task: TaskIndex) -> Self {
         Self {
             status: TaskStatus::Pending,
@@ -373,6 +455,8 @@ impl TaskState {
             after_failure: false,
             stopping: false,
             attempt: 0,
+            losses: 0,
+            released: 0,
             input: Value::Null,
             output: Value::Null,
             error: None,

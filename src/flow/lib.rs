@@ -16,7 +16,7 @@
 //!     - { id: say, type: log, depends_on: [words], with: { message: '${ tasks.words.output.text }' } }
 //! ";
 //! let source = document::Source { name: "greet.yaml", text };
-//! let definitions = flow::parse(source)?;
+//! let definitions = flow::parse(source, flow::Plugins::Any)?;
 //! let mut out = Outbox::new();
 //! let start = Start {
 //!     id: InstanceId { message: MessageId::new(PartitionId(0), 1), ordinal: 1 },
@@ -57,7 +57,7 @@ mod view;
 pub use definition::{Definition, Level, OnFailure, RunIf, Task, TaskIndex};
 pub use effect::{
     ERROR_CODE_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, Effect, LogLine, Order, OrderKind, Outcome,
-    TIMEOUT_CODE, TaskError,
+    PluginCall, TIMEOUT_CODE, TaskError, WORKER_LOST_CODE,
 };
 pub use graph::TASKS_MAX;
 pub use history::{Change, HISTORY_STEPS_MAX, Step};
@@ -65,8 +65,9 @@ pub use http::{
     BODY_BYTES_MAX, HttpRequest, TIMEOUT_DEFAULT as HTTP_TIMEOUT_DEFAULT, response as http_result,
 };
 pub use image::{IMAGE_VERSION, ImageError};
-pub use instance::{Failure, INSTANCE_BYTES_MAX, Instance, OUTPUT_BYTES_MAX, Start};
+pub use instance::{Failure, INSTANCE_BYTES_MAX, Instance, LOSSES_MAX, OUTPUT_BYTES_MAX, Start};
 pub use load::{DEFINITION_BYTES_MAX, WORKFLOWS_MAX, parse};
 pub use retry::{Backoff, Jitter, RETRIES_MAX, Retry};
 pub use rfc3339::rfc3339;
 pub use status::{InstanceStatus, TaskStatus};
+pub use types::{Plugins, is_plugin_name};

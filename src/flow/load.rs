@@ -9,7 +9,7 @@ use crate::expressions::{Reader, Seen};
 use crate::graph::{Graph, TASKS_MAX};
 use crate::http;
 use crate::retry::{Backoff, Jitter, RETRIES_MAX, Retry};
-use crate::types;
+use crate::types::{self, Plugins};
 use base::limits::NAME_BYTES_MAX;
 use document::{Fault, Faults, Fields, Kind, Node, Source, Span};
 use std::collections::BTreeMap;
@@ -30,13 +30,14 @@ const WORKFLOW_NOT_YET: [&str; 5] = ["input", "key", "concurrency", "priority", 
 const TASK_NOT_YET: [&str; 4] = ["for_each", "repeat", "heartbeat", "compensate"];
 
 /// Reads the workflows of a text: `workflow:` with one, `workflows:` with a list, or the map of one
-/// workflow itself, as a definition's canonical JSON is.
+/// workflow itself, as a definition's canonical JSON is. Tasks may be of the types that are built in,
+/// and of these plugins.
 ///
 /// # Errors
 /// Everything that is wrong with the text, in the order of the text.
-pub fn parse(source: Source<'_>) -> Result<Vec<Definition>, Faults> {
+pub fn parse(source: Source<'_>, plugins: Plugins<'_>) -> Result<Vec<Definition>, Faults> {
     let node = document::parse(source)?;
-    let mut loader = Loader { source, faults: Vec::new() };
+    let mut loader = Loader { source, plugins, faults: Vec::new() };
     let definitions = loader.file(&node);
     if loader.faults.is_empty() {
         return Ok(definitions);
@@ -48,6 +49,7 @@ pub fn parse(source: Source<'_>) -> Result<Vec<Definition>, Faults> {
 /// Reads a text and collects what is wrong with it.
 pub(crate) struct Loader<'a> {
     pub(crate) source: Source<'a>,
+    pub(crate) plugins: Plugins<'a>,
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -357,6 +359,7 @@ impl<'a> Loader<'a> {
         let work = work?;
         let timeout = match work {
             Work::Http { .. } => own_timeout.or(defaults.timeout).or(Some(http::TIMEOUT_DEFAULT)),
+            Work::Plugin(_) => own_timeout.or(defaults.timeout),
             // A default is meant for what can hang; a delay takes as long as it says.
             _ => own_timeout,
         };

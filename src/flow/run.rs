@@ -1,8 +1,8 @@
-//! What each built-in type does when one of its tasks begins.
+//! What each type does when one of its tasks begins.
 
 use crate::definition::{Case, Definition, Level, Span, TaskIndex, Work};
-use crate::effect::{LogLine, TaskError, cut};
-use crate::http::{self, HttpRequest};
+use crate::effect::{LogLine, OrderKind, PluginCall, TaskError, cut};
+use crate::http::{self, BODY_BYTES_MAX};
 use crate::scope::Scope;
 use crate::step::spelled;
 use document::{DURATION_MAX, parse_duration};
@@ -27,7 +27,7 @@ pub(crate) enum Began {
     /// It is done after some time.
     Waits { input: Value, span: Duration },
     /// Somebody has to carry it out.
-    Ordered { input: Value, request: HttpRequest },
+    Ordered { input: Value, kind: OrderKind },
 }
 
 /// Begins a task. Fails where an expression of it does.
@@ -63,10 +63,47 @@ pub(crate) fn begin(
         }
         Work::Http { with } => {
             let input = tree(with, "`with`", scope)?;
-            let request = http::request(&input, definition.tasks[task.index()].timeout)
-                .map_err(|error| TaskError::lasting("invalid_request", error.to_string()))?;
-            Ok(Began::Ordered { input, request })
+            let kind = order_kind(definition, task, &input)?;
+            Ok(Began::Ordered { input, kind })
         }
+        Work::Plugin(work) => {
+            let input = tree(&work.with, "`with`", scope)?;
+            let kind = order_kind(definition, task, &input)?;
+            Ok(Began::Ordered { input, kind })
+        }
+    }
+}
+
+/// What is to be done outside for a task that was given `input`.
+pub(crate) fn order_kind(
+    definition: &Definition,
+    task: TaskIndex,
+    input: &Value,
+) -> Result<OrderKind, TaskError> {
+    let defined = &definition.tasks[task.index()];
+    match &defined.work {
+        Work::Http { .. } => http::request(input, defined.timeout)
+            .map(OrderKind::Http)
+            .map_err(|error| TaskError::lasting("invalid_request", error.to_string())),
+        Work::Plugin(work) => {
+            let mut json = Vec::new();
+            input.write_json(&mut json);
+            if json.len() > BODY_BYTES_MAX {
+                let bytes = json.len();
+                let why = format!("`with` takes {bytes} bytes, the limit is {BODY_BYTES_MAX}");
+                return Err(TaskError::lasting("too_large", why));
+            }
+            Ok(OrderKind::Plugin(PluginCall {
+                plugin: work.plugin.clone(),
+                config: work.config.clone(),
+                input: json,
+                timeout: defined.timeout,
+                priority: work.priority,
+                workflow: definition.id.clone(),
+                task_id: defined.id.clone(),
+            }))
+        }
+        work => unreachable!("a task of type {} is done on the spot", work.type_name()),
     }
 }
 

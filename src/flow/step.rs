@@ -4,10 +4,11 @@
 //! fire: it ends, however the workflow is written.
 
 use crate::definition::{Definition, OnFailure, RunIf, TaskIndex, Work};
-use crate::effect::{Effect, Order, OrderKind, TIMEOUT_CODE, TaskError};
+use crate::effect::{Effect, Order, OrderKind, TIMEOUT_CODE, TaskError, WORKER_LOST_CODE};
 use crate::history::{Change, Reason};
-use crate::http::{self, HttpRequest};
-use crate::instance::{Failure, INSTANCE_BYTES_MAX, Instance, OUTPUT_BYTES_MAX, TaskState};
+use crate::instance::{
+    Failure, INSTANCE_BYTES_MAX, Instance, LOSSES_MAX, OUTPUT_BYTES_MAX, TaskState,
+};
 use crate::run::{self, Began};
 use crate::scope::Scope;
 use crate::status::{InstanceStatus, TaskStatus};
@@ -91,6 +92,40 @@ impl<'a> Stepper<'a> {
             self.attempt(task);
         }
         self.settle();
+    }
+
+    /// A worker has the attempt: its time runs.
+    pub(crate) fn assigned(&mut self, task: TaskIndex) {
+        let timeout = self.timeout(task);
+        self.instance.tasks[task.index()].limit = timeout.map(|timeout| self.now + timeout);
+    }
+
+    /// The worker that had the attempt is lost: another one gets the next.
+    pub(crate) fn lost(&mut self, task: TaskIndex) {
+        let state = &mut self.instance.tasks[task.index()];
+        state.losses += 1;
+        if state.losses >= LOSSES_MAX {
+            let message = format!("{LOSSES_MAX} workers were lost while they had the task");
+            let error = TaskError::lasting(WORKER_LOST_CODE, message);
+            self.fail(task, error, TaskStatus::Failed, false);
+        } else {
+            self.again(task, WORKER_LOST_CODE);
+        }
+        self.settle();
+    }
+
+    /// The worker that had the attempt did not carry it out: another one gets the next.
+    pub(crate) fn released(&mut self, task: TaskIndex) {
+        let state = &mut self.instance.tasks[task.index()];
+        state.released = state.released.saturating_add(1);
+        self.again(task, "released");
+        self.settle();
+    }
+
+    /// The next attempt at once, through no fault of the task's.
+    fn again(&mut self, task: TaskIndex, reason: &'static str) {
+        self.enter(task, TaskStatus::Ready, Some(Reason::Borrowed(reason)));
+        self.attempt(task);
     }
 
     pub(crate) fn time(&mut self) {
@@ -242,7 +277,8 @@ impl<'a> Stepper<'a> {
 
     /// Begins the next attempt of a task.
     fn attempt(&mut self, task: TaskIndex) {
-        let timeout = self.timeout(task);
+        // What waits for a worker has time until one has it.
+        let timeout = self.timeout(task).filter(|_| !self.work(task).is_assigned());
         let state = &mut self.instance.tasks[task.index()];
         assert!(!state.stopping, "the next attempt waits until the last one has stopped");
         state.attempt += 1;
@@ -280,9 +316,9 @@ impl<'a> Stepper<'a> {
                     self.instance.tasks[task.index()].wake = Some(self.now + span);
                 }
             }
-            Ok(Began::Ordered { input, request }) => {
+            Ok(Began::Ordered { input, kind }) => {
                 if self.keep_input(task, input) {
-                    let order = self.instance.order_of(self.definition, task, request);
+                    let order = self.instance.order_of(self.definition, task, kind);
                     self.out.push(Effect::Order(order));
                 }
             }
@@ -393,6 +429,8 @@ impl<'a> Stepper<'a> {
             return Ok(None);
         }
         assert!(attempt > 0, "only an attempt fails with an error that can pass");
+        // What was lost or released with its worker is not the task's doing.
+        let attempt = self.instance.tasks[task.index()].charged();
         let own = self.definition.tasks[task.index()].retry.as_ref();
         let policy = own.or(self.definition.default_retry.as_ref());
         let max = match (own, self.instance.retry) {
@@ -548,18 +586,17 @@ pub(crate) fn spelled(duration: Duration) -> String {
 impl Instance {
     /// The order for the attempt of `task` that is under way.
     pub(crate) fn order(&self, definition: &Definition, task: TaskIndex) -> Order {
-        let timeout = definition.tasks[task.index()].timeout;
-        let request = http::request(&self.tasks[task.index()].input, timeout)
-            .expect("the request was checked before it became the task's input");
-        self.order_of(definition, task, request)
+        let kind = run::order_kind(definition, task, &self.tasks[task.index()].input)
+            .expect("what is ordered was checked before it became the task's input");
+        self.order_of(definition, task, kind)
     }
 
-    fn order_of(&self, definition: &Definition, task: TaskIndex, request: HttpRequest) -> Order {
+    fn order_of(&self, definition: &Definition, task: TaskIndex, kind: OrderKind) -> Order {
         Order {
             instance: self.id,
             task,
             attempt: self.tasks[task.index()].attempt,
-            kind: OrderKind::Http(request),
+            kind,
             idempotency_key: format!("{}/{}", self.id, definition.tasks[task.index()].id),
             trace: None,
         }

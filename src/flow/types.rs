@@ -1,14 +1,60 @@
-//! Reads what each built-in type is given in `with`.
+//! Reads what each type is given in `with`.
 
-use crate::definition::{Case, Level, Span, TaskIndex, Work};
+use crate::definition::{Case, Level, PluginWork, Span, TaskIndex, Work};
 use crate::expressions::{Reader, Seen};
 use crate::http;
 use crate::load::Loader;
+use base::limits::NAME_BYTES_MAX;
 use document::{Fault, Fields, Kind, Node};
 use expr::{Template, Tree, Value};
 
-/// Types that the language knows and this version does not run.
-const NOT_YET: [&str; 5] = ["webhook", "wait", "approval", "workflow", "emit"];
+/// Types that the language knows and this version does not run. No plugin can take their names.
+const NOT_YET: [&str; 4] = ["wait", "approval", "workflow", "emit"];
+
+/// A type of the language that comes as a plugin.
+const AS_PLUGIN: &str = "webhook";
+
+/// Plugins that a fault names, at most: a list that nobody reads helps nobody.
+const NAMED_MAX: usize = 16;
+
+/// What goes first where several tasks wait for a worker: 0 to this.
+const PRIORITY_MAX: i64 = 9;
+const PRIORITY_DEFAULT: i64 = 5;
+
+/// Which types there are besides those that are built in.
+#[derive(Clone, Copy, Debug)]
+pub enum Plugins<'a> {
+    /// Whatever is named: what was taken once is read again, whichever plugins there are by now.
+    Any,
+    /// The plugins of these names.
+    Known(&'a [&'a str]),
+}
+
+impl<'a> Plugins<'a> {
+    fn has(self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Known(names) => names.contains(&name),
+        }
+    }
+
+    fn names(self) -> &'a [&'a str] {
+        match self {
+            Self::Any => &[],
+            Self::Known(names) => names,
+        }
+    }
+}
+
+/// Whether a plugin can have that name: a type that is not built in, of `a-z`, `0-9` and `_`.
+pub fn is_plugin_name(name: &str) -> bool {
+    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.len() <= NAME_BYTES_MAX
+        && name.bytes().all(known)
+        && !Work::TYPES.contains(&name)
+        && !NOT_YET.contains(&name)
+}
 
 /// Cases of one `branch`.
 const CASES_MAX: usize = 64;
@@ -21,6 +67,12 @@ pub(crate) fn work<'a>(
     task: TaskIndex,
 ) -> Option<Work> {
     let name = loader.keep(fields.require_text("type"));
+    if let Some(name) = name
+        && is_plugin_name(name)
+        && loader.plugins.has(name)
+    {
+        return Types { loader, reader, seen: Seen::Before(task) }.plugin(fields, name);
+    }
     let with = loader.keep(fields.take_any(&["with", "config"]))?;
     let name = name?;
     let mut types = Types { loader, reader, seen: Seen::Before(task) };
@@ -32,25 +84,42 @@ pub(crate) fn work<'a>(
         "delay" => types.delay(fields, with),
         "http" => types.http(fields, with),
         _ => {
-            let span = fields.take("type").map_or(fields.span(), |node| node.span);
-            let near = document::did_you_mean(name, Work::TYPES);
-            let fault = if NOT_YET.contains(&name) {
-                let fault = format!("the type `{name}` is not supported yet");
-                Fault::at(loader.source, span, fault)
-            } else if let Some(near) = near {
-                Fault::at(loader.source, span, format!("there is no type `{name}`"))
-                    .hint(format!("did you mean `{near}`?"))
-            } else {
-                let what = format!(
-                    "`{name}` is no built-in type, and a type from a plugin is not supported yet"
-                );
-                let known = format!("known here: {}", Work::TYPES.join(", "));
-                Fault::at(loader.source, span, what).hint(known)
-            };
-            loader.faults.push(fault);
+            unknown(loader, fields, name);
             None
         }
     }
+}
+
+/// The fault of a type that is neither built in nor a plugin's.
+fn unknown(loader: &mut Loader<'_>, fields: &mut Fields<'_>, name: &str) {
+    let span = fields.take("type").map_or(fields.span(), |node| node.span);
+    // It may be meant for a plugin, whose keys those are.
+    for key in ["with", "config", "priority"] {
+        fields.take(key);
+    }
+    let plugins = loader.plugins.names();
+    let near = document::did_you_mean(name, Work::TYPES.iter().chain(plugins).copied());
+    let fault = |what: String| Fault::at(loader.source, span, what);
+    let fault = if NOT_YET.contains(&name) {
+        fault(format!("the type `{name}` is not supported yet"))
+    } else if name == AS_PLUGIN {
+        fault(format!("the type `{name}` comes as a plugin, and no worker has one of that name"))
+            .hint("put the plugin into a worker's folder of plugins, see docs/PLUGINS.md")
+    } else if let Some(near) = near {
+        fault(format!("there is no type `{name}`")).hint(format!("did you mean `{near}`?"))
+    } else {
+        let what = format!("`{name}` is no built-in type, and no plugin of that name is known");
+        let mut known = format!("built in: {}", Work::TYPES.join(", "));
+        if !plugins.is_empty() {
+            known.push_str("; plugins: ");
+            known.push_str(&plugins[..plugins.len().min(NAMED_MAX)].join(", "));
+        }
+        if plugins.len() > NAMED_MAX {
+            known.push_str(", …");
+        }
+        fault(what).hint(known)
+    };
+    loader.faults.push(fault);
 }
 
 struct Types<'l, 'a, 'r> {
@@ -210,6 +279,29 @@ impl<'a> Types<'_, 'a, '_> {
         }
         let sound = url.is_some() && self.loader.faults.len() == faults_before;
         sound.then(|| Work::Http { with: Tree::map(entries) })
+    }
+
+    fn plugin(&mut self, fields: &mut Fields<'a>, name: &str) -> Option<Work> {
+        let config = fields.take("config").map(|config| self.config(config));
+        let with = fields.take("with").map(|with| self.tree(with));
+        let priority = self.loader.keep(fields.whole("priority", 0..=PRIORITY_MAX))?;
+        let priority = u8::try_from(priority.unwrap_or(PRIORITY_DEFAULT)).expect("one digit");
+        let config = config.unwrap_or_else(|| Some("{}".to_owned()))?.into();
+        let with = with.unwrap_or_else(|| Some(Tree::map([] as [(&str, Tree); 0])))?;
+        Some(Work::Plugin(PluginWork { plugin: name.into(), config, with, priority }))
+    }
+
+    /// What a plugin is set up with: known when the workflow is loaded.
+    fn config(&mut self, node: &Node) -> Option<String> {
+        let tree = self.tree(node)?;
+        if let Some(constant) = tree.constant() {
+            return Some(constant.to_json());
+        }
+        let what = "a plugin's `config` is read when the workflow is loaded: it cannot hold ${ }";
+        let fault = Fault::at(self.loader.source, node.span, what);
+        let hint = "what differs from run to run belongs into `with`";
+        self.loader.faults.push(fault.hint(hint));
+        None
     }
 
     /// Checks as much of a part of a request as is known now.

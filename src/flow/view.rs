@@ -28,7 +28,7 @@ impl Instance {
     ///
     /// While a task is under way it also has `deadline_at`, `next_attempt_at` (between two
     /// attempts), `wakes_at` (a delay) or `stopping` (its last attempt is not known to have
-    /// stopped). A transition of the instance itself has a null `task` and no `attempt`. The
+    /// stopped). A task that was lost with its worker has `losses`. A transition of the instance itself has a null `task` and no `attempt`. The
     /// message is not shown here: whoever holds it shows it.
     pub fn to_json(&self, definition: &Definition) -> String {
         self.json(definition, self.id.message, None)
@@ -104,6 +104,9 @@ impl Instance {
         }
         if state.limit.is_some() {
             json.time("deadline_at", state.limit);
+        }
+        if state.losses > 0 {
+            json.value("losses", &Value::from(state.losses));
         }
         if state.stopping {
             json.value("stopping", &Value::Bool(true));

@@ -669,6 +669,7 @@ impl Node {
                         schedule.events.push(Event::ShardRound(core));
                     }
                     ShardEffect::Work(work) => schedule.events.push(Event::Worked { core, work }),
+                    ShardEffect::ToWorker { .. } => unreachable!("no worker is linked here"),
                     ShardEffect::Log(_) | ShardEffect::Serving => {}
                     ShardEffect::Fatal(reason) => schedule.said.push(Said::Fatal(reason)),
                 }

@@ -183,7 +183,7 @@ pub(crate) fn changing(shards: u16) -> NodeConfig {
 /// A node small enough that segments roll over and snapshots are taken in a short run.
 pub(crate) fn node(shards: u16) -> NodeConfig {
     let source = |text| document::Source { name: "the test's catalogue", text };
-    let mut catalogue: Vec<Change> = flow::parse(source(WORKFLOWS))
+    let mut catalogue: Vec<Change> = flow::parse(source(WORKFLOWS), flow::Plugins::Any)
         .expect("the workflows are right")
         .into_iter()
         .map(|found| Change::PutDefinition(found.source))

@@ -398,6 +398,6 @@ fn definitions_are_applied_in_the_same_way() {
         "+ w: version 3\n1 added, 0 changed, 0 removed, 0 unchanged: applied, catalogue version 2\n"
     );
     let sent = sent.join().unwrap();
-    let read = flow::parse(document::Source { name: "body", text: &sent });
+    let read = flow::parse(document::Source { name: "body", text: &sent }, flow::Plugins::Any);
     assert_eq!(read.unwrap()[0].id, "w", "{sent}");
 }

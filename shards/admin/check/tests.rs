@@ -18,7 +18,7 @@ rules:
 ";
 
 fn asked(paths: &[PathBuf], json: bool) -> Asked<'_> {
-    Asked { paths, strict: false, json }
+    Asked { paths, plugins: &[], strict: false, json }
 }
 
 #[test]
@@ -106,8 +106,10 @@ fn strict_makes_a_doubt_a_failure_and_nothing_else() {
     for (file, expected, expected_strictly) in rows {
         for (strict, expected) in [(false, expected), (true, expected_strictly)] {
             let paths = [directory.path().join(file)];
-            let outcome =
-                check::<Rule>(&Asked { paths: &paths, strict, json: false }, &mut Vec::new());
+            let outcome = check::<Rule>(
+                &Asked { paths: &paths, plugins: &[], strict, json: false },
+                &mut Vec::new(),
+            );
             let outcome = match outcome {
                 Ok(()) => "done",
                 Err(Trouble::Doubt) => "doubt",
@@ -117,4 +119,18 @@ fn strict_makes_a_doubt_a_failure_and_nothing_else() {
             assert_eq!(outcome, expected, "{file}, strict: {strict}");
         }
     }
+}
+
+#[test]
+fn a_workflow_names_plugins_that_are_taken_to_be_there() {
+    let workflow = "id: w\ntasks: [{ id: a, type: payment_validator, config: { limit: 3 } }]\n";
+    let directory = directory(&[("w.yaml", workflow)]);
+    let paths = vec![directory.path().join("w.yaml")];
+    let known = ["payment_validator".to_owned()];
+    let of = |plugins| Asked { plugins, ..asked(&paths, false) };
+    let (outcome, out) = text(|out| check::<flow::Definition>(&of(&known), out));
+    assert_eq!(outcome, Ok(()), "{out}");
+    let (outcome, out) = text(|out| check::<flow::Definition>(&of(&[]), out));
+    assert_eq!(outcome, Err(String::new()));
+    assert!(out.contains("no plugin of that name is known"), "{out}");
 }

@@ -193,7 +193,7 @@ workflow:
     - { id: stop, type: fail, depends_on: [words], with: { code: NO, message: 'not today' } }
 ";
     let source = document::Source { name: "greet.yaml", text };
-    let parsed = flow::parse(source).unwrap();
+    let parsed = flow::parse(source, flow::Plugins::Any).unwrap();
     let start = flow::Start {
         id: id(),
         definition: &parsed[0],

@@ -123,7 +123,7 @@ pub(super) fn parse_rule(text: &str) -> Result<Rule, String> {
 
 pub(super) fn parse_definition(text: &str) -> Result<Definition, String> {
     let source = Source { name: "workflow", text };
-    let mut found = flow::parse(source).map_err(|faults| faults.to_string())?;
+    let mut found = flow::parse(source, flow::Plugins::Any).map_err(|faults| faults.to_string())?;
     match (found.pop(), found.is_empty()) {
         (Some(definition), true) => Ok(definition),
         _ => Err("the text must hold exactly one workflow".into()),

@@ -388,8 +388,8 @@ fn known(
 fn definitions(sources: &[String]) -> Result<BTreeMap<u64, Arc<Definition>>, String> {
     let mut definitions = BTreeMap::new();
     for text in sources {
-        let found =
-            flow::parse(Source { name: "snapshot", text }).map_err(|faults| faults.to_string())?;
+        let found = flow::parse(Source { name: "snapshot", text }, flow::Plugins::Any)
+            .map_err(|faults| faults.to_string())?;
         for definition in found {
             definitions.insert(definition.hash, Arc::new(definition));
         }

@@ -224,7 +224,8 @@ fn definition_of(
         return Ok(Arc::clone(stored));
     }
     let text = source.unwrap_or_default();
-    let found = flow::parse(Source { name: "order", text }).map_err(|faults| faults.to_string())?;
+    let found = flow::parse(Source { name: "order", text }, flow::Plugins::Any)
+        .map_err(|faults| faults.to_string())?;
     let found = found.into_iter().find(|found| found.hash == wanted);
     found.map(Arc::new).ok_or_else(|| {
         let workflow = &start.workflow;

@@ -360,7 +360,7 @@ fn put_rules(
 
 fn put_definitions(named: Option<&str>, body: &[u8]) -> Result<(Named, Vec<Change>), ApiError> {
     let text = document(body)?;
-    let found = flow::parse(Source { name: "body", text })
+    let found = flow::parse(Source { name: "body", text }, flow::Plugins::Known(&[]))
         .map_err(|faults| invalid(Code::InvalidDefinition, &faults))?;
     if let Some(named) = named {
         one_named("workflow", named, found.iter().map(|found| found.id.as_str()))?;

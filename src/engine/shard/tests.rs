@@ -40,7 +40,7 @@ workflows:
 
 fn catalogue() -> Vec<Change> {
     let source = document::Source { name: "test", text: WORKFLOWS };
-    let found = flow::parse(source).unwrap().into_iter();
+    let found = flow::parse(source, flow::Plugins::Any).unwrap().into_iter();
     let mut changes: Vec<Change> = found.map(|found| Change::PutDefinition(found.source)).collect();
     changes.push(Change::PutRule(rule(1, "a", "pure")));
     changes

@@ -17,7 +17,8 @@ tasks:
   - { id: rest, type: delay, with: { for: 1h } }
   - { id: after, type: transform, depends_on: [call], with: 1 }
 ";
-    crate::parse(document::Source { name: "golden.yaml", text }).unwrap().remove(0)
+    let source = document::Source { name: "golden.yaml", text };
+    crate::parse(source, crate::Plugins::Any).unwrap().remove(0)
 }
 
 /// An instance with something in every field.
@@ -53,26 +54,42 @@ fn an_image_is_the_instance() {
     assert!(read.belongs_to(&definition));
 }
 
-/// The image of [`instance`] as version 1 writes it, 32 bytes a line. It is never written anew: a
-/// change of the layout needs a new version, and this one must stay readable.
+/// The image of [`instance`] as version 1 wrote it, 32 bytes a line. Its tasks had lost no worker.
 const VERSION_1: &str = include_str!("version_1.hex");
 
+/// The image of [`instance`] as version 2 writes it, with what [`lossy`] has lost. It is never written
+/// anew: a change of the layout needs a new version, and this one must stay readable.
+const VERSION_2: &str = include_str!("version_2.hex");
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}
+
+fn lossy(definition: &Definition) -> Instance {
+    let mut instance = instance(definition);
+    let call = &mut instance.tasks[definition.task("call").unwrap().index()];
+    (call.attempt, call.losses, call.released) = (0x708, 2, 0x304);
+    instance
+}
+
 #[test]
-fn the_layout_of_version_1_is_frozen() {
-    let instance = instance(&definition());
+fn the_layout_of_version_2_is_frozen() {
+    let instance = lossy(&definition());
     let lines: Vec<String> = instance
         .image()
         .chunks(32)
         .map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
         .collect();
     let written = lines.join("\n");
-    assert!(written == VERSION_1.trim_end(), "what is written is:\n{written}");
-    let digits: Vec<u8> = VERSION_1.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let bytes: Vec<u8> = digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect();
-    assert_eq!(Instance::from_image(&bytes).unwrap(), instance);
+    assert!(written == VERSION_2.trim_end(), "what is written is:\n{written}");
+    assert_eq!(Instance::from_image(&bytes_of(VERSION_2)).unwrap(), instance);
+}
+
+#[test]
+fn an_image_of_version_1_is_still_read() {
+    assert_eq!(Instance::from_image(&bytes_of(VERSION_1)).unwrap(), instance(&definition()));
 }
 
 #[test]
@@ -103,13 +120,14 @@ fn parts_that_do_not_go_together_are_refused() {
     let definition = definition();
     let running = definition.task("rest").unwrap().index();
     let ready = definition.task("call").unwrap().index();
-    let changes: [(&str, Break<'_>); 7] = [
+    let changes: [(&str, Break<'_>); 8] = [
         ("an instance ends with its last task", &|i| i.status = InstanceStatus::Failed),
         ("an instance that ended has an end", &|i| i.ended = Some(NOW)),
         ("a task that ended has an end", &|i| i.tasks[running].ended = Some(NOW)),
         ("a task waits exactly while it is pending", &|i| i.tasks[running].waiting = 1),
         ("only a task between attempts waits for a stop", &|i| i.tasks[running].stopping = true),
         ("an attempt has a number", &|i| i.tasks[running].attempt = 0),
+        ("what was lost was an attempt", &|i| i.tasks[running].losses = 2),
         ("a ready task waits for something", &|i| i.tasks[ready].wake = None),
     ];
     for (rule, change) in changes {

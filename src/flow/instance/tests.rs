@@ -15,7 +15,7 @@
 //! both must make no difference.
 
 use super::*;
-use crate::{HttpRequest, OnFailure, OrderKind, RunIf, load};
+use crate::{HttpRequest, OnFailure, OrderKind, PluginCall, Plugins, RunIf, load};
 use base::MessageId;
 use std::fmt::Write as _;
 
@@ -105,6 +105,17 @@ impl<'d> Driver<'d> {
             "stopped" => {
                 let (task, attempt) = (task(word()), word().parse().expect("an attempt"));
                 if !instance.on_stopped(definition, task, attempt, now, out) {
+                    text.push_str("  nobody waited\n");
+                }
+            }
+            "assigned" | "lost" | "released" => {
+                let (task, attempt) = (task(word()), word().parse().expect("an attempt"));
+                let awaited = match command {
+                    "assigned" => instance.on_assigned(definition, task, attempt, now, out),
+                    "lost" => instance.on_lost(definition, task, attempt, now, out),
+                    _ => instance.on_released(definition, task, attempt, now, out),
+                };
+                if !awaited {
                     text.push_str("  nobody waited\n");
                 }
             }
@@ -213,7 +224,19 @@ fn shown_order(definition: &Definition, order: &Order) -> String {
     let id = &definition.tasks[order.task.index()].id;
     assert_eq!(order.instance, ID);
     assert_eq!(order.idempotency_key, format!("00300000000000a1-1/{id}"));
-    let OrderKind::Http(HttpRequest { method, url, headers, body, timeout }) = &order.kind;
+    let HttpRequest { method, url, headers, body, timeout } = match &order.kind {
+        OrderKind::Http(request) => request,
+        OrderKind::Plugin(call) => {
+            assert_eq!((call.workflow.as_str(), call.task_id.as_str()), ("w", id.as_str()));
+            let PluginCall { plugin, config, input, timeout, priority, .. } = call;
+            let input = String::from_utf8_lossy(input);
+            let within = timeout.map_or(String::new(), |timeout| format!(" within {timeout:?}"));
+            return format!(
+                "{id} {} {plugin} {config} {input} priority {priority}{within}",
+                order.attempt
+            );
+        }
+    };
     let headers: Vec<String> =
         headers.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     let headers = headers.concat();
@@ -255,14 +278,16 @@ fn definition_of(text: &str) -> Definition {
         format!("workflow:\n  id: w\n  tasks:\n{}", tasks.concat())
     };
     let source = document::Source { name: "script", text: &whole };
-    let mut definitions = load::parse(source).unwrap_or_else(|faults| panic!("{faults}"));
+    let mut definitions =
+        load::parse(source, Plugins::Any).unwrap_or_else(|faults| panic!("{faults}"));
     definitions.remove(0)
 }
 
 /// The only workflow of a file.
 fn definition_of_file(text: &str) -> Definition {
     let source = document::Source { name: "example.yaml", text };
-    let mut definitions = load::parse(source).unwrap_or_else(|faults| panic!("{faults}"));
+    let mut definitions =
+        load::parse(source, Plugins::Any).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(definitions.len(), 1);
     definitions.remove(0)
 }
@@ -309,6 +334,11 @@ fn a_failure_decides_what_still_runs() {
 #[test]
 fn attempts_follow_one_another_as_the_policy_says() {
     check(include_str!("scripts/retry.txt"), &definition_of);
+}
+
+#[test]
+fn a_task_of_a_plugin_moves_when_its_worker_is_lost() {
+    check(include_str!("scripts/workers.txt"), &definition_of);
 }
 
 #[test]

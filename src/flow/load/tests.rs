@@ -3,8 +3,10 @@ use super::*;
 /// Texts with what is wrong with them, as a user reads it.
 const FAULTS: &str = include_str!("faults.txt");
 
+const KNOWN: Plugins<'_> = Plugins::Known(&["payment_validator", "ml_inference"]);
+
 fn faults(text: &str) -> String {
-    match parse(Source { name: "w.yaml", text }) {
+    match parse(Source { name: "w.yaml", text }, KNOWN) {
         Ok(definitions) => format!("{} workflows, no fault", definitions.len()),
         Err(faults) => faults.to_string(),
     }
@@ -32,7 +34,7 @@ fn every_fault_is_named_with_its_place_and_what_to_do() {
 }
 
 fn load(text: &str) -> Vec<Definition> {
-    parse(Source { name: "w.yaml", text }).unwrap_or_else(|faults| panic!("{faults}"))
+    parse(Source { name: "w.yaml", text }, KNOWN).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
 const EVERYTHING: &str = "
@@ -100,7 +102,7 @@ fn every_workflow_of_the_guide_can_be_loaded() {
     # settle
     - { id: settle, type: transform, depends_on: [validate], with: \"${ tasks.validate.ouput }\" }
 ";
-    let said = parse(Source { name: "pay.yaml", text }).unwrap_err().to_string();
+    let said = parse(Source { name: "pay.yaml", text }, KNOWN).unwrap_err().to_string();
     assert!(guide.contains(&format!("```text\n{said}\n```")), "{said}");
     // So are the bounds.
     let bounds = [
@@ -188,7 +190,7 @@ proptest::proptest! {
             text.splice(start..end, new.chars());
         }
         let text: String = text.into_iter().collect();
-        match parse(Source { name: "w.yaml", text: &text }) {
+        match parse(Source { name: "w.yaml", text: &text }, KNOWN) {
             Ok(definitions) => {
                 for definition in definitions {
                     let again = load(&definition.source).remove(0);

@@ -45,6 +45,7 @@ fn workflow_text(specs: &[Spec], proceed: bool, limit: bool, backwards: bool) ->
             2 => "type: fail, with: { code: F }".to_owned(),
             3 => "type: log, with: { message: 'n is ${ input.n }' }".to_owned(),
             4 => "type: delay, with: { for: '${ input.n }' }".to_owned(),
+            5 => "type: plug, config: { a: 1 }, with: { n: '${ input.n }' }".to_owned(),
             _ => format!("type: http, with: {{ url: 'http://t{task}' }}"),
         };
         let run_if = match spec.run_if {
@@ -216,12 +217,41 @@ impl<'d> World<'d> {
                 assert_eq!(outcome, Outcome::Stale);
                 assert_eq!(self.instance, before, "what is stale changes nothing");
             }
-            13 if self.prng.chance(1, 10) => {
+            13..=15 if !self.outside.is_empty() => self.of_worker(choice),
+            16 if self.prng.chance(1, 10) => {
                 self.instance.cancel(definition, self.now, &mut self.out);
             }
             _ => return self.tick(),
         }
         self.carry_out();
+    }
+
+    /// A worker takes an attempt, is lost with it, or gives it back.
+    fn of_worker(&mut self, choice: u64) {
+        let (definition, now) = (self.definition, self.now);
+        let (task, attempt) = self.any_outside().expect("something runs");
+        if !definition.tasks[task.index()].work.is_assigned() {
+            return;
+        }
+        let withdrawn = self.withdrawn.contains(&(task, attempt));
+        if choice == 13 {
+            let taken = self.instance.on_assigned(definition, task, attempt, now, &mut self.out);
+            assert_eq!(taken, !withdrawn, "a worker gets what is wanted");
+            return;
+        }
+        self.outside.remove(&(task, attempt));
+        self.withdrawn.remove(&(task, attempt));
+        let charged_before = self.instance.tasks[task.index()].charged();
+        let out = &mut self.out;
+        if choice == 14 {
+            self.instance.on_lost(definition, task, attempt, now, out);
+        } else {
+            self.instance.on_released(definition, task, attempt, now, out);
+        }
+        let state = &self.instance.tasks[task.index()];
+        let is_free = state.charged() <= charged_before;
+        assert!(withdrawn || is_free, "what is lost is not charged to `retry`");
+        assert!(state.losses <= LOSSES_MAX);
     }
 
     /// Time goes on, to the next timer or to a little before it.
