@@ -394,7 +394,7 @@ impl Links {
         inner.accepted_count.set(number + 1);
         let entry = Accepted { number, card: theirs, channel: Rc::clone(&channel) };
         inner.accepted.borrow_mut().insert(theirs.node, entry);
-        let _why = driver.run(|header, payload| self.on_frame(&theirs, header, payload)).await;
+        let _why = driver.run(|frame| self.on_frame(&theirs, &frame.header, frame.payload)).await;
         let mut accepted = inner.accepted.borrow_mut();
         if accepted.get(&theirs.node).is_some_and(|last| last.number == number) {
             accepted.remove(&theirs.node);
@@ -556,7 +556,8 @@ impl Keeper {
         self.said.borrow_mut().clear();
         self.links.tell(|role| role.on_peer_up(self.node));
         let began = runtime::instant();
-        let why = driver.run(|header, payload| self.links.on_frame(&theirs, header, payload)).await;
+        let why =
+            driver.run(|frame| self.links.on_frame(&theirs, &frame.header, frame.payload)).await;
         self.channel.borrow_mut().take();
         self.say(&why);
         self.links.tell(|role| role.on_peer_down(self.node, false));

@@ -22,8 +22,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use wire::rpc::{Watch, WatchEffect, WatchOptions};
 use wire::{
-    Decoder, ErrorReply, Flags, Frame, FrameError, Head, Header, Hello, Kind, Message as _, Ping,
-    words, write_frame,
+    Decoder, ErrorReply, Flags, Frame, FrameError, Head, Hello, Kind, Message as _, Ping, words,
+    write_frame,
 };
 
 /// How a channel behaves.
@@ -307,10 +307,7 @@ impl Drop for ChannelDriver {
 impl ChannelDriver {
     /// Runs until the connection ends, and tells why. `take` gets every frame; what it says of one
     /// that cannot be ends the connection.
-    pub async fn run(
-        &mut self,
-        mut take: impl FnMut(&Header, &[u8]) -> Result<(), String>,
-    ) -> String {
+    pub async fn run(&mut self, mut take: impl FnMut(&Frame<'_>) -> Result<(), String>) -> String {
         // What came with the hello.
         if let Err(why) = self.take_frames(&mut take) {
             return why;
@@ -327,7 +324,7 @@ impl ChannelDriver {
     fn poll_turn(
         &mut self,
         context: &mut Context<'_>,
-        take: &mut impl FnMut(&Header, &[u8]) -> Result<(), String>,
+        take: &mut impl FnMut(&Frame<'_>) -> Result<(), String>,
     ) -> Poll<Result<(), String>> {
         let mut has_worked = false;
         match Pin::new(&mut self.stream).poll_read(context, self.decoder.space()) {
@@ -368,10 +365,10 @@ impl ChannelDriver {
 
     fn take_frames(
         &mut self,
-        take: &mut impl FnMut(&Header, &[u8]) -> Result<(), String>,
+        take: &mut impl FnMut(&Frame<'_>) -> Result<(), String>,
     ) -> Result<(), String> {
         while let Some(frame) = self.decoder.next().map_err(|error| error.to_string())? {
-            let Frame { header, payload, .. } = frame;
+            let header = frame.header;
             match header.kind {
                 Kind::PING if header.flags.contains(Flags::RESPONSE) => {}
                 Kind::PING => {
@@ -379,10 +376,11 @@ impl ChannelDriver {
                     self.channel.send(|out| write_ping(out, Flags::RESPONSE, now));
                 }
                 Kind::ERROR if header.call == 0 => {
-                    let said = ErrorReply::decode(payload).map_err(|error| error.to_string())?;
+                    let said =
+                        ErrorReply::decode(frame.payload).map_err(|error| error.to_string())?;
                     return Err(said.detail.to_owned());
                 }
-                _ => take(&header, payload)?,
+                _ => take(&frame)?,
             }
         }
         Ok(())

@@ -24,7 +24,8 @@ const LEAVES: &[&str] = &[
     "wire",
 ];
 
-const ROLES: &[&str] = &["consensus", "history", "ingress", "membership", "replica", "worker"];
+const ROLES: &[&str] =
+    &["consensus", "crew", "history", "ingress", "membership", "replica", "worker"];
 
 /// Crates, and the crates of the house that each may name. A row may stand here before its crate.
 const ROWS: &[(&[&str], &[&str])] = &[
@@ -45,7 +46,8 @@ const ROWS: &[(&[&str], &[&str])] = &[
         &["consensus", "history", "ingress", "membership", "replica"],
         &[ANY_LEAF, "engine", "rpc", "runtime"],
     ),
-    (&["worker"], &[ANY_LEAF, "engine", "rpc", "runtime", "host"]),
+    (&["worker"], &[ANY_LEAF, "engine", "rpc", "runtime"]),
+    (&["crew"], &[ANY_LEAF, "engine", "rpc", "runtime", "host"]),
     (&["host"], &["base", "telemetry", "plugin", "pool"]),
     (&["pool"], &["base", "telemetry", "tensor"]),
     (&["node"], &[ANY_LEAF, "engine", "rpc", "runtime", ANY_ROLE]),

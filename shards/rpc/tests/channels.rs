@@ -62,7 +62,8 @@ async fn take(end: Introduced, count: usize) -> Vec<(u64, usize)> {
     let (channel, mut driver) = end.open();
     let mut taken = Vec::new();
     let why = driver
-        .run(|header, payload| {
+        .run(|frame| {
+            let (header, payload) = (&frame.header, frame.payload);
             taken.push((header.call, payload.len()));
             if taken.len() == count { Err("enough".to_owned()) } else { Ok(()) }
         })
@@ -92,7 +93,7 @@ fn frames_arrive_in_the_order_in_which_they_were_sent() {
         }
         let tasks = TaskSet::new();
         tasks.spawn(async move {
-            driver.run(|_, _| Ok(())).await;
+            driver.run(|_| Ok(())).await;
         });
         let taken = take(far, 1000).await;
         assert!(taken.iter().zip(1..).all(|((number, bytes), at)| (*number, *bytes) == (at, 100)));
@@ -123,7 +124,7 @@ fn a_peer_that_answers_no_ping_is_given_up() {
         // The other end is held, and nobody drives it.
         let (near, _answerer) = pair(short).await;
         let (_channel, mut driver) = near.open();
-        let why = driver.run(|_, _| Ok(())).await;
+        let why = driver.run(|_| Ok(())).await;
         assert_eq!(why, "the peer does not answer a ping");
     });
 }

@@ -9,7 +9,8 @@
 //! | [`Disconnect`](WorkerEffect::Disconnect) | - | ends it; it says nothing more of it |
 //! | [`Send`](WorkerEffect::Send) | - | sends it while the link lives |
 //! | [`Run`](WorkerEffect::Run) | `on_task_ended`, `on_task_stopped` | starts it |
-//! | [`Kill`](WorkerEffect::Kill) | `on_task_stopped`, or `on_task_ended` when that was first | stops it at once |
+//! | [`Stop`](WorkerEffect::Stop) | `on_task_stopped`, or `on_task_ended` when that was first | asks it to end, kills it when it does not |
+//! | [`KillAll`](WorkerEffect::KillAll) | the same, for each | kills all that run, at once |
 //! | [`Keep`](WorkerEffect::Keep) | - | lets nothing run beyond that instant, also when this process is frozen |
 //! | [`Validate`](WorkerEffect::Validate) | `on_validated` | asks the plugin |
 //! | [`Exit`](WorkerEffect::Exit) | - | ends the worker |
@@ -17,7 +18,7 @@
 //! Invariants (SOUNDNESS 18 to 20):
 //! - nothing runs beyond four fifths of a lease, counted from when that was asked for which the leader
 //!   answered; what runs then is killed, what has ended is kept;
-//! - at most `capacity` orders run at once, those that are being killed among them;
+//! - at most `capacity` orders run at once, those that are being stopped among them;
 //! - no order of another boot is run, and none twice that is remembered;
 //! - an end is kept until it is recorded, whatever becomes of the link; when too much is kept, new orders
 //!   are refused;
@@ -83,11 +84,13 @@ pub enum WorkerEffect {
     Send(FromWorker),
     /// Start it.
     Run(Box<Run>),
-    /// Stop it at once.
-    Kill {
+    /// Have it end: by asking, and by killing when that does not help soon.
+    Stop {
         /// Which.
         order: OrderId,
     },
+    /// All that run end at once.
+    KillAll,
     /// Nothing may run beyond this, unless a later one is told.
     Keep {
         /// Until when.
@@ -232,7 +235,7 @@ impl WorkerCore {
             ToWorker::Stop { order } => self.on_stop_order(order, out),
             ToWorker::Recorded { order } => {
                 if self.orders.on_recorded(order) {
-                    out.push(WorkerEffect::Kill { order });
+                    out.push(WorkerEffect::Stop { order });
                 }
                 self.consider_leaving(now, out);
             }
@@ -266,7 +269,7 @@ impl WorkerCore {
         self.after_an_end(now, out);
     }
 
-    /// An order was stopped, as [`WorkerEffect::Kill`] asked.
+    /// An order was stopped, as [`WorkerEffect::Stop`] or [`WorkerEffect::KillAll`] asked.
     pub fn on_task_stopped(
         &mut self,
         now: Instant,
@@ -316,7 +319,7 @@ impl WorkerCore {
         let (renew, silent) = (self.lease.renew_at(), self.lease.silent_at());
         let due = [self.stop.until(), self.link.deadline(), renew, silent];
         // A lease that has run out is done with once nothing runs.
-        let expiry = self.lease.expiry().filter(|_| self.orders.has_running());
+        let expiry = self.lease.expiry().filter(|_| self.orders.need_a_lease());
         due.into_iter().chain([expiry]).flatten().min()
     }
 
@@ -345,7 +348,7 @@ impl WorkerCore {
         self.boot
     }
 
-    /// Orders that run, those that are being killed among them.
+    /// Orders that run, those that are being stopped among them.
     pub fn running(&self) -> usize {
         self.orders.running()
     }
@@ -483,7 +486,7 @@ impl WorkerCore {
 
     fn on_stop_order(&mut self, order: OrderId, out: &mut Outbox<WorkerEffect>) {
         match self.orders.on_stop(order) {
-            Stopped::Kill => out.push(WorkerEffect::Kill { order }),
+            Stopped::Stop => out.push(WorkerEffect::Stop { order }),
             Stopped::Already => {}
             Stopped::Say(message) => out.push(WorkerEffect::Send(message)),
         }
@@ -507,7 +510,7 @@ impl WorkerCore {
 
     /// What every input begins with: a lease that has run out by now has run out before it.
     fn on_time(&mut self, now: Instant, out: &mut Outbox<WorkerEffect>) {
-        if self.orders.has_running() && !self.lease.holds(now) {
+        if self.orders.need_a_lease() && !self.lease.holds(now) {
             let killed = self.kill_all(out);
             out.push(WorkerEffect::Notice(format!(
                 "the lease has run out: {killed} running tasks are stopped, the leader gives them \
@@ -520,13 +523,12 @@ impl WorkerCore {
         }
     }
 
+    /// How many were running.
     fn kill_all(&mut self, out: &mut Outbox<WorkerEffect>) -> usize {
-        let killed = self.orders.kill_all();
-        let count = killed.len();
-        for order in killed {
-            out.push(WorkerEffect::Kill { order });
+        if self.orders.need_a_lease() {
+            out.push(WorkerEffect::KillAll);
         }
-        count
+        self.orders.kill_all()
     }
 
     fn after_an_end(&mut self, now: Instant, out: &mut Outbox<WorkerEffect>) {

@@ -1,7 +1,7 @@
 //! What a worker runs, and what it remembers of what it ran.
 //!
 //! Invariants:
-//! - an order is in one place: it runs, is being killed, has ended and is kept, or is remembered as done;
+//! - an order is in one place: it runs, is being stopped, has ended and is kept, or is remembered as done;
 //! - `running`, `live` and `kept_bytes` are what `held` says;
 //! - the names of the last [`REMEMBERED`] orders that are done are remembered: one that comes again is
 //!   refused, not run again.
@@ -24,10 +24,12 @@ pub const REMEMBERED: usize = 4_096;
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     held: BTreeMap<OrderId, Held>,
-    /// Those of `held` that run, or are being killed.
+    /// Those of `held` that run, or are being stopped.
     running: usize,
-    /// Those of `held` that run and are not being killed.
+    /// Those of `held` that run and are not being stopped.
     live: usize,
+    /// What is being stopped is being killed at once.
+    killed: bool,
     kept_bytes: usize,
     /// Those that are done, the last one at the back.
     done: VecDeque<OrderId>,
@@ -37,8 +39,8 @@ pub(super) struct Orders {
 #[derive(Clone, Debug)]
 enum Held {
     Running,
-    /// Being killed; whether the leader asked for it.
-    Killed {
+    /// Being stopped; whether the leader asked for it.
+    Stopping {
         wished: bool,
     },
     /// Ended; or, without an end, stopped though the leader did not ask.
@@ -50,7 +52,7 @@ enum Held {
 pub(super) enum Known {
     /// It never came.
     New,
-    /// It is being killed: what becomes of it is told then.
+    /// It is being stopped: what becomes of it is told then.
     Dying,
     /// It came before.
     Say(FromWorker),
@@ -60,8 +62,8 @@ pub(super) enum Known {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Stopped {
     /// It runs.
-    Kill,
-    /// It is being killed.
+    Stop,
+    /// It is being stopped.
     Already,
     /// It does not run.
     Say(FromWorker),
@@ -72,9 +74,9 @@ impl Orders {
         self.running
     }
 
-    /// Whether something runs that is not being killed.
-    pub(super) fn has_running(&self) -> bool {
-        self.live > 0
+    /// Whether something runs that is not being killed already.
+    pub(super) fn need_a_lease(&self) -> bool {
+        self.live > 0 || (self.running > 0 && !self.killed)
     }
 
     pub(super) fn kept(&self) -> usize {
@@ -91,7 +93,7 @@ impl Orders {
     pub(super) fn known(&self, order: OrderId) -> Known {
         match self.held.get(&order) {
             Some(Held::Running) => Known::Say(FromWorker::Accepted { order }),
-            Some(Held::Killed { .. }) => Known::Dying,
+            Some(Held::Stopping { .. }) => Known::Dying,
             Some(Held::Over(ended)) => Known::Say(said(order, ended.as_ref())),
             None if self.done_names.contains(&order) => {
                 Known::Say(FromWorker::Refused { order, why: Refusal::Over })
@@ -105,6 +107,7 @@ impl Orders {
         assert!(before.is_none(), "an order that is held is not started");
         self.running += 1;
         self.live += 1;
+        self.killed = false;
     }
 
     /// Whether it is to be told now.
@@ -114,7 +117,7 @@ impl Orders {
 
     /// Whether it is to be told now.
     pub(super) fn on_stopped(&mut self, order: OrderId) -> bool {
-        if let Some(Held::Killed { wished: true }) = self.held.get(&order) {
+        if let Some(Held::Stopping { wished: true }) = self.held.get(&order) {
             self.held.remove(&order);
             self.running -= 1;
             self.remember(order);
@@ -126,11 +129,11 @@ impl Orders {
     pub(super) fn on_stop(&mut self, order: OrderId) -> Stopped {
         match self.held.get_mut(&order) {
             Some(held @ Held::Running) => {
-                *held = Held::Killed { wished: true };
+                *held = Held::Stopping { wished: true };
                 self.live -= 1;
-                Stopped::Kill
+                Stopped::Stop
             }
-            Some(Held::Killed { wished }) => {
+            Some(Held::Stopping { wished }) => {
                 *wished = true;
                 Stopped::Already
             }
@@ -143,15 +146,15 @@ impl Orders {
         }
     }
 
-    /// Nobody wants to hear of it any more. Whether it runs and is to be killed.
+    /// Nobody wants to hear of it any more. Whether it runs and is to be stopped.
     pub(super) fn on_recorded(&mut self, order: OrderId) -> bool {
         match self.held.get_mut(&order) {
             Some(held @ Held::Running) => {
-                *held = Held::Killed { wished: true };
+                *held = Held::Stopping { wished: true };
                 self.live -= 1;
                 true
             }
-            Some(Held::Killed { wished }) => {
+            Some(Held::Stopping { wished }) => {
                 *wished = true;
                 false
             }
@@ -165,23 +168,20 @@ impl Orders {
         }
     }
 
-    /// Those that run, and from now on are being killed.
-    pub(super) fn kill_all(&mut self) -> Vec<OrderId> {
-        self.live = 0;
-        let running = self.held.iter_mut().filter(|(_, held)| matches!(held, Held::Running));
-        running
-            .map(|(order, held)| {
-                *held = Held::Killed { wished: false };
-                *order
-            })
-            .collect()
+    /// All that run are being killed from now on. How many were not being stopped yet.
+    pub(super) fn kill_all(&mut self) -> usize {
+        for held in self.held.values_mut().filter(|held| matches!(held, Held::Running)) {
+            *held = Held::Stopping { wished: false };
+        }
+        self.killed = true;
+        std::mem::take(&mut self.live)
     }
 
     /// Everything that is kept, for a leader that may not have heard it.
     pub(super) fn say_again(&self) -> impl Iterator<Item = FromWorker> + '_ {
         self.held.iter().filter_map(|(order, held)| match held {
             Held::Over(ended) => Some(said(*order, ended.as_ref())),
-            Held::Running | Held::Killed { .. } => None,
+            Held::Running | Held::Stopping { .. } => None,
         })
     }
 
@@ -189,7 +189,7 @@ impl Orders {
         let Some(held) = self.held.get_mut(&order) else { return false };
         match held {
             Held::Running => self.live -= 1,
-            Held::Killed { .. } => {}
+            Held::Stopping { .. } => {}
             Held::Over(_) => return false,
         }
         self.kept_bytes += ended.as_ref().map_or(0, bytes);

@@ -116,7 +116,8 @@ impl Desk {
                 WorkerEffect::Connect { address } => format!("connect {}", address.port()),
                 WorkerEffect::Disconnect => "disconnect".to_owned(),
                 WorkerEffect::Run(run) => format!("run {}", number(&run.order)),
-                WorkerEffect::Kill { order } => format!("kill {}", number(order)),
+                WorkerEffect::Stop { order } => format!("stop {}", number(order)),
+                WorkerEffect::KillAll => "kill all".to_owned(),
                 WorkerEffect::Keep { until } => format!("keep {}", until.0 / 1_000_000),
                 WorkerEffect::Validate { ticket, plugin, .. } => {
                     format!("validate {ticket} {plugin}")
@@ -234,18 +235,18 @@ fn too_large() -> Ended {
 }
 
 #[test]
-fn an_order_that_is_not_wanted_is_killed_and_said_to_be_stopped_once() {
+fn an_order_that_is_not_wanted_is_stopped_and_said_to_be_once() {
     let mut desk = Desk::registered(4);
     let stop = || ToWorker::Stop { order: order(1) };
     desk.hears(1, run(1));
-    assert_eq!(desk.hears(2, stop()), ["kill 1"]);
-    assert_eq!(desk.hears(3, stop()), [""; 0], "it is being killed");
+    assert_eq!(desk.hears(2, stop()), ["stop 1"]);
+    assert_eq!(desk.hears(3, stop()), [""; 0], "it is being stopped");
     assert_eq!(desk.hears(3, run(1)), [""; 0], "its end is told when it has come");
     assert_eq!(desk.is_stopped(4, 1), ["stopped 1"]);
     assert_eq!(desk.core.kept(), 0);
     assert_eq!(desk.hears(5, stop()), ["stopped 1"], "again, when it is asked again");
     assert_eq!(desk.hears(6, run(1)), ["refused 1 Over"]);
-    // One that ended before it could be killed.
+    // One that ended before it could be stopped.
     desk.hears(7, run(2));
     desk.hears(8, ToWorker::Stop { order: order(2) });
     assert_eq!(desk.ends(9, 2), ["ended 2"]);
@@ -255,7 +256,7 @@ fn an_order_that_is_not_wanted_is_killed_and_said_to_be_stopped_once() {
     assert_eq!(desk.hears(11, run(3)), ["refused 3 Over"]);
     // One that nobody wants to hear of.
     desk.hears(12, run(4));
-    assert_eq!(desk.hears(13, ToWorker::Recorded { order: order(4) }), ["kill 4"]);
+    assert_eq!(desk.hears(13, ToWorker::Recorded { order: order(4) }), ["stop 4"]);
 }
 
 #[test]
@@ -268,7 +269,7 @@ fn when_the_lease_runs_out_everything_is_killed_and_what_has_ended_is_kept() {
     desk.says();
     assert!(desk.core.deadline().is_some_and(|due| due < at(8_000)), "it tries to connect");
     // Whatever comes first after a long pause: the lease ran out before it.
-    assert_eq!(desk.ends(60_000, 9), ["kill 1"]);
+    assert_eq!(desk.ends(60_000, 9), ["kill all"]);
     assert_eq!(desk.is_stopped(60_001, 1), [""; 0]);
     assert_eq!((desk.core.running(), desk.core.kept()), (0, 2));
     desk.link(60_100);
@@ -280,13 +281,26 @@ fn when_the_lease_runs_out_everything_is_killed_and_what_has_ended_is_kept() {
 }
 
 #[test]
+fn what_is_slow_to_stop_is_killed_when_the_lease_runs_out() {
+    let mut desk = Desk::registered(4);
+    desk.hears(1, run(1));
+    desk.hears(2, ToWorker::Stop { order: order(1) });
+    assert_eq!(desk.due(7_999), ["renew 1"]);
+    assert_eq!(desk.core.deadline(), Some(at(8_000)));
+    assert_eq!(desk.due(8_000), ["kill all"]);
+    assert_eq!(desk.due(9_000), [""; 0], "once");
+    assert_eq!(desk.is_stopped(9_001, 1), ["stopped 1"]);
+    assert_eq!(desk.core.kept(), 0, "as the leader wished");
+}
+
+#[test]
 fn a_run_that_was_lost_has_stopped_before_its_successor_registers() {
     let mut desk = Desk::registered(4);
     desk.hears(1, run(1));
     desk.hears(1, run(2));
     desk.ends(2, 2);
     assert_eq!(desk.hears(3, ToWorker::Lost { boot: BootId(1) }), [""; 0], "long ago");
-    assert_eq!(desk.hears(3, ToWorker::Lost { boot: BOOT }), ["kill 1"]);
+    assert_eq!(desk.hears(3, ToWorker::Lost { boot: BOOT }), ["kill all"]);
     assert_eq!(desk.hears(4, run(3)), ["refused 3 Boot"]);
     assert_eq!(desk.is_stopped(5, 1), ["register 1"]);
     assert_eq!((desk.core.kept(), desk.core.boot().0), (0, BOOT.0 + 1));
@@ -313,7 +327,7 @@ fn a_worker_that_must_stop_kills_what_runs_and_goes_without_an_answer_at_last() 
     desk.hears(1, run(1));
     desk.core.on_stop(at(2), at(1_000), &mut desk.out);
     desk.says();
-    assert_eq!(desk.due(1_000), ["kill 1"]);
+    assert_eq!(desk.due(1_000), ["kill all"]);
     assert_eq!(desk.is_stopped(1_001, 1), ["stopped 1"]);
     assert_eq!(desk.due(3_000), ["renew 1", "disconnect", "exit false"]);
 

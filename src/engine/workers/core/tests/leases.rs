@@ -59,7 +59,7 @@ struct World {
     connecting: bool,
     running: BTreeSet<OrderId>,
     ran: BTreeSet<(BootId, OrderId)>,
-    /// Killed, and not yet reported; and what the keeper of the lease killed.
+    /// Killed, and not yet reported.
     dying: Vec<OrderId>,
     keep_until: Instant,
     lost: BTreeSet<BootId>,
@@ -122,11 +122,9 @@ impl World {
                 self.runs += 1;
                 assert!(self.running.len() + self.dying.len() <= CAPACITY as usize);
             }
-            WorkerEffect::Kill { order } => {
-                if self.running.remove(&order) {
-                    self.dying.push(order);
-                }
-            }
+            // It may take its time.
+            WorkerEffect::Stop { order } => assert!(self.running.contains(&order)),
+            WorkerEffect::KillAll => self.dying.extend(std::mem::take(&mut self.running)),
             WorkerEffect::Keep { until } => self.keep_until = until,
             WorkerEffect::Validate { .. } | WorkerEffect::Exit { .. } => unreachable!(),
             WorkerEffect::Note(_) | WorkerEffect::Notice(_) => {}
@@ -249,6 +247,12 @@ impl World {
             10..=12 if awake => {
                 if let Some(order) = self.running.pop_first() {
                     self.input(|core, now, out| core.on_task_ended(now, order, output(), out));
+                }
+            }
+            21 => {
+                if let Some(order) = self.running.first() {
+                    let order = *order;
+                    self.say(ToWorker::Stop { order });
                 }
             }
             13 if self.up && awake => {
