@@ -1,0 +1,1 @@
+//! The view and foca's own list say the same, whatever happens.

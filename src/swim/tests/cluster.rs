@@ -1,0 +1,229 @@
+//! What a cluster does, step by step.
+
+use super::world::{World, address, data, id};
+use crate::{Happened, KeyRing, MemberData, State};
+use std::time::Duration;
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A cluster that has found together by its seeds.
+fn cluster(seed: u64, count: usize) -> World {
+    let mut world = World::new(seed, &[0, 1, 2]);
+    for _ in 0..count {
+        world.add();
+    }
+    let took = world.run_until(secs(20), World::is_right);
+    assert!(took.is_some(), "{count} nodes find together");
+    world.run(secs(12));
+    world
+}
+
+#[test]
+fn two_nodes_find_each_other_by_a_seed() {
+    let mut world = World::new(1, &[0]);
+    world.add();
+    world.add();
+    let took = world.run_until(secs(3), World::is_right).unwrap();
+    assert!(took < secs(1), "{took:?}");
+    let member = world.nodes[1].membership.member(id(0)).unwrap();
+    assert_eq!((member.address, member.data), (address(0), data(0)));
+}
+
+#[test]
+fn a_hundred_nodes_that_start_together_know_each_other_within_seconds() {
+    let mut world = World::new(2, &[0, 1, 2]);
+    for _ in 0..100 {
+        world.add();
+    }
+    let took = world.run_until(secs(20), World::is_right).unwrap();
+    assert!(took < secs(5), "{took:?}");
+}
+
+#[test]
+fn seeds_that_are_down_at_first_are_asked_until_they_are_there() {
+    let mut world = World::new(3, &[0]);
+    world.add_asleep();
+    for _ in 1..10 {
+        world.add();
+    }
+    world.run(secs(60));
+    assert!((1..10).all(|node| world.nodes[node].membership.active() == 1));
+    world.start(0);
+    let took = world.run_until(secs(30), World::is_right).unwrap();
+    assert!(took < secs(14), "{took:?}");
+}
+
+#[test]
+fn two_clusters_with_a_seed_in_common_become_one() {
+    let mut world = World::new(4, &[0, 5]);
+    for _ in 0..10 {
+        world.add_asleep();
+    }
+    world.network.sides = (0..10).map(|node| u8::from(node >= 5)).collect();
+    (0..10).for_each(|node| world.start(node));
+    world.run(secs(10));
+    assert!((0..10).all(|node| world.nodes[node].membership.active() == 5));
+    world.network.sides.clear();
+    assert!(world.run_until(secs(40), World::is_right).is_some());
+}
+
+#[test]
+fn a_node_that_leaves_is_seen_as_left_by_all() {
+    let mut world = cluster(5, 30);
+    let since = world.now();
+    world.leave(7);
+    let left = |world: &World, by: usize| world.state(by, 7) == Some(State::Left);
+    assert!(world.run_until(secs(3), left).is_some());
+    world.run(secs(20));
+    assert_eq!(world.left, [7]);
+    assert_eq!(world.seen_since(since, Happened::Left).count(), 29);
+    assert_eq!(world.seen_since(since, Happened::Failed).count(), 0);
+    assert_eq!(world.seen_since(since, Happened::Suspected).count(), 0);
+}
+
+#[test]
+fn a_node_that_crashes_is_suspected_and_then_failed_for_all() {
+    let mut world = cluster(6, 30);
+    let since = world.now();
+    world.crash(7);
+    let failed = |world: &World, by: usize| world.state(by, 7) == Some(State::Failed);
+    assert!(world.run_until(secs(5), failed).is_some());
+    assert_eq!(world.seen_since(since, Happened::Failed).count(), 29);
+    let detections: u64 = world.nodes.iter().map(|node| node.membership.counts().detections).sum();
+    assert!((1..=4).contains(&detections), "those who watched it found it: {detections}");
+}
+
+#[test]
+fn a_node_that_comes_back_as_a_new_run_joins_again_whether_it_was_missed_or_not() {
+    for missed in [secs(10), millis(50)] {
+        let mut world = cluster(7, 20);
+        world.crash(7);
+        world.run(missed);
+        let since = world.now();
+        world.restart(7);
+        assert!(world.run_until(secs(10), World::is_right).is_some());
+        let joined =
+            world.seen_since(since, Happened::Joined).filter(|seen| seen.member.id == id(7));
+        assert_eq!(joined.filter(|seen| seen.member.boot.0 == 2).count(), 19, "{missed:?}");
+        world.run(secs(10));
+        assert_eq!(world.seen_since(since + secs(1), Happened::Failed).count(), 0);
+    }
+}
+
+#[test]
+fn a_node_that_was_away_for_long_comes_back_under_a_new_name_by_itself() {
+    let mut world = cluster(8, 20);
+    world.stall(7, secs(20));
+    world.run(secs(19));
+    assert!((0..20).all(|by| by == 7 || world.state(by, 7) == Some(State::Failed)));
+    assert!(world.run_until(secs(10), World::is_right).is_some());
+    let renewals = world.nodes[7].membership.counts().renewals;
+    assert_eq!(renewals, 1);
+    assert_eq!(world.nodes[7].membership.counts().detections, 0, "it does not blame the others");
+}
+
+#[test]
+fn a_network_that_was_cut_becomes_whole() {
+    for (seed, side) in [(9, 15), (10, 1), (11, 29)] {
+        let mut world = cluster(seed, 30);
+        world.network.sides = (0..30).map(|node| u8::from(node < side)).collect();
+        world.run(secs(30));
+        let alone = |node: usize| if node < side { side } else { 30 - side };
+        assert!((0..30).all(|node| world.nodes[node].membership.active() == alone(node)));
+        world.network.sides.clear();
+        let took = world.run_until(secs(40), World::is_right);
+        assert!(took.is_some(), "{side} of 30");
+    }
+}
+
+#[test]
+fn a_suspect_that_is_alive_says_so_and_stays() {
+    let mut world = cluster(12, 20);
+    let since = world.now();
+    // Nobody is heard for a moment: pings are lost on their way, and those of others with them.
+    world.stall(7, millis(1_300));
+    world.run(secs(15));
+    assert!(world.seen_since(since, Happened::Suspected).count() > 0);
+    assert!(world.seen_since(since, Happened::Refuted).count() > 0);
+    assert_eq!(world.seen_since(since, Happened::Failed).count(), 0);
+    assert!(world.nodes[7].membership.counts().refutations > 0);
+    assert!((0..20).all(|by| by == 7 || world.state(by, 7) == Some(State::Alive)));
+}
+
+#[test]
+fn what_a_member_says_of_itself_reaches_all_and_the_latest_wins() {
+    let mut world = cluster(13, 50);
+    world.network.loss_permille = 100;
+    for term in 1..=5 {
+        let leading = MemberData { leader_term: term, ..data(0) };
+        world.set_data(0, &leading);
+        world.run(millis(70));
+    }
+    let heard = |world: &World, by: usize| {
+        let known = world.nodes[by].membership.members().find(|member| member.id == id(0));
+        known.is_some_and(|member| member.data.leader_term == 5)
+    };
+    let took = world.run_until(secs(5), heard).unwrap();
+    assert!(took < secs(2), "{took:?}");
+    assert!(world.heard.iter().all(|took| *took < secs(5)));
+}
+
+#[test]
+fn a_load_is_told_only_when_it_has_changed_much_and_not_often() {
+    let mut world = cluster(14, 3);
+    let version = |world: &World| world.nodes[0].membership.member(id(1)).unwrap().data_version;
+    let first = version(&world);
+    for (load, after, expected) in [
+        (100, secs(6), 0),
+        (300, secs(1), 1),
+        (900, secs(1), 1),
+        (900, secs(6), 1),
+        (950, secs(1), 2),
+    ] {
+        world.set_data(1, &MemberData { load_permille: load, ..data(1) });
+        world.run(after);
+        assert_eq!(version(&world) - first, expected, "{load}");
+    }
+}
+
+#[test]
+fn members_with_a_key_hear_each_other_and_nobody_else() {
+    let ring = |text: &str| KeyRing::parse(text).unwrap();
+    let (old, new) = ("11".repeat(32), "22".repeat(32));
+    let mut world = World::new(15, &[0]);
+    world.keys = Some(ring(&old));
+    (0..5).for_each(|_| _ = world.add());
+    world.keys = Some(ring(&new));
+    let stranger = world.add();
+    world.keys = None;
+    let open = world.add();
+    world.run(secs(5));
+    assert!((0..5).all(|node| world.nodes[node].membership.active() == 5));
+    assert!([stranger, open].iter().all(|node| world.nodes[*node].membership.active() == 1));
+    // A new key: first all can open it, then all seal with it, then the old one goes.
+    for text in [format!("{old}\n{new}"), format!("{new}\n{old}"), new] {
+        for node in 0..5 {
+            world.with(node, |membership, _, _| membership.set_keys(Some(ring(&text))));
+            world.run(millis(700));
+        }
+    }
+    world.crash(open);
+    assert!(world.run_until(secs(15), World::is_right).is_some(), "the stranger is none any more");
+    assert_eq!(world.seen_since(Duration::ZERO, Happened::Failed).count(), 0);
+}
+
+#[test]
+fn an_id_that_two_processes_use_is_noticed_by_the_older_one() {
+    let mut world = cluster(16, 5);
+    let copy = world.add_asleep();
+    world.nodes[copy].membership = world.membership_as(id(2), copy, 9);
+    world.start(copy);
+    world.run(secs(3));
+    assert_eq!(world.usurped, [2]);
+}
