@@ -9,8 +9,8 @@ use std::time::Duration;
 /// quicker one only suspects sooner.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The cluster: what comes from another one is dropped.
-    pub cluster: u64,
+    /// The cluster: what comes from another one is dropped. None: whichever the seeds belong to.
+    pub cluster: Option<u64>,
     /// This member.
     pub member: MemberId,
     /// This run of its process: later runs have greater ones, or the others take them for old news.
@@ -73,7 +73,7 @@ pub enum ConfigError {
 
 impl Config {
     /// The defaults.
-    pub fn new(cluster: u64, member: MemberId, boot: BootId, address: SocketAddr) -> Self {
+    pub fn new(cluster: Option<u64>, member: MemberId, boot: BootId, address: SocketAddr) -> Self {
         Self {
             cluster,
             member,

@@ -175,10 +175,9 @@ impl Nonces {
         let mut nonce = [0; NONCE_LEN];
         nonce[..8].copy_from_slice(&self.salt.to_be_bytes());
         nonce[8..].copy_from_slice(&self.count.to_be_bytes());
-        match self.count.checked_add(1) {
-            Some(count) => self.count = count,
-            None => (self.salt, self.count) = (self.salt.wrapping_add(1), 0),
-        }
+        let (count, is_over) = self.count.overflowing_add(1);
+        self.count = count;
+        self.salt = self.salt.wrapping_add(u64::from(is_over));
         nonce
     }
 }

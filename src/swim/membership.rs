@@ -1,6 +1,8 @@
 //! The core: foca, and what is built around it.
 
 mod hearing;
+#[cfg(test)]
+mod inside;
 mod probing;
 mod suspecting;
 mod syncing;
@@ -20,6 +22,7 @@ use foca::{Foca, NoCustomBroadcast, Timer};
 use probing::Probes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use suspecting::Suspicions;
 use syncing::Joining;
@@ -66,6 +69,11 @@ pub enum Effect {
     Heard {
         /// How long.
         took: Duration,
+    },
+    /// This member did not know its cluster, and has found it.
+    Found {
+        /// The cluster.
+        cluster: u64,
     },
     /// Another process says that it is this member, in a later run. Whoever sees this should end:
     /// two nodes have one id, or this one is a copy.
@@ -221,6 +229,9 @@ impl Membership {
 
     /// Begins: says what this member is, and asks the seeds.
     pub fn on_start(&mut self, now: Now, out: &mut Outbox<Effect>) {
+        if self.goodbyes.is_some() {
+            return;
+        }
         self.tell(now);
         let period = self.config.period;
         // Members that were started together watch at different times.
@@ -257,7 +268,10 @@ impl Membership {
                 // goes on.
                 let _ = self.foca.handle_timer(timer, &mut self.collected);
             }
-            Due::Gossip => self.gossip(now),
+            Due::Gossip => {
+                self.is_gossiping = false;
+                self.send_news();
+            }
             Due::Round => self.on_round(now, out),
             Due::Indirect { member, probe } => self.on_indirect(now, member, probe, out),
             Due::Verdict { member, probe } => self.on_verdict(now, member, probe, out),
@@ -292,9 +306,28 @@ impl Membership {
         self.data = data;
         if self.goodbyes.is_none() {
             self.tell(now);
+            if !is_load_alone {
+                // A new leader is not to wait for the next gossip to be found.
+                self.send_news();
+            }
             self.settle(now, out);
         }
         Ok(())
+    }
+
+    /// Other seeds: names may lead elsewhere by now.
+    pub fn set_seeds(&mut self, seeds: Vec<SocketAddr>) {
+        self.config.seeds = seeds;
+    }
+
+    /// The cluster is known now, from a better source than gossip.
+    pub fn set_cluster(&mut self, cluster: u64) {
+        self.config.cluster = Some(cluster);
+    }
+
+    /// The cluster, if it is known.
+    pub fn cluster(&self) -> Option<u64> {
+        self.config.cluster
     }
 
     /// Other keys: from now on the first one seals.
@@ -348,7 +381,12 @@ impl Membership {
         below.chain([own]).chain(above.into_iter().map(|known| self.table.member(known)))
     }
 
-    /// One member.
+    /// The states of all members, this one's included.
+    pub fn states(&self) -> impl Iterator<Item = State> + '_ {
+        self.table.iter().map(|known| known.state).chain([State::Alive])
+    }
+
+    /// One member, other than this one.
     pub fn member(&self, id: MemberId) -> Option<Member> {
         self.table.get(id.0).map(|known| self.table.member(known))
     }
@@ -406,14 +444,13 @@ impl Membership {
         let own = self.own().identity;
         let name = (own.member, own.boot);
         let said = Said::new(name, self.data_version, now.wall, self.data.clone());
-        assert!(self.table.hear(said), "a version of one's own is always newer");
+        assert!(self.table.hear(Arc::new(said)), "a version of one's own is always newer");
         self.news.put(own.member, self.transmissions);
         self.told_at = Some(now.instant);
     }
 
     /// Sends what there is to tell to a few members.
-    fn gossip(&mut self, _now: Now) {
-        self.is_gossiping = false;
+    fn send_news(&mut self) {
         // It fails only where a codec does, and ours does not.
         let _ = self.foca.gossip(&mut self.collected);
     }
@@ -513,7 +550,7 @@ impl Membership {
         let members = about.iter().chain(news);
         let data: Vec<&[u8]> =
             members.filter_map(|member| table.said(*member)).map(|said| &said.record[..]).collect();
-        let cluster = self.config.cluster;
+        let cluster = self.config.cluster.unwrap_or(0);
         let frame = Outgoing { cluster, talk, to, updates, data: &data, digests }.encode(now.wall);
         let datagram = match &self.keys {
             Some(keys) => keys.seal(&frame, self.nonces.next(), now.wall),
@@ -591,31 +628,6 @@ pub enum StartError {
     /// What it would say of itself.
     #[error(transparent)]
     Data(#[from] DataError),
-}
-
-impl Membership {
-    /// For tests that compare: the view as `(member, boot, renewal, incarnation, state)`, and foca's
-    /// own list the same way.
-    #[cfg(test)]
-    pub(crate) fn both_views(&self) -> [Vec<(u64, u64, u32, u16, u8)>; 2] {
-        let row = |update: Update| {
-            let state = match update.state {
-                State::Alive => 1,
-                State::Suspected => 2,
-                State::Failed | State::Left => 3,
-            };
-            let Identity { member, boot, renewal, .. } = update.identity;
-            (member, boot, renewal, update.incarnation, state)
-        };
-        let ours = self.table.iter().map(|known| row(known.update())).collect();
-        let mut theirs: Vec<_> = self
-            .foca
-            .iter_membership_state()
-            .map(|member| row(Update::from_foca(member)))
-            .collect();
-        theirs.sort_unstable();
-        [ours, theirs]
-    }
 }
 
 /// How old what was said is.

@@ -14,6 +14,7 @@ use crate::identity::{Identity, Update};
 use crate::member::{Member, MemberId, State};
 use base::{BootId, Instant, Prng, hash64};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// How many digests there are: so few that they fit a datagram with all else, so many that a
 /// difference costs the exchange of a thirty-second of the members.
@@ -44,7 +45,7 @@ pub(crate) struct Table {
     own: u64,
     own_boot: u64,
     known: BTreeMap<u64, Known>,
-    said: BTreeMap<u64, Said>,
+    said: BTreeMap<u64, Arc<Said>>,
     ring: BTreeSet<(u64, u64)>,
     digests: [u64; BUCKETS],
 }
@@ -76,7 +77,7 @@ impl Table {
         self.known.get(&member)
     }
 
-    pub(crate) fn said(&self, member: u64) -> Option<&Said> {
+    pub(crate) fn said(&self, member: u64) -> Option<&Arc<Said>> {
         self.said.get(&member)
     }
 
@@ -152,7 +153,7 @@ impl Table {
     }
 
     /// Takes what a member said; whether it is newer than what was known.
-    pub(crate) fn hear(&mut self, said: Said) -> bool {
+    pub(crate) fn hear(&mut self, said: Arc<Said>) -> bool {
         let member = said.member;
         let is_known = self.known.contains_key(&member) || member == self.own;
         let is_newer = self.said(member).is_none_or(|last| last.age() < said.age());

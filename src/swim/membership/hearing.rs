@@ -8,6 +8,7 @@ use crate::identity::Update;
 use crate::member::{Happened, State};
 use base::{BootId, Now, Outbox};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use wire::{Frame, Kind};
 
 impl Membership {
@@ -59,7 +60,8 @@ impl Membership {
         incoming: &Incoming<'_>,
         out: &mut Outbox<Effect>,
     ) -> Result<(), Dropped> {
-        if incoming.cluster != self.config.cluster {
+        let is_asking = incoming.kind == Kind::GOSSIP_SYNC && incoming.cluster == 0;
+        if self.config.cluster.is_some_and(|own| own != incoming.cluster) && !is_asking {
             return Err(Dropped::Cluster);
         }
         let sender = incoming.from.identity;
@@ -79,7 +81,14 @@ impl Membership {
         if !is_ours {
             return Err(Dropped::Addressee);
         }
-        if self.is_too_many(sender.member) { Err(Dropped::Full) } else { Ok(()) }
+        if self.is_too_many(sender.member) {
+            return Err(Dropped::Full);
+        }
+        if self.config.cluster.is_none() && incoming.cluster != 0 {
+            self.config.cluster = Some(incoming.cluster);
+            out.push(Effect::Found { cluster: incoming.cluster });
+        }
+        Ok(())
     }
 
     fn is_too_many(&self, member: u64) -> bool {
@@ -110,9 +119,10 @@ impl Membership {
         }
         let is_heard = self.table.is_active(&sender.identity);
         let is_page = incoming.kind == Kind::MEMBERSHIP_UPDATE && incoming.flag;
-        let updates = match is_heard && !is_page {
-            true => self.sift(now, &incoming.updates, false, out),
-            false => Vec::new(),
+        let updates = if is_heard && !is_page {
+            self.sift(now, &incoming.updates, false, out)
+        } else {
+            Vec::new()
         };
         let talk = Talk {
             kind: incoming.kind,
@@ -184,7 +194,7 @@ impl Membership {
             return;
         };
         let (member, at) = (said.member, said.at);
-        if member == self.config.member.0 || !self.table.hear(said) {
+        if member == self.config.member.0 || !self.table.hear(Arc::new(said)) {
             return;
         }
         if !is_page {

@@ -4,6 +4,7 @@ use super::{Due, Effect, Membership};
 use crate::datagram::Talk;
 use crate::identity::Update;
 use crate::member::State;
+use crate::table::Known;
 use base::{Now, Outbox};
 use std::collections::BTreeMap;
 use wire::Kind;
@@ -103,7 +104,7 @@ impl Membership {
         let mut talk = Talk::new(Kind::GOSSIP_PING, self.own(), target.identity);
         talk.probe = wire_number(number);
         // A suspect learns of it with the first word (Lifeguard's "buddy system").
-        let doubt = self.table.get(target.identity.member).map(|known| known.update());
+        let doubt = self.table.get(target.identity.member).map(Known::update);
         let doubt = doubt.filter(|known| known.state == State::Suspected).map(|it| it.encode());
         self.post(now, &talk, doubt.as_ref().map_or(&[], |doubt| &doubt[..]), &[], b"", out);
     }

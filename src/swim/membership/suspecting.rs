@@ -133,9 +133,9 @@ impl Membership {
         // All but the suspect, and this member.
         let possible = self.table.others().saturating_sub(1);
         let least = self.scaled(self.config.period);
-        let most = least * self.config.suspicion_periods;
-        let off = (most - least) * shortened(suspicion.others.len(), possible) / 1_000;
-        let until = (since + (most - off)).max(now.instant);
+        let more = least * (self.config.suspicion_periods - 1);
+        let kept = 1_000 - shortened(suspicion.others.len(), possible);
+        let until = (since + (least + more * kept / 1_000)).max(now.instant);
         self.timers.put(until, Due::Suspicion { member, serial });
     }
 

@@ -54,6 +54,11 @@ impl Joining {
     pub(super) fn has_joined(&self) -> bool {
         self.has_joined
     }
+
+    #[cfg(test)]
+    pub(super) fn acquaint(&mut self) {
+        self.has_joined = true;
+    }
 }
 
 impl Membership {

@@ -1,7 +1,7 @@
 //! What a cluster does, step by step.
 
-use super::world::{World, address, data, id};
-use crate::{Happened, KeyRing, MemberData, State};
+use super::world::{CLUSTER, World, address, data, id};
+use crate::{Config, Dropped, Happened, KeyRing, MemberData, State};
 use std::time::Duration;
 
 const fn secs(seconds: u64) -> Duration {
@@ -134,12 +134,27 @@ fn a_network_that_was_cut_becomes_whole() {
         let mut world = cluster(seed, 30);
         world.network.sides = (0..30).map(|node| u8::from(node < side)).collect();
         world.run(secs(30));
-        let alone = |node: usize| if node < side { side } else { 30 - side };
-        assert!((0..30).all(|node| world.nodes[node].membership.active() == alone(node)));
+        // Those that still have company know who is gone.
+        let sizes = [(0..side, side), (side..30, 30 - side)];
+        for (mut nodes, size) in sizes.into_iter().filter(|(_, size)| *size > 1) {
+            assert!(nodes.all(|node| world.nodes[node].membership.active() == size), "{side}");
+        }
         world.network.sides.clear();
         let took = world.run_until(secs(40), World::is_right);
         assert!(took.is_some(), "{side} of 30");
     }
+}
+
+#[test]
+fn a_node_that_hears_nobody_doubts_itself_before_it_doubts_all_others() {
+    let mut world = cluster(18, 30);
+    world.network.sides = (0..30).map(|node| u8::from(node == 7)).collect();
+    let since = world.now();
+    world.run(secs(10));
+    assert!(world.nodes[7].membership.slowness() >= 3);
+    assert!(world.nodes[7].membership.active() > 20);
+    let failed = world.seen_since(since, Happened::Failed);
+    assert!(failed.filter(|seen| seen.by != 7).all(|seen| seen.member.id == id(7)));
 }
 
 #[test]
@@ -216,6 +231,34 @@ fn members_with_a_key_hear_each_other_and_nobody_else() {
     world.crash(open);
     assert!(world.run_until(secs(15), World::is_right).is_some(), "the stranger is none any more");
     assert_eq!(world.seen_since(Duration::ZERO, Happened::Failed).count(), 0);
+}
+
+#[test]
+fn nodes_that_do_not_know_their_cluster_find_it_by_the_seeds_and_no_other() {
+    // Nodes 1 to 3 are there before the seed, and know each other already.
+    let unknown = |config: &mut Config| {
+        if config.member != id(0) {
+            config.cluster = None;
+            config.seeds.push(address(1));
+        }
+    };
+    let mut world = World::new(17, &[0]).tuned(unknown);
+    world.add_asleep();
+    (0..3).for_each(|_| _ = world.add());
+    world.run(secs(5));
+    assert!((1..4).all(|node| world.nodes[node].membership.active() == 3));
+    world.start(0);
+    assert!(world.run_until(secs(60), World::is_right).is_some());
+    world.found.sort_unstable();
+    assert_eq!(world.found, [(1, CLUSTER), (2, CLUSTER), (3, CLUSTER)]);
+    // One of another cluster is not heard.
+    let other = world.add_asleep();
+    world.nodes[other].membership.set_cluster(7);
+    world.start(other);
+    world.run(secs(5));
+    assert!((0..4).all(|node| world.nodes[node].membership.active() == 4));
+    let dropped = &world.nodes[0].membership.counts().dropped;
+    assert!(dropped.contains_key(&Dropped::Cluster), "{dropped:?}");
 }
 
 #[test]

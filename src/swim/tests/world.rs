@@ -74,6 +74,7 @@ pub(crate) struct World {
     pub(crate) heard: Vec<Duration>,
     pub(crate) left: Vec<usize>,
     pub(crate) usurped: Vec<usize>,
+    pub(crate) found: Vec<(usize, u64)>,
     pub(crate) traffic: Traffic,
     pub(crate) prng: Prng,
     pub(crate) keys: Option<KeyRing>,
@@ -112,6 +113,7 @@ impl World {
             heard: Vec::new(),
             left: Vec::new(),
             usurped: Vec::new(),
+            found: Vec::new(),
             traffic: Traffic::default(),
             prng: Prng::new(seed),
             keys: None,
@@ -139,7 +141,7 @@ impl World {
 
     /// A member that takes gossip at a node's address, whatever it calls itself.
     pub(crate) fn membership_as(&mut self, id: MemberId, node: usize, boot: u64) -> Membership {
-        let mut config = Config::new(CLUSTER, id, BootId(boot), address(node));
+        let mut config = Config::new(Some(CLUSTER), id, BootId(boot), address(node));
         config.seeds = self.seeds.iter().copied().map(address).collect();
         (self.tune)(&mut config);
         let salt = self.prng.next_u64();
@@ -220,11 +222,12 @@ impl World {
         call(&mut self.nodes[node].membership, now, &mut out);
         for effect in out.drain() {
             match effect {
-                Effect::Send { to, datagram } => self.send(node, to, datagram),
+                Effect::Send { to, datagram } => self.send(node, to, &datagram),
                 Effect::Changed(MemberEvent { what, member }) => {
                     self.seen.push(Seen { at: self.now(), by: node, what, member });
                 }
                 Effect::Heard { took } => self.heard.push(took),
+                Effect::Found { cluster } => self.found.push((node, cluster)),
                 Effect::Usurped { .. } => self.usurped.push(node),
                 Effect::Left => {
                     self.left.push(node);
@@ -254,7 +257,7 @@ impl World {
         self.events.insert(self.count, event);
     }
 
-    fn send(&mut self, from: usize, to: SocketAddr, bytes: Vec<u8>) {
+    fn send(&mut self, from: usize, to: SocketAddr, bytes: &[u8]) {
         assert!(bytes.len() <= crate::DATAGRAM_BYTES_MAX, "{} bytes", bytes.len());
         self.traffic.datagrams += 1;
         self.traffic.bytes += bytes.len() as u64;
@@ -268,7 +271,7 @@ impl World {
         for _ in 0..copies {
             let (min, max) = (nanos(self.network.delay_min), nanos(self.network.delay_max));
             let at = self.now + min + self.prng.below(max - min + 1);
-            let event = Event::Datagram { to, from: address(from), bytes: bytes.clone() };
+            let event = Event::Datagram { to, from: address(from), bytes: bytes.to_vec() };
             self.put(at, event);
         }
     }

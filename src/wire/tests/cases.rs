@@ -340,9 +340,9 @@ fn member_data(version: u64) -> Vec<u8> {
     };
     let mut bytes = Vec::new();
     if version > 1 {
-        data.write_fields(&mut bytes)
+        data.write_fields(&mut bytes);
     } else {
-        least.write_fields(&mut bytes)
+        least.write_fields(&mut bytes);
     }
     bytes
 }
