@@ -157,6 +157,10 @@ impl From<io::Error> for Trouble {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    // `plugins check` runs a plugin in a process of this program.
+    if let Some(code) = host::child_main(std::env::args_os()) {
+        return code;
+    }
     let options = Options::parse();
     let outcome = run(&options, &mut io::stdout().lock());
     let (code, error) = match outcome {
