@@ -56,8 +56,11 @@ pub fn child_main(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitC
 
 fn run() -> io::Result<()> {
     let socket = take_socket()?;
-    let mut frames =
-        Frames { socket: File::from(socket.try_clone()?), reader: FrameReader::default() };
+    let mut frames = Frames {
+        socket: File::from(socket.try_clone()?),
+        reader: FrameReader::default(),
+        buffer: vec![0; READ_BYTES].into_boxed_slice(),
+    };
     let sender = Sender::new(File::from(socket));
     let mut load = None;
     // The first frame says what this process is for.
@@ -162,6 +165,7 @@ fn serve(frames: &mut Frames, workers: &work::Workers, sender: &Sender) -> io::R
 struct Frames {
     socket: File,
     reader: FrameReader,
+    buffer: Box<[u8]>,
 }
 
 impl Frames {
@@ -179,15 +183,14 @@ impl Frames {
             if any {
                 return Ok(true);
             }
-            let mut buffer = [0; READ_BYTES];
-            let bytes = match self.socket.read(&mut buffer) {
+            let bytes = match self.socket.read(&mut self.buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 read => read?,
             };
             if bytes == 0 {
                 return Ok(false);
             }
-            self.reader.push(&buffer[..bytes]);
+            self.reader.push(&self.buffer[..bytes]);
         }
     }
 }

@@ -47,7 +47,7 @@ use std::future::poll_fn;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 /// The longest description of a job: all its texts but configuration and input. Unit: bytes.
@@ -63,6 +63,9 @@ pub struct Options {
     pub program: PathBuf,
     /// How long a process may take to load its library.
     pub start_limit: Duration,
+    /// Who is told what plugins write, by name of the plugin, level from 1 (debug) to 4 (error), and
+    /// line. `None`: the log. Called on the driver's thread.
+    pub line: Option<fn(&str, u8, &str)>,
 }
 
 impl Options {
@@ -72,6 +75,7 @@ impl Options {
             directory: directory.into(),
             program: PathBuf::from("/proc/self/exe"),
             start_limit: Duration::from_secs(10),
+            line: None,
         }
     }
 }
@@ -297,6 +301,18 @@ impl Host {
         poll_fn(|context| self.poll_finished(context)).await
     }
 
+    /// Waits for jobs to end, on a plain thread: never on a core.
+    pub fn wait_finished(&self) -> Vec<Finished> {
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            match self.poll_finished(&mut context) {
+                Poll::Ready(jobs) => return jobs,
+                Poll::Pending => std::thread::park(),
+            }
+        }
+    }
+
     /// Asks a plugin whether a configuration is legal. Answered within seconds: a plugin that hangs
     /// over it is killed.
     pub fn validate(&self, plugin: &str, config: Bytes) -> Pending<Result<(), TaskError>> {
@@ -341,6 +357,15 @@ impl Host {
         front.is_closed = true;
         self.inner.shared.push(front, Command::Close { grace, answer });
         pending
+    }
+}
+
+/// Wakes a thread.
+struct Unpark(std::thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

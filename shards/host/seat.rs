@@ -265,7 +265,7 @@ impl Seat {
                     self.cpu.begun(child, ticket, process.id(), thread);
                 }
             }
-            FromChild::Log { level, line } => self.log(now, level, line),
+            FromChild::Log { level, line } => self.log(now, level.clamp(1, 4), line),
             FromChild::Pong { memory_bytes } => {
                 if let Some(process) = self.processes.get_mut(&child) {
                     process.memory_bytes = memory_bytes;
@@ -500,6 +500,10 @@ impl Seat {
             return;
         }
         self.metrics.lines += 1;
+        if let Some(line_of) = self.options.line {
+            line_of(&self.name, level, line);
+            return;
+        }
         let (plugin, lines_dropped) = (self.name.as_str(), self.metrics.lines_dropped);
         match level {
             1 => tracing::debug!(target: "plugin", plugin, lines_dropped, "{line}"),

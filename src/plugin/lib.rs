@@ -3,7 +3,7 @@
 //!
 //! | part | where |
 //! | --- | --- |
-//! | the C ABI, version [`abi::ABI_VERSION`] | `include/distric_plugin.h`, and [`abi`] with the same words in Rust |
+//! | the C ABI, version [`abi::ABI_VERSION`] | [`abi`], with the C header |
 //! | `NAME.yaml` beside `NAME.so` | [`Manifest`] |
 //! | why a task failed | [`TaskError`], [`code`] |
 //! | node and plugin process | [`frame`] |
@@ -15,12 +15,12 @@
 
 #![forbid(unsafe_code)]
 
-pub mod abi;
 mod error;
 pub mod frame;
 mod manifest;
 pub mod pool;
 
+pub use abi;
 pub use error::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX, TaskError, code};
 pub use manifest::{
     CPU_TIME_MIN, MEMORY_MAX, MEMORY_MIN, Manifest, Network, PATHS_MAX, PROCESSES_MAX, THREADS_MAX,

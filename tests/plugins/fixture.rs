@@ -14,7 +14,7 @@ pub(crate) struct Folder {
 
 /// The header's folder.
 pub(crate) fn include() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plugin/include")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/abi/include")
 }
 
 /// Whether there is a C compiler; says so when there is none.
@@ -92,7 +92,7 @@ pub(crate) struct Running {
 }
 
 /// How long anything may take at all: a test that hangs fails with words.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Running {
     /// A job with this input and a name of its own.
@@ -119,7 +119,7 @@ impl Running {
 
     /// The next jobs that end.
     pub(crate) fn finished(&self) -> Vec<Finished> {
-        runtime::block_on(self.host.finished())
+        self.host.wait_finished()
     }
 
     /// Runs a job alone, to its end.

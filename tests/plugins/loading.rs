@@ -37,7 +37,7 @@ fn a_library_that_is_no_plugin_is_refused_and_says_why() {
 #[test]
 fn a_file_that_is_no_library_is_refused() {
     let Some(folder) = Folder::new() else { return };
-    folder.write("faulty.so", "not a library at all\n");
+    folder.write("faulty.so", &"not a library at all\n".repeat(1000));
     let said = refusal(&folder);
     assert!(said.contains("cannot be loaded") && said.contains("invalid ELF header"), "{said}");
 }

@@ -4,7 +4,10 @@
 //! The fixtures are C, compiled when a test needs them. Without a C compiler these tests say so and
 //! are skipped.
 
+mod check;
+mod examples;
 mod fixture;
+mod guide;
 mod loading;
 mod sandbox;
 mod tasks;

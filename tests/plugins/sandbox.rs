@@ -14,7 +14,7 @@ fn what_leads_out_of_the_process_is_denied() {
     let mut running = folder.host();
     let rows = [
         ("exec", EPERM),
-        ("system", EPERM),
+        ("spawn", EPERM),
         ("socket", EPERM),
         ("unix", EPERM),
         ("io_uring", ENOSYS),

@@ -149,10 +149,8 @@ fn the_manifests_timeout_counts_where_the_job_has_none() {
     let Some(folder) = Folder::faulty("threads: 1\nprocesses: 2\nstop_grace: 5s") else { return };
     let mut running = folder.host();
     let keys = [running.begin("wait"), running.begin("wait")];
-    assert!(matches!(
-        running.host.run(running.job(r#"{"do": "echo"}"#)),
-        Err(RunError::Full { capacity: 2 })
-    ));
+    let third = running.job(r#"{"do": "echo"}"#);
+    assert_eq!(running.host.run(third), Err(RunError::Full { capacity: 2 }));
     for key in keys {
         assert!(running.host.stop(key));
         assert_fails(&running.end_of(key), "worker_stopped", true, "stopped");
@@ -246,7 +244,8 @@ fn all_is_stopped_at_once_and_the_host_ends_with_no_process_left() {
     let hung = running.begin("hang");
     running.host.shutdown(Duration::ZERO).wait();
     assert_fails(&running.end_of(hung), "worker_stopped", true, "the node stops");
-    assert_eq!(running.host.run(running.job("{}")), Err(RunError::Stopping));
+    let late = running.job("{}");
+    assert_eq!(running.host.run(late), Err(RunError::Stopping));
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
     // Asked twice, it is over.
     running.host.shutdown(Duration::ZERO).wait();

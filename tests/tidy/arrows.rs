@@ -9,6 +9,7 @@ const ANY_LEAF: &str = "any leaf";
 const ANY_ROLE: &str = "any role";
 
 const LEAVES: &[&str] = &[
+    "abi",
     "api",
     "base",
     "document",
@@ -35,7 +36,8 @@ const ROWS: &[(&[&str], &[&str])] = &[
     (&["rules", "flow"], &["base", "telemetry", "document", "expr"]),
     (&["quorum", "swim"], &["base", "telemetry", "wire"]),
     // The contract with a plugin: a manifest is a document, a frame is made of fields.
-    (&["plugin"], &["base", "document", "wire"]),
+    (&["plugin"], &["abi", "base", "document", "wire"]),
+    (&["abi"], &[]),
     // The only place where leaves meet.
     (&["engine"], &[ANY_LEAF]),
     (&["sim"], &[ANY_LEAF, "engine"]),
@@ -53,6 +55,9 @@ const ROWS: &[(&[&str], &[&str])] = &[
     (&["node"], &[ANY_LEAF, "engine", "rpc", "runtime", "host", ANY_ROLE]),
     // What people run or link against a node knows its words, not its insides.
     (&["client"], &[ANY_LEAF]),
+    // What a plugin in Rust links, and the examples that do.
+    (&["sdk"], &["abi"]),
+    (&["ml_inference", "payment_validator", "user_history_checker", "webhook"], &["sdk"]),
     (&["load"], &[ANY_LEAF, "client"]),
     // It runs a plugin to check it, as a node would.
     (&["admin"], &[ANY_LEAF, "client", "host"]),

@@ -14,6 +14,9 @@ use plugin::frame::Run;
 use plugin::{LOG_BYTES_MAX, MESSAGE_BYTES_MAX, TaskError, code};
 use std::ffi::{c_char, c_void};
 
+/// Instead of a message.
+const NO_REASON: &str = "the plugin gave no reason";
+
 /// What `init` left.
 pub(crate) struct RawHandle(*mut c_void);
 
@@ -46,7 +49,7 @@ impl Left {
         let (code, message) = self.error.unwrap_or_default();
         let message = match (message.is_empty(), status) {
             (false, _) => message,
-            (true, FAILED | FAILED_RETRY) => "the plugin gave no reason".to_owned(),
+            (true, FAILED | FAILED_RETRY) => NO_REASON.to_owned(),
             (true, status) => format!("the plugin returned {status} and gave no reason"),
         };
         match fallback {
@@ -108,8 +111,8 @@ unsafe extern "C" fn is_cancelled(this: *const Context) -> i32 {
     }
     // SAFETY: it is the context that the plugin was handed, so `host` is the `Live` of its task,
     // which is only read.
-    let live = unsafe { &*(*this).host.cast::<Live>() };
-    i32::from(live.is_cancelled())
+    let task = unsafe { &*(*this).host.cast::<Live>() };
+    i32::from(task.is_cancelled())
 }
 
 unsafe extern "C" fn log(this: *const Context, level: i32, line: Text) {
@@ -117,10 +120,10 @@ unsafe extern "C" fn log(this: *const Context, level: i32, line: Text) {
         return;
     }
     // SAFETY: as in `is_cancelled`.
-    let live = unsafe { &*(*this).host.cast::<Live>() };
+    let task = unsafe { &*(*this).host.cast::<Live>() };
     // SAFETY: the header says that the plugin hands `length` bytes.
     let line = unsafe { bytes(line.data, line.length.min(LOG_BYTES_MAX)) };
-    live.log(level, &String::from_utf8_lossy(line));
+    task.log(level, &String::from_utf8_lossy(line));
 }
 
 fn config_of(config: &str) -> Config {
@@ -139,16 +142,13 @@ pub(crate) fn validate(functions: &Functions, config: &str) -> Result<(), TaskEr
     let config = config_of(config);
     // SAFETY: all of it lives until the call returns.
     let status = unsafe { (functions.validate_config)(&raw const config, &raw const output) };
-    match status {
-        OK => Ok(()),
-        // Legal or not is not a matter of another attempt.
-        _ => {
-            let (_, message) = left.error.take().unwrap_or_default();
-            let message =
-                if message.is_empty() { "the plugin gave no reason".to_owned() } else { message };
-            Err(TaskError::lasting(code::CONFIG, message))
-        }
+    if status == OK {
+        return Ok(());
     }
+    // Legal or not is not a matter of another attempt, nor of a code of its own.
+    let (_, message) = left.error.take().unwrap_or_default();
+    let message = if message.is_empty() { NO_REASON.to_owned() } else { message };
+    Err(TaskError::lasting(code::CONFIG, message))
 }
 
 /// Makes a handle.

@@ -46,12 +46,12 @@ impl Library {
         // SAFETY: the library's constructors run; the process is shut in and is there for nothing
         // else.
         let library = unsafe { libloading::os::unix::Library::open(Some(file), flags) }
-            .map_err(|error| missing(format!("{file} cannot be loaded: {}", told(&error))))?;
+            .map_err(|error| missing(format!("it cannot be loaded: {}", told(&error))))?;
         // SAFETY: the symbol is called as the header declares it. A plugin that declares it otherwise
         // ends this process and nothing else.
         let get = unsafe { library.get::<GetInterface>(SYMBOL.as_bytes()) }
             .map(|symbol| *symbol)
-            .map_err(|_| missing(format!("{file} exports no function `{SYMBOL}`")))?;
+            .map_err(|_| missing(format!("it exports no function `{SYMBOL}`")))?;
         std::mem::forget(library);
         // SAFETY: as above.
         let table = unsafe { get() };

@@ -187,50 +187,37 @@ fn the_only_task_of_a_process_is_to_blame_unless_somebody_killed_it() {
 #[test]
 fn starts_come_later_and_later_after_the_second_crash_in_a_row() {
     let mut bench = Bench::new(1, 1);
-    let mut waits = Vec::new();
-    let mut child = 1;
-    for key in 0..12 {
-        bench.want(key, None);
-        // The next task waits for the next process.
-        bench.want(key + 100, None);
-        bench.effects();
-        bench.ended(child, &crash(None));
-        let effects = bench.effects();
-        let wait = effects.iter().find_map(|effect| match effect {
+    let wait_of = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
             Effect::Crashed { wait, .. } => Some(*wait),
             _ => None,
-        });
-        waits.push(wait.unwrap().as_millis());
-        if !effects.contains(&Effect::Start(child + 1)) {
-            bench.wait(wait.unwrap());
-            assert_eq!(bench.effects(), [Effect::Start(child + 1)]);
+        })
+    };
+    bench.ended(1, &crash(None));
+    let mut waits = vec![wait_of(&bench.effects()).unwrap()];
+    for child in 2..=12 {
+        bench.want(child, None);
+        let wait = waits[waits.len() - 1];
+        if !wait.is_zero() {
+            assert_eq!(bench.effects(), []);
+            bench.wait(wait);
         }
-        child += 1;
-        bench.ready(child);
-        bench.pool.on_stop(bench.now, Work::Task(key + 100), false, &mut bench.out);
-        let ticket = bench.pool.next_ticket - 1;
-        // It had begun: its own process is spared by its giving up, which is no success.
-        bench.pool.wanted.get_mut(&Work::Task(key + 100)).unwrap();
-        let crashes = bench.pool.crashes_in_a_row;
-        bench.result(child, ticket, Err(TaskError::lasting("x", "")));
-        bench.pool.crashes_in_a_row = crashes;
+        assert_eq!(bench.effects(), [Effect::Start(child)]);
+        bench.ended(child, &crash(None));
+        let effects = bench.effects();
+        assert_eq!(code_of(&effects, child), Some("plugin_crashed"));
+        waits.push(wait_of(&effects).unwrap());
     }
     let expected = [0, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000];
-    assert_eq!(waits, expected);
+    assert_eq!(waits, expected.map(ms));
     // One task that comes to an end of its own makes all good.
-    bench.want(50, None);
-    let ticket = bench.pool.next_ticket - 1;
-    bench.result(child, ticket, Ok(vec![]));
+    bench.want(13, None);
+    bench.wait(BACK_OFF_MAX);
+    bench.ready(13);
+    bench.result(13, 1, Ok(vec![]));
     bench.effects();
-    bench.want(51, None);
-    bench.ended(child, &crash(None));
-    let crashed = bench.effects();
-    assert!(
-        crashed
-            .iter()
-            .any(|effect| matches!(effect, Effect::Crashed { wait, .. } if wait.is_zero())),
-        "{crashed:?}"
-    );
+    bench.ended(13, &crash(None));
+    assert_eq!(wait_of(&bench.effects()), Some(Duration::ZERO));
 }
 
 #[test]

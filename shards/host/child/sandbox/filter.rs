@@ -214,11 +214,8 @@ fn deny_some(denied: &mut Rules, own: u32, network: bool) -> Result<(), seccompi
         denied.insert(call, vec![SeccompRule::new(vec![others])?]);
     }
     // Limits may be asked for: the new ones are none.
-    let mut changes = Vec::new();
-    for condition in [SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?] {
-        changes.push(SeccompRule::new(vec![condition])?);
-    }
-    denied.insert(c::SYS_prlimit64, changes);
+    let new = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
+    denied.insert(c::SYS_prlimit64, vec![SeccompRule::new(vec![new])?]);
     // Files may be opened to read them.
     let writing = |index| -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
         [c::O_WRONLY, c::O_RDWR, c::O_CREAT, c::O_TRUNC]

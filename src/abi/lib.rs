@@ -1,10 +1,14 @@
-//! The C ABI in Rust: the same structs as `include/distric_plugin.h`, which is the contract.
+//! The C ABI of plugins in Rust: the same structs as `include/distric_plugin.h`, which is the contract.
+//!
+//! A crate of its own, and without any dependency, as it is what plugins link.
 //!
 //! Only shapes: whoever calls through them has to say why that is safe (`host`, the SDK).
 //!
 //! Invariants:
 //! - every struct but [`Text`] begins with `abi_version` and `struct_size`;
 //! - sizes and places of members are those of the header, as a C compiler lays it out (tests).
+
+#![forbid(unsafe_code)]
 
 use std::ffi::{c_char, c_void};
 
