@@ -89,7 +89,7 @@ impl Consensus {
         host: Rc<dyn Host>,
         links: Option<Links>,
     ) -> Self {
-        let Opened { mind, files, snapshots, notices } = opened;
+        let Opened { mind, files, snapshots, notices, .. } = opened;
         let inner = Inner {
             mind: RefCell::new(mind),
             out: RefCell::new(Outbox::new()),

@@ -62,6 +62,8 @@ pub struct Opened {
     pub(crate) mind: ConsensusCore<DmaBuffers>,
     pub(crate) files: Files,
     pub(crate) snapshots: SnapshotFiles,
+    /// Whether this node alone is the group, as far as its log is known to be committed.
+    pub is_alone: bool,
     /// What an operator should know about the disk or the journal.
     pub notices: Vec<String>,
 }
@@ -156,6 +158,8 @@ pub async fn open(
     }
     reading.hand_out(&mut entries, recovered.commit).await.map_err(OpenError::Damaged)?;
     let left = reading.replay.finish(entries).map_err(OpenError::Damaged)?;
+    let members = &left.membership;
+    let is_alone = members.members().len() == 1 && members.is_lone_voter(options.node);
     let (term, vote_for, commit) = (recovered.term, recovered.vote, recovered.commit);
     let mut first = Outbox::new();
     let journal = Journal::resume(config, DmaBuffers, recovered, &mut first);
@@ -183,6 +187,7 @@ pub async fn open(
         mind: ConsensusCore::new(mind_config, start, runtime::now()),
         files: Files::new(directory, vote, segments),
         snapshots: SnapshotFiles::new(data),
+        is_alone,
         notices,
     })
 }

@@ -198,6 +198,9 @@ async fn open_log(
     }
     let options = open_options(shared, founded);
     let opened = consensus::open(&shared.settings.data, &options, &sink, &log.applied).await?;
+    if links.is_none() && !opened.is_alone {
+        return Err(crate::identity::without_peers(shared.identity.node).into());
+    }
     Ok(opened)
 }
 

@@ -83,20 +83,21 @@ fn alone(node: NodeId, store: StoreId, cluster: u64) -> Result<Foundation> {
     Ok(Foundation { cluster, founded })
 }
 
-/// A member of a group cannot do without its peers.
+/// Who waits for a cluster cannot do without its peers. Whether a member can is known once its log is
+/// read: the others may have been removed.
 fn check_peers(was: &Identity, has_peers: bool) -> Result<()> {
-    let alone = match &was.foundation {
-        Some(foundation) => foundation.founded.is_lone_voter(was.node),
-        None => false,
-    };
-    if !alone && !has_peers {
-        bail!(
-            "node {} of this data directory belongs to a cluster, or waits for one: start it with \
-             --peer ADDRESS, where the other coordinators reach it",
-            was.node
-        );
+    if was.foundation.is_none() && !has_peers {
+        bail!(without_peers(was.node));
     }
     Ok(())
+}
+
+/// What is said of a node that is not alone and was started without peers.
+pub(crate) fn without_peers(node: NodeId) -> String {
+    format!(
+        "node {node} of this data directory belongs to a cluster, or waits for one: start it with \
+         --peer ADDRESS, where the other coordinators reach it"
+    )
 }
 
 fn parse(bytes: &[u8]) -> Result<Identity> {

@@ -664,7 +664,7 @@ impl<A: Buffers> ConsensusCore<A> {
         (self.leading, self.term) = (leading, term);
         let leader = (leader != 0).then_some(NodeId(leader));
         self.tell_all(out, || ToShard::Role { leading, term, leader });
-        self.on_lead_changed(out);
+        self.on_lead_changed(now, out);
     }
 
     fn deliver(

@@ -189,6 +189,11 @@ pub enum ToShard {
         /// From which index on; none while there are others.
         since: Option<u64>,
     },
+    /// Whether this node was removed from the group: it takes nothing more.
+    Removed {
+        /// Whether it was; no more once it is added again.
+        is_removed: bool,
+    },
     /// Up to where the log was committed at some time after the reads came.
     ReadIndex {
         /// The reads'.

@@ -292,6 +292,7 @@ impl ShardCore {
                 self.caught_up = Some(index);
                 self.consider_serving(out);
             }
+            ToShard::Removed { is_removed } => self.session.on_removed(is_removed),
             ToShard::Alone { since } => self.queries.reads.on_alone(since),
             ToShard::ReadIndex { ticket, index } => self.on_read_index(now, ticket, index, out),
             ToShard::Refused { number, round, why } => {

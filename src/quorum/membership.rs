@@ -334,6 +334,9 @@ impl Membership {
                 }
                 self.learners.insert(*node);
             }
+            Step::Promote { node } if !self.members.contains_key(node) => {
+                return Err(ChangeError::Unknown { node: *node });
+            }
             Step::Promote { node } => {
                 if !self.learners.remove(node) {
                     return Err(ChangeError::NoLearner { node: *node });

@@ -4,7 +4,7 @@ use crate::cluster::Cluster;
 use crate::endpoint::Endpoint;
 use crate::kill::MIX;
 use crate::load::{Load, put_workflows};
-use crate::server::{Place, free_address, until};
+use crate::server::{Place, Server, free_address, until};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -102,4 +102,30 @@ fn a_follower_that_was_wiped_is_removed_added_again_and_rebuilt() {
     cluster.start(asked);
     let ledger = load.end();
     cluster.audit(&ledger, &endpoint);
+}
+
+#[test]
+fn a_cluster_that_shrank_to_one_starts_without_peers() {
+    let mut cluster = Cluster::found(3, &[]);
+    let last = cluster.leader();
+    let others = cluster.others(last);
+    for node in &others {
+        remove(&cluster, last, *node);
+        cluster.kill(*node);
+        cluster.leave(*node);
+    }
+    let body = r#"{"nonce":0,"kind":"none"}"#;
+    let posted = cluster.server(last).call("POST", "/api/v1/messages", &[], body);
+    assert_eq!(posted.status(), 202, "{}", posted.text());
+    cluster.kill(last);
+
+    let place = cluster.place(last);
+    let mut arguments = place.arguments_on("0");
+    arguments.extend(["--set", "peer=off", "--set", "bootstrap=off"].map(str::to_owned));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let server = Server::run(&[], &arguments, place.address);
+    server.ready();
+    let id = posted.json()["message_id"].as_str().unwrap().to_owned();
+    let read = server.call("GET", &format!("/api/v1/messages/{id}"), &[], "");
+    assert_eq!(read.status(), 200, "{}", read.text());
 }

@@ -25,6 +25,8 @@ impl Default for Alone {
 #[derive(Debug, Default)]
 pub(super) struct Members {
     alone: Alone,
+    /// This node was a member, and is none any more.
+    pub(super) is_removed: bool,
     /// Whoever keeps the links is to be told.
     changed: bool,
 }
@@ -46,6 +48,12 @@ impl<A: Buffers> ConsensusCore<A> {
             self.members.alone = if is_alone { Alone::Since(index) } else { Alone::Until(index) };
             let since = is_alone.then_some(index);
             self.tell_all(out, || ToShard::Alone { since });
+        }
+        // A node that waits to be added knows no members at all.
+        let is_removed = !members.is_empty() && members.member(self.config.node).is_none();
+        if is_removed != self.members.is_removed {
+            self.members.is_removed = is_removed;
+            self.tell_all(out, || ToShard::Removed { is_removed });
         }
         self.on_change_made(out);
     }

@@ -17,9 +17,12 @@ use crate::peer::PeerMessage;
 use api::{ApiError, Code};
 use base::{Address, BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId};
 use journal::Buffers;
-use quorum::{Change, Member, ProposeError, Step, TransferError};
+use quorum::{Change, Member, ProposeError, Role, Step, TransferError};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+#[cfg(test)]
+mod tests;
 
 /// Who was heard of so lately is up. Twenty heartbeats.
 const HEARD_MAX: Duration = Duration::from_secs(1);
@@ -34,6 +37,9 @@ const PROGRESS_MAX: Duration = Duration::from_secs(1);
 /// A leader carries out what it is asked within this time, or nothing is known of it: the longest
 /// way that it may take, and the ways between.
 const DEMAND_MAX: Duration = Duration::from_secs(16);
+/// Who leads no more says within this time what became of a change, or is frozen or cut off: the new
+/// leader's first entries reach it at once, and with them whether the change was committed.
+const DEPOSED_MAX: Duration = Duration::from_secs(1);
 /// Between two attempts of a node to have its new address told.
 const MOVE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -72,7 +78,7 @@ struct Asked {
     /// Whom, and its data directory: it may have left the group by the time it answers.
     to: (NodeId, Option<StoreId>),
     due: Instant,
-    changes: bool,
+    demand: Demand,
 }
 
 #[derive(Debug)]
@@ -114,6 +120,21 @@ fn unknown(detail: impl Into<String>) -> ApiError {
     refused(Code::OutcomeUnknown, detail, LOOK).with_retry_after(1)
 }
 
+/// Why the lead stays where it is.
+fn not_handed_over(error: &TransferError) -> ApiError {
+    match error {
+        TransferError::NotLeader => no_leader(format!("{error}; nothing was handed over")),
+        TransferError::Nobody => {
+            let hint = "add a node and promote it: POST /api/v1/cluster/nodes";
+            refused(Code::WrongState, "there is no other voter", hint)
+        }
+        TransferError::NoVoter { .. } => {
+            let hint = "GET /api/v1/cluster/nodes lists the voters";
+            refused(Code::WrongState, error.to_string(), hint)
+        }
+    }
+}
+
 impl Requests {
     pub(super) fn on_heard(&mut self, now: Now, node: NodeId) {
         self.heard.insert(node, now.instant);
@@ -143,8 +164,11 @@ impl<A: Buffers> ConsensusCore<A> {
         let refusal = match self.leader() {
             _ if self.stopping && is_change => Some(ApiError::stopping()),
             _ if self.leading => None,
+            _ if self.members.is_removed => {
+                Some(no_leader("this node was removed from the cluster"))
+            }
             Some(leader) if !of_peer => {
-                self.ask_leader(now, by, leader, &demand, out);
+                self.ask_leader(now, by, leader, demand, out);
                 return;
             }
             Some(leader) => Some(no_leader(format!(
@@ -168,7 +192,7 @@ impl<A: Buffers> ConsensusCore<A> {
         now: Now,
         by: Asker,
         to: NodeId,
-        demand: &Demand,
+        demand: Demand,
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
         if self.requests.asked.len() >= REQUESTS_MAX {
@@ -176,12 +200,12 @@ impl<A: Buffers> ConsensusCore<A> {
             self.tell(by, Fulfilled::Refused(ApiError::overloaded(detail, 1)), out);
             return;
         }
-        let changes = *demand != Demand::Progress;
-        let due = now.instant + if changes { DEMAND_MAX } else { PROGRESS_MAX };
+        let is_change = demand != Demand::Progress;
+        let due = now.instant + if is_change { DEMAND_MAX } else { PROGRESS_MAX };
         let ticket = self.requests.next_ticket();
         let store = self.group.membership().member(to).map(|leader| leader.store);
-        self.requests.asked.insert(ticket, Asked { by, to: (to, store), due, changes });
         let (boot, body) = (self.config.boot, demand.to_body());
+        self.requests.asked.insert(ticket, Asked { by, to: (to, store), due, demand });
         Self::send(to, PeerMessage::Request { boot, ticket, body }, out);
     }
 
@@ -341,14 +365,12 @@ impl<A: Buffers> ConsensusCore<A> {
 
     /// Hands the lead over. False when nobody was found just now to take it.
     fn hand_over(&mut self, to: Option<NodeId>) -> Result<bool, ApiError> {
+        let is_alone = self.group.membership().is_lone_voter(self.config.node);
         match self.group.on_transfer(to, &mut self.group_out) {
             Ok(_) => Ok(true),
             // Who was heard of is counted anew now and then.
-            Err(TransferError::Nobody) => Ok(false),
-            Err(error @ (TransferError::NoVoter { .. } | TransferError::NotLeader)) => {
-                let hint = "GET /api/v1/cluster/nodes lists the voters";
-                Err(refused(Code::WrongState, error.to_string(), hint))
-            }
+            Err(TransferError::Nobody) if !is_alone => Ok(false),
+            Err(error) => Err(not_handed_over(&error)),
         }
     }
 
@@ -548,8 +570,20 @@ impl<A: Buffers> ConsensusCore<A> {
     }
 
     /// Who leads, or the term, is another.
-    pub(super) fn on_lead_changed(&mut self, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
-        let Some(node) = self.leader().filter(|_| !self.leading) else { return };
+    pub(super) fn on_lead_changed(
+        &mut self,
+        now: Now,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) {
+        let Some(node) = self.leader() else { return };
+        // Whoever was asked while it led, and leads no more, says soon what became of it, or never.
+        let deposed = self.requests.asked.values_mut().filter(|asked| asked.to.0 != node);
+        for asked in deposed {
+            asked.due = asked.due.min(now.instant + DEPOSED_MAX);
+        }
+        if self.leading {
+            return;
+        }
         let Some(change) = self.requests.change.take() else { return };
         match change.doing {
             Doing::HandingOver { .. } => self.tell(change.by, Fulfilled::Leads { node }, out),
@@ -572,28 +606,42 @@ impl<A: Buffers> ConsensusCore<A> {
         let late = |_: &u64, asked: &mut Asked| asked.due <= now.instant;
         let late: Vec<Asked> =
             self.requests.asked.extract_if(.., late).map(|(_, one)| one).collect();
-        for Asked { by, to: (to, _), changes, .. } in late {
-            let error = if changes {
-                unknown(format!("node {to}, which led, did not say in time what became of it"))
-            } else {
-                let ms = PROGRESS_MAX.as_millis();
-                no_leader(format!("node {to}, which led, did not answer within {ms} ms"))
+        for Asked { by, to: (to, _), demand, .. } in late {
+            let other = self.leader().filter(|leader| *leader != to);
+            let fulfilled = match (demand, other) {
+                (Demand::Transfer { .. }, Some(node)) => Fulfilled::Leads { node },
+                (Demand::Progress, _) => {
+                    let ms = PROGRESS_MAX.as_millis();
+                    let detail = format!("node {to}, which led, did not answer within {ms} ms");
+                    Fulfilled::Refused(no_leader(detail))
+                }
+                _ => {
+                    let detail =
+                        format!("node {to}, which led, did not say in time what became of it");
+                    Fulfilled::Refused(unknown(detail))
+                }
             };
-            self.tell(by, Fulfilled::Refused(error), out);
+            self.tell(by, fulfilled, out);
         }
         let late = |held: &mut Held| held.due <= now.instant;
         let late: Vec<Held> = self.requests.held.extract_if(.., late).collect();
         for Held { index, by, .. } in late {
-            // It is done; this node only does not see it yet.
-            self.tell(by, Fulfilled::Changed { index }, out);
+            let at = self.delivered.0;
+            let error = unknown(format!(
+                "the leader has made the change by entry {index}, and this node is at entry {at}: \
+                 what it shows is older"
+            ));
+            self.tell(by, Fulfilled::Refused(error), out);
         }
     }
 
     fn check_change(&mut self, now: Now, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
         let Some(mut change) = self.requests.change.take() else { return };
         let is_late = change.due <= now.instant;
+        // A tick may have ended the office just now.
+        let leads = self.leading && self.group.status().role == Role::Leader;
         let error = match &mut change.doing {
-            Doing::HandingOver { to, begun } if self.leading && !self.group.is_handing_over() => {
+            Doing::HandingOver { to, begun } if leads && !self.group.is_handing_over() => {
                 if *begun || is_late {
                     let whom = to.map_or("anybody".to_owned(), |to| format!("node {to}"));
                     let detail = format!("the lead did not go over to {whom} in time");
@@ -608,6 +656,13 @@ impl<A: Buffers> ConsensusCore<A> {
                         Err(error) => Some(error),
                     }
                 }
+            }
+            Doing::HandingOver { begun: false, .. } if !leads => {
+                Some(not_handed_over(&TransferError::NotLeader))
+            }
+            Doing::HandingOver { .. } if !leads && is_late => {
+                let detail = "this node leads no more, and does not know yet who does";
+                Some(unknown(detail))
             }
             Doing::Probing { node, address, .. } if is_late => {
                 let ms = PROBE_MAX.as_millis();
@@ -638,6 +693,6 @@ impl<A: Buffers> ConsensusCore<A> {
         };
         let Some(address) = self.own_new_address().cloned() else { return };
         self.requests.move_at = now.instant + MOVE_INTERVAL;
-        self.ask_leader(now, Asker::Nobody, leader, &Demand::Move { address }, out);
+        self.ask_leader(now, Asker::Nobody, leader, Demand::Move { address }, out);
     }
 }

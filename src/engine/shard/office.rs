@@ -7,7 +7,6 @@
 //!   never one of the first two when it might be the other;
 //! - what only a leader does ends with the office.
 
-use super::limits::OUTCOME_MAX_MS;
 use super::queries::skipped;
 use super::session::{Overdue, Waiter};
 use super::submit::{not_taken, outcome_unknown};
@@ -15,6 +14,7 @@ use super::{Role, ShardCore, ShardEffect};
 use crate::events::EventKind;
 use crate::globals::Globals;
 use crate::message::{NotTaken, ToConsensus};
+use api::{ApiError, Code};
 use base::{CoreId, NodeId, Now, Outbox};
 use bytes::Bytes;
 
@@ -53,6 +53,18 @@ impl ShardCore {
         }
     }
 
+    /// What asks for a leader is refused where none is to be found.
+    pub(super) fn check_led(&self) -> Result<(), ApiError> {
+        if self.session.is_removed() {
+            let error = ApiError::new(Code::NoLeader, "this node was removed from the cluster");
+            return Err(error.with_hint("ask a node that belongs to it"));
+        }
+        if self.role.is_forsaken {
+            return Err(not_taken(NotTaken::NoLeader));
+        }
+        Ok(())
+    }
+
     /// Serves once the cluster is born, and everything that was acknowledged before is applied here:
     /// a leader knows by its term's first entry, a follower because its leader has said so.
     pub(super) fn consider_serving(&mut self, out: &mut Outbox<ShardEffect>) {
@@ -64,7 +76,8 @@ impl ShardCore {
 
     /// The time of some clients is up.
     pub(super) fn on_overdue(&mut self, overdue: Overdue, out: &mut Outbox<ShardEffect>) {
-        let unknown = outcome_unknown(format!("nothing was heard of it for {OUTCOME_MAX_MS} ms"));
+        let ms = self.session.patience().as_millis();
+        let unknown = outcome_unknown(format!("nothing was heard of it for {ms} ms"));
         for waiter in overdue.unknown {
             self.refuse(&waiter, &unknown, out);
         }

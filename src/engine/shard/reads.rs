@@ -100,9 +100,7 @@ impl ShardCore {
         if self.queries.reads.alone_since.is_some_and(|since| since <= self.applied()) {
             return self.read(id, route, AsOf::APPLIED, out);
         }
-        if self.role.is_forsaken {
-            return Err(not_taken(NotTaken::NoLeader));
-        }
+        self.check_led()?;
         self.check_room()?;
         self.queries.reads.waiting.push((id, route.clone()));
         Ok(())

@@ -8,8 +8,8 @@
 //! - a refusal of an earlier round is not answered twice.
 
 use super::limits::{
-    CHECK_MS, GROUP_BYTES_MAX, OUTCOME_MAX_MS, RESEND_MS, RETRY_MS, SECTION_BYTES,
-    SECTIONS_IN_FLIGHT_MAX, UNANSWERED_BYTES_MAX,
+    CHECK_MS, GROUP_BYTES_MAX, NO_LEADER_GRACE_MS, OUTCOME_MAX_MS, RESEND_MS, RETRY_MS,
+    SECTION_BYTES, SECTIONS_IN_FLIGHT_MAX, UNANSWERED_BYTES_MAX,
 };
 use super::passing::OnItsWay;
 use super::{RequestId, ShardConfig, ShardEffect};
@@ -98,6 +98,8 @@ pub(super) struct Session {
     check_at: Instant,
     moved_at: Option<Instant>,
     open_since: Option<Instant>,
+    /// The node belongs to the group no more.
+    is_removed: bool,
 }
 
 /// What a look at the session found.
@@ -127,7 +129,24 @@ impl Session {
             check_at: Instant(0),
             moved_at: None,
             open_since: None,
+            is_removed: false,
         }
+    }
+
+    /// Whether the node belongs to the group no more: nobody takes anything of it then. What was sent
+    /// before may be in the log, and its outcome comes soon or never.
+    pub(super) fn on_removed(&mut self, is_removed: bool) {
+        self.is_removed = is_removed;
+    }
+
+    /// See [`Self::on_removed`].
+    pub(super) fn is_removed(&self) -> bool {
+        self.is_removed
+    }
+
+    /// So long clients wait for an outcome.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_millis(if self.is_removed { NO_LEADER_GRACE_MS } else { OUTCOME_MAX_MS })
     }
 
     /// Whether a header is one of this session.
@@ -327,7 +346,7 @@ impl Session {
         let now = now.instant;
         self.check_at = now + Duration::from_millis(CHECK_MS);
         let mut overdue = Overdue::default();
-        let patience = Duration::from_millis(OUTCOME_MAX_MS);
+        let patience = self.patience();
         for sent in &mut self.sent {
             // Each counts from the first look at it, however long those before it wait.
             let since = *sent.since.get_or_insert(now);

@@ -72,9 +72,7 @@ impl ShardCore {
         if !self.serving {
             return Err(starting());
         }
-        if self.role.is_forsaken {
-            return Err(not_taken(NotTaken::NoLeader));
-        }
+        self.check_led()?;
         if !self.session.has_room(bytes) {
             let detail = format!(
                 "{} bytes wait for the log on this core already",

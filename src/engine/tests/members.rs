@@ -2,6 +2,7 @@
 
 use super::FAR;
 use super::world::World;
+use crate::cluster::{Answered, Fulfilled};
 use api::Method;
 use base::{Address, NodeId};
 
@@ -149,6 +150,7 @@ fn what_cannot_be_changed_is_refused_with_the_reason() {
     assert_eq!(add(&mut world, follower, fourth).0, 200, "its own cluster's is welcome back");
     let refused = [
         (promote(&mut world, leader, NodeId(9)), 404, "unknown_id"),
+        (promote(&mut world, leader, NodeId(9)), 404, "node 9 does not belong to the group"),
         (promote(&mut world, leader, follower), 409, "is no learner"),
         (remove(&mut world, follower, NodeId(9)), 404, "unknown_id"),
         (world.demanded(leader, TRANSFER, r#"{"to":4}"#), 409, "is no other voter"),
@@ -186,7 +188,8 @@ fn the_lead_goes_over_when_asked() {
     let (status, text) = world.demanded(follower, TRANSFER, &format!("{{\"to\":{follower}}}"));
     assert_eq!((status, text), (200, format!("{{\"node\":{follower},\"is\":\"leader\"}}")));
     // Of nobody in particular.
-    assert_eq!(world.demanded(leader, TRANSFER, "").0, 200);
+    let (status, text) = world.demanded(leader, TRANSFER, "");
+    assert_eq!(status, 200, "{text}");
     assert_ne!(world.leader(), Some(follower));
     world.accepted(follower, None, "{}");
     world.settle();
@@ -251,4 +254,111 @@ fn a_lone_node_grows_to_three_and_back() {
     let now = world.now.instant;
     assert_eq!(world.answered(NodeId(2), 0, &format!("/api/v1/messages/{id}")).0, 200);
     assert_eq!(world.now.instant, now, "who is alone again reads at once");
+}
+
+#[test]
+fn a_transfer_whose_leader_lost_its_office_to_nobody_known_ends_as_unknown() {
+    for body in ["", r#"{"to":2}"#, r#"{"to":3}"#] {
+        let mut world = World::serving(3, FAR);
+        let leader = world.leader().unwrap();
+        if body.contains(&format!(":{leader}}}")) {
+            continue;
+        }
+        world.isolate(leader, true);
+        // It believes that it leads until it has heard of nobody for a whole election timeout.
+        world.run(160);
+        assert!(world.nodes[usize::try_from(leader.0 - 1).unwrap()].leads(), "{body}");
+        let path = (Method::Post, TRANSFER.1, "");
+        let asked = world.request(leader, 1, path, (None, body.as_bytes()));
+        world.run(1_500);
+        let (status, text) = world.reply(leader, asked).expect("it is answered in bounded time");
+        // Nobody in particular was to take it: nobody was heard of, and so nobody was told to.
+        let code = if body.is_empty() { "no_leader" } else { "outcome_unknown" };
+        assert_eq!((status, text.contains(code)), (503, true), "{body}: {text}");
+    }
+}
+
+#[test]
+fn a_lone_voter_has_nobody_to_hand_over_to_and_says_so_at_once() {
+    let mut world = World::serving(1, FAR);
+    let now = world.now.instant;
+    let (status, text) = world.demanded(NodeId(1), TRANSFER, "");
+    assert_eq!((status, text.contains("there is no other voter")), (409, true), "{text}");
+    assert_eq!(world.now.instant, now);
+}
+
+#[test]
+fn a_change_asked_of_a_leader_that_froze_is_unknown_soon_after_another_leads() {
+    let mut world = World::serving(3, FAR);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    world.extend();
+    world.isolate(leader, true);
+    let body = "{\"node\":4,\"address\":\"10.0.0.4:9101\"}";
+    let asked = world.request(follower, 0, (Method::Post, ADD.1, ""), (None, body.as_bytes()));
+    let path = (Method::Post, TRANSFER.1, "");
+    let handed = world.request(follower, 1, path, (None, b""));
+    world.until("another leads", |world| world.leader().is_some_and(|now| now != leader));
+    world.run(50);
+    let replies = [handed, asked].map(|id| world.reply(follower, id));
+    assert_eq!(replies, [None, None], "whoever led may still say it");
+    world.run(1_000);
+    let another = world.leader().unwrap();
+    let (status, text) = world.reply(follower, handed).expect("another leads, as was asked");
+    assert_eq!((status, text), (200, format!("{{\"node\":{another},\"is\":\"leader\"}}")));
+    let (status, text) = world.reply(follower, asked).expect("it will not");
+    assert_eq!((status, text.contains("outcome_unknown")), (503, true), "{text}");
+}
+
+#[test]
+fn a_change_that_this_node_has_not_come_to_is_not_told_as_made_here() {
+    let mut world = World::serving(3, FAR);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    world.cut.insert((leader, follower));
+    let body = "{\"node\":4,\"address\":\"10.0.0.4:9101\"}";
+    let asked = world.request(follower, 0, (Method::Post, ADD.1, ""), (None, body.as_bytes()));
+    // The leader's answer gets through, and its entries do not.
+    let index = world.commit(leader) + 1_000;
+    let answer = Answered::Demand(Fulfilled::Changed { index }).to_body();
+    world.answer_all(leader, follower, &answer);
+    world.run(15_500);
+    assert_eq!(world.reply(follower, asked), None, "it waits for the entry");
+    world.run(1_000);
+    let (status, text) = world.reply(follower, asked).expect("its time is up");
+    let is_said = text.contains("outcome_unknown") && text.contains(&format!("entry {index}"));
+    assert_eq!((status, is_said), (503, true), "{text}");
+}
+
+#[test]
+fn a_node_that_knows_of_its_removal_refuses_at_once_and_ends_what_waits_soon() {
+    let mut world = World::serving(3, FAR);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    let (place, of_leader) = (follower.0 - 1, leader.0 - 1);
+    let [place, of_leader] = [place, of_leader].map(|at| usize::try_from(at).unwrap());
+    let path = format!("/api/v1/cluster/nodes/{follower}");
+    world.request(leader, 0, (Method::Delete, &path, ""), (None, b""));
+    world.until("the leader has removed it", |world| {
+        world.nodes[of_leader].members.member(follower).is_none()
+    });
+    let waits = world.post(follower, 0, None, "{}");
+    assert!(world.nodes[place].members.member(follower).is_some(), "it does not know yet");
+    world.until("it knows", |world| world.nodes[place].members.member(follower).is_none());
+    let before = world.now.instant;
+    let rows = [
+        (Method::Post, "/api/v1/messages", "{}"),
+        (Method::Get, "/api/v1/messages/0000000000000001", ""),
+        (Method::Post, TRANSFER.1, ""),
+        (ADD.0, ADD.1, "{\"node\":4,\"address\":\"10.0.0.4:9101\"}"),
+    ];
+    for (method, path, body) in rows {
+        for core in 0..2 {
+            let (status, text) = world.demanded_of(follower, core, (method, path), body);
+            assert_eq!((status, text.contains("was removed")), (503, true), "{path}: {text}");
+        }
+    }
+    assert_eq!(world.now.instant, before, "all at once");
+    assert_eq!(world.reply(follower, waits), None, "it may be in the log");
+    world.run(2_000);
+    let (status, text) = world.reply(follower, waits).expect("nothing will be heard of it");
+    assert_eq!((status, text.contains("outcome_unknown")), (503, true), "{text}");
+    world.accepted(leader, None, "{}");
 }

@@ -137,6 +137,12 @@ impl Node {
     }
 }
 
+impl Node {
+    pub(super) fn leads(&self) -> bool {
+        self.minds.as_ref().is_some_and(|minds| minds.consensus.status().leading)
+    }
+}
+
 impl World {
     /// A node more, with an empty disk: it waits to be added.
     pub(super) fn extend(&mut self) -> NodeId {
@@ -189,10 +195,7 @@ impl World {
     }
 
     pub(super) fn leader(&self) -> Option<NodeId> {
-        let leads = |node: &&Node| {
-            node.minds.as_ref().is_some_and(|minds| minds.consensus.status().leading)
-        };
-        let leaders = self.nodes.iter().filter(leads);
+        let leaders = self.nodes.iter().filter(|node| node.leads());
         let newest = leaders
             .max_by_key(|node| node.minds.as_ref().map(|minds| minds.consensus.status().term));
         newest.map(|node| node.id)
@@ -506,6 +509,19 @@ impl World {
         for other in &up[1..] {
             assert_eq!(self.state(up[0]), self.state(*other), "nodes {} and {other}", up[0]);
         }
+    }
+
+    /// Answers whatever a node may have asked another so far.
+    pub(super) fn answer_all(&mut self, from: NodeId, to: NodeId, body: &Bytes) {
+        let now = self.now_at(to);
+        let node = &mut self.nodes[index(to)];
+        let boot = BootId(node.boot);
+        let minds = node.minds.as_mut().expect("it is up");
+        for ticket in 0..1_000 {
+            let message = PeerMessage::Answer { boot, ticket, body: body.clone() };
+            minds.consensus.on_peer(now, from, store(from), message, &mut minds.consensus_out);
+        }
+        self.work(to);
     }
 
     /// Carries a node on until it has nothing more to do at this moment.
