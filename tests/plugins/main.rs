@@ -1,0 +1,13 @@
+//! Plugins in processes of the real binary: what they do right, and everything that they can do
+//! wrong. Each wrong is an error of its task, and the host goes on.
+//!
+//! The fixtures are C, compiled when a test needs them. Without a C compiler these tests say so and
+//! are skipped.
+
+mod check;
+mod examples;
+mod fixture;
+mod guide;
+mod loading;
+mod sandbox;
+mod tasks;
