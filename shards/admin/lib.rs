@@ -22,6 +22,7 @@ mod events;
 mod explain;
 mod files;
 mod matching;
+mod plugin_commands;
 mod rule_commands;
 mod server;
 mod show;
@@ -29,6 +30,7 @@ mod table;
 
 use clap::{Parser, Subcommand};
 use cluster_commands::{ClusterCommand, NodesCommand};
+use plugin_commands::PluginsCommand;
 use rule_commands::{DefinitionsCommand, RulesCommand};
 use server::Server;
 use std::io::{self, Write};
@@ -67,6 +69,9 @@ enum Command {
     /// Rules: which messages start which workflows
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Plugins: what runs the tasks that are not built in
+    #[command(subcommand)]
+    Plugins(PluginsCommand),
     /// Workflow definitions
     #[command(subcommand)]
     Definitions(DefinitionsCommand),
@@ -157,6 +162,10 @@ impl From<io::Error> for Trouble {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    // `plugins check` runs a plugin in a process of this program.
+    if let Some(code) = host::child_main(std::env::args_os()) {
+        return code;
+    }
     let options = Options::parse();
     let outcome = run(&options, &mut io::stdout().lock());
     let (code, error) = match outcome {
@@ -181,6 +190,7 @@ fn run(options: &Options, out: &mut dyn Write) -> Result<(), Trouble> {
         Command::Cluster(command) => cluster_commands::cluster(command, &server()?, json, out),
         Command::Nodes(command) => cluster_commands::nodes(command, &server()?, json, out),
         Command::Rules(command) => rule_commands::rules(command, &server, json, out),
+        Command::Plugins(command) => plugin_commands::plugins(command, json, out),
         Command::Definitions(command) => rule_commands::definitions(command, &server, json, out),
         Command::Workflows(WorkflowsCommand::List { status, workflow, limit, after }) => {
             let limit = limit.map(|limit| limit.to_string());

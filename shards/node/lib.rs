@@ -50,6 +50,10 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 
 /// `distric-shard`.
 pub fn main() -> ExitCode {
+    // A plugin's process is this program, too: before anything of a node begins.
+    if let Some(code) = host::child_main(std::env::args_os()) {
+        return code;
+    }
     let options = Options::parse();
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,

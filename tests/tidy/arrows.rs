@@ -9,6 +9,7 @@ const ANY_LEAF: &str = "any leaf";
 const ANY_ROLE: &str = "any role";
 
 const LEAVES: &[&str] = &[
+    "abi",
     "api",
     "base",
     "document",
@@ -31,9 +32,12 @@ const ROWS: &[(&[&str], &[&str])] = &[
     // src decides. A leaf knows only base, and telemetry's value types.
     (&["base"], &[]),
     (&["telemetry"], &["base"]),
-    (&["api", "document", "expr", "journal", "plugin", "tensor", "wire"], &["base", "telemetry"]),
+    (&["api", "document", "expr", "journal", "tensor", "wire"], &["base", "telemetry"]),
     (&["rules", "flow"], &["base", "telemetry", "document", "expr"]),
     (&["quorum", "swim"], &["base", "telemetry", "wire"]),
+    // The contract with a plugin: a manifest is a document, a frame is made of fields.
+    (&["plugin"], &["abi", "base", "document", "wire"]),
+    (&["abi"], &[]),
     // The only place where leaves meet.
     (&["engine"], &[ANY_LEAF]),
     (&["sim"], &[ANY_LEAF, "engine"]),
@@ -46,12 +50,17 @@ const ROWS: &[(&[&str], &[&str])] = &[
         &[ANY_LEAF, "engine", "rpc", "runtime"],
     ),
     (&["worker"], &[ANY_LEAF, "engine", "rpc", "runtime", "host"]),
-    (&["host"], &["base", "telemetry", "plugin", "pool"]),
+    (&["host"], &["base", "telemetry", "document", "plugin", "pool"]),
     (&["pool"], &["base", "telemetry", "tensor"]),
-    (&["node"], &[ANY_LEAF, "engine", "rpc", "runtime", ANY_ROLE]),
+    (&["node"], &[ANY_LEAF, "engine", "rpc", "runtime", "host", ANY_ROLE]),
     // What people run or link against a node knows its words, not its insides.
     (&["client"], &[ANY_LEAF]),
-    (&["admin", "load"], &[ANY_LEAF, "client"]),
+    // What a plugin in Rust links, and the examples that do.
+    (&["sdk"], &["abi"]),
+    (&["ml_inference", "payment_validator", "user_history_checker", "webhook"], &["sdk"]),
+    (&["load"], &[ANY_LEAF, "client"]),
+    // It runs a plugin to check it, as a node would.
+    (&["admin"], &[ANY_LEAF, "client", "host"]),
     // Others' matchers beside ours; outside of the default members.
     (&["rivals"], &["base", "document", "rules"]),
     // The binaries.

@@ -12,8 +12,12 @@ const GUIDE: &str = "docs/OPERATING.md";
 const TITLE: &str = "\n## What can fail\n";
 
 /// Names that are no crate's, and where their tests lie.
-const ELSEWHERE: [(&str, &str); 3] =
-    [("node", "tests/node"), ("cluster", "tests/cluster"), ("sim", "tests/sim")];
+const ELSEWHERE: [(&str, &str); 4] = [
+    ("node", "tests/node"),
+    ("cluster", "tests/cluster"),
+    ("plugins", "tests/plugins"),
+    ("sim", "tests/sim"),
+];
 
 /// A test that the guide names.
 struct Named {

@@ -1,0 +1,154 @@
+//! One child process of the node: started, spoken to, ended.
+//!
+//! Invariants:
+//! - a process leads a group of its own, and the whole group is killed when it ends;
+//! - it is reaped once, and only then its end is told.
+
+use crate::output::{LastWords, Lines};
+use crate::transport::{Socket, Transport};
+use plugin::Manifest;
+use plugin::frame::FrameReader;
+use plugin::pool::End;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use std::io;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+
+/// A child of this node.
+pub(crate) struct Process {
+    child: std::process::Child,
+    pid: Pid,
+    /// Readable when it has ended.
+    ended: OwnedFd,
+    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) frames: FrameReader,
+    pub(crate) stdout: Option<Lines<ChildStdout>>,
+    pub(crate) stderr: Option<Lines<ChildStderr>>,
+    /// What it said when it crashed.
+    pub(crate) last_words: Option<LastWords>,
+    /// A line of it told that memory could not be had.
+    pub(crate) told_of_memory: bool,
+    /// Nothing more comes over the transport.
+    pub(crate) is_deaf: bool,
+    /// Resident memory, as it said last. Unit: bytes.
+    pub(crate) memory_bytes: u64,
+}
+
+impl Process {
+    /// Starts `program` as a process for the plugin `name`.
+    pub(crate) fn start(program: &Path, name: &str, manifest: &Manifest) -> io::Result<Self> {
+        let (near, far) = Socket::pair()?;
+        let mut child = Command::new(program)
+            .arg0(format!("distric-plugin {name}"))
+            .arg(crate::child::COMMAND)
+            .env_clear()
+            .envs(&manifest.environment)
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(far)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let raw = i32::try_from(child.id()).expect("a process id is an i32");
+        let pid = Pid::from_raw(raw).expect("a child has one");
+        let mut watched = || -> io::Result<_> {
+            let ended = pidfd_open(pid, PidfdFlags::empty())?;
+            let stdout = child.stdout.take().expect("it is piped");
+            let stderr = child.stderr.take().expect("it is piped");
+            rustix::io::ioctl_fionbio(&stdout, true)?;
+            rustix::io::ioctl_fionbio(&stderr, true)?;
+            Ok((ended, stdout, stderr))
+        };
+        match watched() {
+            Ok((ended, stdout, stderr)) => Ok(Self {
+                child,
+                pid,
+                ended,
+                transport: Box::new(near),
+                frames: FrameReader::default(),
+                stdout: Some(Lines::new(stdout)),
+                stderr: Some(Lines::new(stderr)),
+                last_words: None,
+                told_of_memory: false,
+                is_deaf: false,
+                memory_bytes: 0,
+            }),
+            Err(error) => {
+                // One that cannot be watched must not run. It has done nothing yet.
+                child.kill()?;
+                child.wait()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What becomes readable when it has ended.
+    pub(crate) fn ended(&self) -> BorrowedFd<'_> {
+        self.ended.as_fd()
+    }
+
+    /// Kills it and whatever is in its group. It has ended when [`Process::reap`] says so.
+    pub(crate) fn kill(&mut self) {
+        // The group is gone already: then so is the process.
+        let _ = kill_process_group(self.pid, Signal::KILL);
+    }
+
+    /// How it ended. To be called once [`Process::ended`] is readable, and after all that it said has
+    /// been read.
+    pub(crate) fn reap(&mut self) -> io::Result<Option<End>> {
+        // Children of its own do not outlive it. Until it is reaped the number is nobody else's.
+        let _ = kill_process_group(self.pid, Signal::KILL);
+        Ok(self.child.try_wait()?.map(|status| self.end(status)))
+    }
+
+    fn end(&self, status: ExitStatus) -> End {
+        let words = self.last_words;
+        let culprit = words.map(|words| words.ticket).filter(|ticket| *ticket != 0);
+        let how = match (status.signal(), status.code(), words) {
+            (Some(signal), _, _) => signal_name(signal),
+            (None, Some(code), Some(_)) => format!("it called exit, with {code}"),
+            (None, Some(code), None) => format!("it ended with {code}"),
+            (None, None, _) => "it ended".to_owned(),
+        };
+        let is_crash = words.is_some_and(|words| words.signal != 0);
+        End {
+            culprit,
+            out_of_memory: words.is_some_and(|words| words.is_full)
+                || (is_crash && self.told_of_memory),
+            killed: status.signal() == Some(Signal::KILL.as_raw()),
+            how,
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A host that is given up leaves no process behind, and no zombie either.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        libc::SIGSEGV => "SIGSEGV, a fault of memory",
+        libc::SIGBUS => "SIGBUS, a fault of memory",
+        libc::SIGILL => "SIGILL, an instruction that is none",
+        libc::SIGFPE => "SIGFPE, a fault of arithmetic",
+        libc::SIGABRT => "SIGABRT, it called abort",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGSYS => "SIGSYS, a forbidden system call",
+        libc::SIGKILL => "SIGKILL",
+        _ => return format!("signal {signal}"),
+    };
+    format!("signal {signal} ({name})")
+}

@@ -1,0 +1,515 @@
+//! One plugin on this node: its pool, its processes, and the jobs that they have.
+
+use crate::cpu::{LOOK_EVERY, Watch};
+use crate::pending::Answer;
+use crate::process::Process;
+use crate::{Finished, Job, Options, PluginInfo, PluginMetrics, TaskError};
+use base::{Instant, Outbox, TokenBucket};
+use bytes::Bytes;
+use plugin::frame::{FromChild, Load, Run, Ticket, ToChild};
+use plugin::pool::{Child, Effect, End, Pool, Work};
+use plugin::{Manifest, Network, code};
+use serde::de::IgnoredAny;
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Lines of one plugin that are logged: per second, and at once after a pause.
+const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).expect("it is not zero");
+const LINES_BURST: NonZeroU32 = NonZeroU32::new(500).expect("it is not zero");
+
+/// How long a process may live on that closed its end: it is ending, as a rule.
+const DEAF_MAX: Duration = Duration::from_secs(1);
+
+struct Kept {
+    job: Job,
+    taken: Instant,
+}
+
+/// A plugin and all that belongs to it.
+pub(crate) struct Seat {
+    name: String,
+    file: PathBuf,
+    manifest: Manifest,
+    options: Arc<Options>,
+    pool: Pool,
+    out: Outbox<Effect>,
+    processes: BTreeMap<Child, Process>,
+    /// Those that closed their end, and when they must have ended.
+    deaf: BTreeMap<Child, Instant>,
+    jobs: HashMap<u64, Kept>,
+    questions: HashMap<u64, (Bytes, Answer<Result<(), TaskError>>)>,
+    next_question: u64,
+    info: Option<PluginInfo>,
+    refused: Option<TaskError>,
+    cpu: Watch,
+    cpu_due: Instant,
+    bucket: TokenBucket,
+    metrics: PluginMetrics,
+    finished: Vec<Finished>,
+}
+
+impl Seat {
+    pub(crate) fn new(
+        name: String,
+        file: PathBuf,
+        manifest: Manifest,
+        options: Arc<Options>,
+    ) -> Self {
+        let pool = Pool::new(&manifest, options.start_limit);
+        let metrics = PluginMetrics { plugin: name.clone(), ..PluginMetrics::default() };
+        Self {
+            name,
+            file,
+            manifest,
+            options,
+            pool,
+            out: Outbox::new(),
+            processes: BTreeMap::new(),
+            deaf: BTreeMap::new(),
+            jobs: HashMap::new(),
+            questions: HashMap::new(),
+            next_question: 0,
+            info: None,
+            refused: None,
+            cpu: Watch::default(),
+            cpu_due: Instant(0),
+            bucket: TokenBucket::new(LINES_PER_SECOND, LINES_BURST, Instant(0)),
+            metrics,
+            finished: Vec::new(),
+        }
+    }
+
+    /// Starts the first process.
+    pub(crate) fn open(&mut self, now: Instant) {
+        self.pool.on_open(now, &mut self.out);
+        self.settle(now);
+    }
+
+    /// Whether it is known to be there, or not.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.info.is_some() || self.refused.is_some()
+    }
+
+    /// Which of the two.
+    pub(crate) fn verdict(&self) -> Result<PluginInfo, TaskError> {
+        let undecided = || TaskError::passing(code::MISSING, "it is not known yet");
+        self.info.clone().ok_or_else(|| self.refused.clone().unwrap_or_else(undecided))
+    }
+
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    pub(crate) fn processes(&self) -> impl Iterator<Item = (Child, &Process)> {
+        self.processes.iter().map(|(child, process)| (*child, process))
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.pool.is_over() && self.processes.is_empty()
+    }
+
+    pub(crate) fn run(&mut self, now: Instant, job: Job, taken: Instant) {
+        let key = job.key;
+        let timeout = job.timeout.or(self.manifest.timeout);
+        self.jobs.insert(key, Kept { job, taken });
+        self.pool.on_wanted(now, Work::Task(key), timeout, &mut self.out);
+        self.settle(now);
+    }
+
+    pub(crate) fn stop(&mut self, now: Instant, key: u64, at_once: bool) {
+        self.pool.on_stop(now, Work::Task(key), at_once, &mut self.out);
+        self.settle(now);
+    }
+
+    pub(crate) fn stop_all(&mut self, now: Instant, at_once: bool) {
+        let mut keys: Vec<u64> = self.jobs.keys().copied().collect();
+        keys.sort_unstable();
+        for key in keys {
+            self.stop(now, key, at_once);
+        }
+    }
+
+    pub(crate) fn validate(
+        &mut self,
+        now: Instant,
+        config: Bytes,
+        answer: Answer<Result<(), TaskError>>,
+    ) {
+        let question = self.next_question;
+        self.next_question += 1;
+        self.questions.insert(question, (config, answer));
+        self.pool.on_wanted(now, Work::Question(question), None, &mut self.out);
+        self.settle(now);
+    }
+
+    pub(crate) fn close(&mut self, now: Instant, grace: Duration) {
+        self.pool.on_close(now, grace, &mut self.out);
+        self.settle(now);
+    }
+
+    /// When [`Seat::on_time`] is to be called.
+    pub(crate) fn deadline(&mut self) -> Option<Instant> {
+        let cpu = (!self.cpu.is_empty()).then_some(self.cpu_due);
+        let deaf = self.deaf.values().min().copied();
+        self.pool.deadline().into_iter().chain(cpu).chain(deaf).min()
+    }
+
+    /// Time may have come.
+    pub(crate) fn on_time(&mut self, now: Instant) {
+        if !self.cpu.is_empty() && self.cpu_due <= now {
+            self.cpu_due = now + LOOK_EVERY;
+            let limit = self.manifest.cpu_time.unwrap_or(Duration::MAX);
+            for (child, ticket) in self.cpu.beyond(limit) {
+                self.cpu.ended(child, ticket);
+                self.pool.on_overran(now, child, ticket, limit, &mut self.out);
+            }
+        }
+        let deaf: Vec<Child> =
+            self.deaf.iter().filter(|(_, by)| **by <= now).map(|(child, _)| *child).collect();
+        for child in deaf {
+            self.deaf.remove(&child);
+            self.pool.on_nonsense(child, "it closed its socket", &mut self.out);
+        }
+        if self.pool.deadline().is_some_and(|deadline| deadline <= now) {
+            self.pool.on_deadline(now, &mut self.out);
+        }
+        self.settle(now);
+    }
+
+    /// Sends what is to be sent.
+    pub(crate) fn flush(&mut self, now: Instant) {
+        let mut broken = Vec::new();
+        for (&child, process) in &mut self.processes {
+            if process.transport.has_unsent()
+                && !process.is_deaf
+                && process.transport.flush().is_err()
+            {
+                // It is ending: the poll tells so next.
+                process.is_deaf = true;
+                broken.push(child);
+            }
+        }
+        for child in broken {
+            self.deaf.entry(child).or_insert(now + DEAF_MAX);
+        }
+    }
+
+    pub(crate) fn take_finished(&mut self, into: &mut Vec<Finished>) {
+        into.append(&mut self.finished);
+    }
+
+    pub(crate) fn metrics(&self) -> PluginMetrics {
+        let memory_bytes = self.processes.values().map(|process| process.memory_bytes).sum();
+        PluginMetrics { counts: self.pool.counts(), memory_bytes, ..self.metrics.clone() }
+    }
+
+    /// A process said something.
+    pub(crate) fn receive(&mut self, now: Instant, child: Child) {
+        let Some(process) = self.processes.get_mut(&child) else { return };
+        match process.transport.receive(&mut process.frames) {
+            Ok(true) => {}
+            Ok(false) => {
+                process.is_deaf = true;
+                self.deaf.entry(child).or_insert(now + DEAF_MAX);
+            }
+            Err(error) => {
+                process.is_deaf = true;
+                self.pool.on_nonsense(child, &error.to_string(), &mut self.out);
+            }
+        }
+        // Taken out, so that its frames can be looked at while everything else is used.
+        let mut frames = std::mem::take(&mut process.frames);
+        loop {
+            let taken = frames.next().and_then(|raw| {
+                raw.map(|raw| raw.from_child().map(|frame| (raw.ticket, frame))).transpose()
+            });
+            match taken {
+                Ok(Some((ticket, frame))) => self.on_frame(now, child, ticket, frame),
+                Ok(None) => break,
+                Err(fault) => {
+                    self.pool.on_nonsense(child, &fault.to_string(), &mut self.out);
+                    break;
+                }
+            }
+        }
+        if let Some(process) = self.processes.get_mut(&child) {
+            process.frames = frames;
+        }
+        self.settle(now);
+    }
+
+    fn on_frame(&mut self, now: Instant, child: Child, ticket: Ticket, frame: FromChild<'_>) {
+        match frame {
+            FromChild::Ready { name, version, abi, enforced } => {
+                self.on_ready(name, version, abi, enforced);
+                self.pool.on_ready(now, child, &mut self.out);
+            }
+            FromChild::Failed(error) if ticket == 0 => {
+                let error = error.received();
+                self.pool.on_not_loaded(now, child, &error, &mut self.out);
+                self.refuse(now, error);
+            }
+            FromChild::Failed(error) => self.on_result(now, child, ticket, Err(error.received())),
+            FromChild::Done { output } => {
+                let output = self.check(output);
+                self.on_result(now, child, ticket, output);
+            }
+            FromChild::Begun { thread } => {
+                if let Some(process) = self.processes.get(&child) {
+                    if self.cpu.is_empty() {
+                        self.cpu_due = now + LOOK_EVERY;
+                    }
+                    self.cpu.begun(child, ticket, process.id(), thread);
+                }
+            }
+            FromChild::Log { level, line } => self.log(now, level.clamp(1, 4), line),
+            FromChild::Pong { memory_bytes } => {
+                if let Some(process) = self.processes.get_mut(&child) {
+                    process.memory_bytes = memory_bytes;
+                }
+                self.pool.on_pong(now, child);
+            }
+        }
+    }
+
+    fn on_ready(&mut self, name: &str, version: &str, abi: u32, enforced: &str) {
+        if let Some(info) = &self.info {
+            if info.version != version {
+                let (plugin, before) = (self.name.as_str(), info.version.as_str());
+                tracing::warn!(
+                    plugin,
+                    version,
+                    before,
+                    "the plugin's library has been replaced: start the node again to have all know"
+                );
+            }
+            return;
+        }
+        self.info = Some(PluginInfo {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            abi,
+            file: self.file.clone(),
+            slots: self.manifest.slots(),
+            enforced: enforced.to_owned(),
+            manifest: self.manifest.clone(),
+        });
+    }
+
+    /// Remembers why it cannot be used, while that is still the question.
+    fn refuse(&mut self, now: Instant, why: TaskError) {
+        if !self.is_decided() {
+            self.refused = Some(why);
+            self.pool.on_close(now, Duration::ZERO, &mut self.out);
+        }
+    }
+
+    /// Holds an output against what it has to be.
+    fn check(&self, output: &[u8]) -> Result<Vec<u8>, TaskError> {
+        let most = self.manifest.output_max;
+        if output.len() > most {
+            let message = format!("the output has more than {most} bytes");
+            return Err(TaskError::lasting(code::OUTPUT_TOO_LARGE, message));
+        }
+        Ok(output.to_vec())
+    }
+
+    fn on_result(
+        &mut self,
+        now: Instant,
+        child: Child,
+        ticket: Ticket,
+        result: Result<Vec<u8>, TaskError>,
+    ) {
+        self.cpu.ended(child, ticket);
+        self.pool.on_result(now, child, ticket, result, &mut self.out);
+    }
+
+    pub(crate) fn read_stdout(&mut self, now: Instant, child: Child) {
+        let Some(process) = self.processes.get_mut(&child) else { return };
+        let Some(mut lines) = process.stdout.take() else { return };
+        let goes_on = lines.receive(|line| self.log(now, 2, line)).unwrap_or(false);
+        if let Some(process) = self.processes.get_mut(&child)
+            && goes_on
+        {
+            process.stdout = Some(lines);
+        }
+    }
+
+    pub(crate) fn read_stderr(&mut self, now: Instant, child: Child) {
+        let Some(process) = self.processes.get_mut(&child) else { return };
+        let Some(mut lines) = process.stderr.take() else { return };
+        let goes_on = lines.receive(|line| self.log(now, 3, line)).unwrap_or(false);
+        if let Some(process) = self.processes.get_mut(&child) {
+            process.last_words = process.last_words.or(lines.last_words);
+            process.told_of_memory |= lines.told_of_memory;
+            if goes_on {
+                process.stderr = Some(lines);
+            }
+        }
+    }
+
+    /// A process has ended: all that it said is read, then it is reaped.
+    pub(crate) fn on_ended(&mut self, now: Instant, child: Child) {
+        self.receive(now, child);
+        self.read_stdout(now, child);
+        self.read_stderr(now, child);
+        let Some(process) = self.processes.get_mut(&child) else { return };
+        let end = match process.reap() {
+            Ok(Some(end)) => end,
+            Ok(None) => return,
+            Err(error) => End { how: format!("it cannot be reaped: {error}"), ..End::default() },
+        };
+        self.processes.remove(&child);
+        self.deaf.remove(&child);
+        self.cpu.forget(child);
+        self.pool.on_ended(now, child, &end, &mut self.out);
+        let why = format!("its process ended while it loaded: {}", end.how);
+        self.refuse(now, TaskError::passing(code::CRASHED, why));
+        self.settle(now);
+    }
+
+    /// Carries out all that the pool wants.
+    fn settle(&mut self, now: Instant) {
+        while !self.out.is_empty() {
+            for effect in self.out.take() {
+                self.carry_out(now, effect);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant, effect: Effect) {
+        match effect {
+            Effect::Start(child) => self.start(now, child),
+            Effect::Run { child, ticket, work, left } => self.send_work(child, ticket, work, left),
+            Effect::Cancel { child, ticket } => self.send(child, ticket, &ToChild::Cancel),
+            Effect::Ping(child) => self.send(child, 0, &ToChild::Ping),
+            Effect::Quit(child) => self.send(child, 0, &ToChild::Quit),
+            Effect::Kill(child) => {
+                if let Some(process) = self.processes.get_mut(&child) {
+                    process.kill();
+                }
+            }
+            Effect::Ended { work: Work::Task(key), outcome } => self.end(now, key, outcome),
+            Effect::Ended { work: Work::Question(number), outcome } => {
+                if let Some((_, answer)) = self.questions.remove(&number) {
+                    answer.give(outcome.map(|_| ()));
+                }
+            }
+            Effect::Crashed { how, wait, .. } => {
+                let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                let plugin = self.name.as_str();
+                tracing::warn!(plugin, how, wait_ms, "a plugin's process ended by itself");
+            }
+            Effect::Killed { why, .. } => {
+                let plugin = self.name.as_str();
+                tracing::warn!(plugin, why, "a plugin's process is killed");
+                self.refuse(now, TaskError::passing(code::MISSING, why));
+            }
+        }
+    }
+
+    fn start(&mut self, now: Instant, child: Child) {
+        match Process::start(&self.options.program, &self.name, &self.manifest) {
+            Ok(process) => {
+                self.processes.insert(child, process);
+                let load = Load {
+                    file: self.file.display().to_string(),
+                    name: self.name.clone(),
+                    threads: self.manifest.threads,
+                    memory_max: self.manifest.memory_max,
+                    output_max: self.manifest.output_max as u64,
+                    network: self.manifest.network == Network::Allow,
+                    tell_begun: self.manifest.cpu_time.is_some(),
+                    read: self.manifest.read.clone(),
+                    parent: std::process::id(),
+                };
+                self.send(child, 0, &ToChild::Load(load));
+            }
+            Err(error) => {
+                let how = format!("no process can be started: {error}");
+                let refused = TaskError::passing(code::MISSING, how.clone());
+                self.pool.on_not_loaded(now, child, &refused, &mut self.out);
+                // There is none to be reaped.
+                self.pool.on_ended(now, child, &End { how, ..End::default() }, &mut self.out);
+                self.refuse(now, refused);
+            }
+        }
+    }
+
+    fn send(&mut self, child: Child, ticket: Ticket, frame: &ToChild<'_>) {
+        if let Some(process) = self.processes.get_mut(&child) {
+            frame.write(ticket, process.transport.unsent());
+        }
+    }
+
+    fn send_work(&mut self, child: Child, ticket: Ticket, work: Work, left: Option<Duration>) {
+        let Some(process) = self.processes.get_mut(&child) else { return };
+        let to = process.transport.unsent();
+        let text = |bytes| std::str::from_utf8(bytes).expect("it was text when it was taken");
+        match work {
+            Work::Task(key) => {
+                let Kept { job, .. } = &self.jobs[&key];
+                let left =
+                    left.map_or(0, |left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+                let run = Run {
+                    config: text(&job.config),
+                    input: text(&job.input),
+                    instance: &job.instance,
+                    workflow: &job.workflow,
+                    task: &job.task,
+                    idempotency_key: &job.idempotency_key,
+                    trace: &job.trace,
+                    attempt: job.attempt,
+                    timeout_ms: left,
+                };
+                ToChild::Run(run).write(ticket, to);
+            }
+            Work::Question(number) => {
+                let (config, _) = &self.questions[&number];
+                ToChild::Validate { config: text(config) }.write(ticket, to);
+            }
+        }
+    }
+
+    fn end(&mut self, now: Instant, key: u64, outcome: Result<Vec<u8>, TaskError>) {
+        let Some(Kept { taken, .. }) = self.jobs.remove(&key) else { return };
+        // Here and not in the process, which may send anything.
+        let outcome = outcome.and_then(|output| {
+            serde_json::from_slice::<IgnoredAny>(&output).map_err(|error| {
+                let message = format!("the output is no JSON: {error}");
+                TaskError::lasting(code::BAD_OUTPUT, message)
+            })?;
+            Ok(Bytes::from(output))
+        });
+        if let Err(error) = &outcome {
+            let known = code::ALL.iter().find(|known| **known == error.code);
+            let known = known.copied().unwrap_or(code::FAILED);
+            *self.metrics.failures.entry(known).or_default() += 1;
+        }
+        self.finished.push(Finished { key, outcome, took: now.since(taken) });
+    }
+
+    /// Puts a line of the plugin into the node's log, unless there are too many.
+    fn log(&mut self, now: Instant, level: u8, line: &str) {
+        if self.bucket.take(now, 1).is_err() {
+            self.metrics.lines_dropped += 1;
+            return;
+        }
+        self.metrics.lines += 1;
+        if let Some(line_of) = self.options.line {
+            line_of(&self.name, level, line);
+            return;
+        }
+        let (plugin, lines_dropped) = (self.name.as_str(), self.metrics.lines_dropped);
+        match level {
+            1 => tracing::debug!(target: "plugin", plugin, lines_dropped, "{line}"),
+            2 => tracing::info!(target: "plugin", plugin, lines_dropped, "{line}"),
+            3 => tracing::warn!(target: "plugin", plugin, lines_dropped, "{line}"),
+            _ => tracing::error!(target: "plugin", plugin, lines_dropped, "{line}"),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! How frames travel between a node and a plugin's process, seen from the node.
+//!
+//! A socket pair today. Whatever carries large payloads another way later takes its place: the rest
+//! of the crate knows only this trait.
+
+use plugin::frame::FrameReader;
+use rustix::fd::{AsFd, BorrowedFd};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+
+/// What is read at once, and how often before other processes have a turn. Unit: bytes.
+const READ_BYTES: usize = 64 * 1024;
+const READS_PER_TURN: usize = 16;
+
+/// One process, as frames go to it and come from it. Nothing here waits.
+pub(crate) trait Transport: Send {
+    /// What a poll waits on.
+    fn descriptor(&self) -> BorrowedFd<'_>;
+
+    /// Takes what has come. False: nothing will come any more.
+    fn receive(&mut self, into: &mut FrameReader) -> io::Result<bool>;
+
+    /// Where frames are written that are to be sent.
+    fn unsent(&mut self) -> &mut Vec<u8>;
+
+    /// Sends what fits.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Whether something waits for room.
+    fn has_unsent(&self) -> bool;
+}
+
+/// A socket pair's near end.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: UnixStream,
+    unsent: Vec<u8>,
+    sent: usize,
+    buffer: Box<[u8]>,
+}
+
+impl Socket {
+    /// Both ends: this one, and the one that becomes the process's standard input.
+    pub(crate) fn pair() -> io::Result<(Self, UnixStream)> {
+        let (near, far) = UnixStream::pair()?;
+        near.set_nonblocking(true)?;
+        let buffer = vec![0; READ_BYTES].into_boxed_slice();
+        Ok((Self { stream: near, unsent: Vec::new(), sent: 0, buffer }, far))
+    }
+}
+
+impl Transport for Socket {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+
+    fn receive(&mut self, into: &mut FrameReader) -> io::Result<bool> {
+        for _ in 0..READS_PER_TURN {
+            match self.stream.read(&mut self.buffer) {
+                Ok(0) => return Ok(false),
+                Ok(bytes) => {
+                    into.push(&self.buffer[..bytes]);
+                    if bytes < self.buffer.len() {
+                        return Ok(true);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    fn unsent(&mut self) -> &mut Vec<u8> {
+        &mut self.unsent
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while self.sent < self.unsent.len() {
+            match self.stream.write(&self.unsent[self.sent..]) {
+                Ok(bytes) => self.sent += bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.unsent.clear();
+        // A large input was an exception; its room is not kept for the next small ones.
+        self.unsent.shrink_to(READ_BYTES);
+        self.sent = 0;
+        Ok(())
+    }
+
+    fn has_unsent(&self) -> bool {
+        self.sent < self.unsent.len()
+    }
+}
