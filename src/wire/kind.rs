@@ -80,12 +80,26 @@ kinds! {
 
     /// Are you alive?
     GOSSIP_PING = 0x2001 "gossip_ping";
-    /// I am, or the other one is.
+    /// I am.
     GOSSIP_ACK = 0x2002 "gossip_ack";
     /// Is the other one alive?
     GOSSIP_INDIRECT_PING = 0x2003 "gossip_indirect_ping";
     /// News of members.
     MEMBERSHIP_UPDATE = 0x2004 "membership_update";
+    /// Are you alive? Another one asks through me.
+    GOSSIP_RELAYED_PING = 0x2005 "gossip_relayed_ping";
+    /// I am; tell the one that asks.
+    GOSSIP_RELAYED_ACK = 0x2006 "gossip_relayed_ack";
+    /// The one that you could not reach is alive.
+    GOSSIP_FORWARDED_ACK = 0x2007 "gossip_forwarded_ack";
+    /// You are taken for failed.
+    GOSSIP_FAILED = 0x2008 "gossip_failed";
+    /// That one did not answer.
+    GOSSIP_SUSPICION = 0x2009 "gossip_suspicion";
+    /// Is your view the same as mine?
+    GOSSIP_SYNC = 0x200a "gossip_sync";
+    /// One of these, for those who have a key.
+    GOSSIP_SEALED = 0x200b "gossip_sealed";
 
     /// A worker is to run a task.
     TASK_ASSIGNMENT = 0x3001 "task_assignment";

@@ -11,7 +11,11 @@ pub use client::{
     Answer, Messages, Query, QueryResult, Refusal, SUBMIT_BYTES_MAX, Started, Submit,
     SubmitResponse, SubmitWriter, write_submit_response,
 };
-pub use gossip::{GossipAck, GossipIndirectPing, GossipPing, Member, MembershipUpdate};
+pub use gossip::{
+    GossipAck, GossipFailed, GossipForwardedAck, GossipIndirectPing, GossipPing, GossipRelayedAck,
+    GossipRelayedPing, GossipSealed, GossipSuspicion, GossipSync, Gossiper, MemberData,
+    MembershipUpdate,
+};
 pub use peers::{
     ClusterAnswer, ClusterRequest, Forward, ForwardRefused, PEER_BYTES_MAX, SnapshotGone,
     SnapshotPiece, SnapshotWanted, Welcome,

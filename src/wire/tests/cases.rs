@@ -2,13 +2,14 @@
 
 use crate::{
     AppendEntries, AppendEntriesResponse, Cancel, ClusterAnswer, ClusterRequest, Configuration,
-    Entry, ErrorReply, FieldInfo, Flags, Forward, ForwardRefused, GossipAck, GossipIndirectPing,
-    GossipPing, Head, Heartbeat, HeartbeatResponse, Hello, InstallSnapshot,
-    InstallSnapshotResponse, Kind, List, Member, MembershipUpdate, Message, MessageError, Ping,
-    PreVote, PreVoteResponse, Query, QueryResult, ReadIndex, ReadIndexResponse, Record, Refusal,
-    RequestVote, RequestVoteResponse, SnapshotGone, SnapshotPiece, SnapshotWanted, Started, Submit,
-    SubmitResponse, TaskAssignment, TaskName, TaskResult, TaskStatus, TaskStatusResponse,
-    TimeoutNow, TransferLeader, Welcome, write_frame,
+    Entry, ErrorReply, FieldInfo, Flags, Forward, ForwardRefused, GossipAck, GossipFailed,
+    GossipForwardedAck, GossipIndirectPing, GossipPing, GossipRelayedAck, GossipRelayedPing,
+    GossipSealed, GossipSuspicion, GossipSync, Gossiper, Head, Heartbeat, HeartbeatResponse, Hello,
+    InstallSnapshot, InstallSnapshotResponse, Kind, List, MemberData, MembershipUpdate, Message,
+    MessageError, Ping, PreVote, PreVoteResponse, Query, QueryResult, ReadIndex, ReadIndexResponse,
+    Record, Refusal, RequestVote, RequestVoteResponse, SnapshotGone, SnapshotPiece, SnapshotWanted,
+    Started, Submit, SubmitResponse, TaskAssignment, TaskName, TaskResult, TaskStatus,
+    TaskStatusResponse, TimeoutNow, TransferLeader, Welcome, write_frame,
 };
 use base::UnixMicros;
 use telemetry::TraceContext;
@@ -56,7 +57,8 @@ messages! {
     TransferLeader ReadIndex ReadIndexResponse
     Forward ForwardRefused SnapshotWanted SnapshotPiece SnapshotGone Welcome ClusterRequest
     ClusterAnswer
-    GossipPing GossipAck GossipIndirectPing MembershipUpdate
+    GossipPing GossipAck GossipIndirectPing MembershipUpdate GossipRelayedPing GossipRelayedAck
+    GossipForwardedAck GossipFailed GossipSuspicion GossipSync GossipSealed
     TaskAssignment TaskResult TaskStatus TaskStatusResponse
     Submit SubmitResponse Query QueryResult
 }
@@ -65,7 +67,8 @@ messages! {
 pub(super) const PARTS: &[(&str, &[FieldInfo])] = &[
     (Entry::NAME, Entry::FIELDS),
     (Configuration::NAME, Configuration::FIELDS),
-    (Member::NAME, Member::FIELDS),
+    (Gossiper::NAME, Gossiper::FIELDS),
+    (MemberData::NAME, MemberData::FIELDS),
     (TaskName::NAME, TaskName::FIELDS),
     (Started::NAME, Started::FIELDS),
     (Refusal::NAME, Refusal::FIELDS),
@@ -310,57 +313,113 @@ fn peers() -> Vec<Case> {
     ]
 }
 
-fn gossip() -> Vec<Case> {
-    let busy = Member {
-        node: 4,
+fn member_data(version: u64) -> Vec<u8> {
+    let data = MemberData {
+        member: 4,
         boot: 0x9a3f_0000_1111_2222,
-        incarnation: 5,
-        state: 2,
-        role: Hello::WORKER,
-        rpc_address: "10.0.0.4:8081",
-        gossip_address: "10.0.0.4:7946",
+        version,
+        said_at: 1_764_000_000_000_000,
+        roles: 3,
+        name: "four",
+        zone: "east",
+        http_address: "10.0.0.4:8080",
         version_min: 1,
         version_max: 2,
         capacity: 64,
-        running: 63,
-        load: 0.75,
+        load: 750,
+        leader_term: 12,
     };
-    let idle = Member {
-        node: 5,
-        state: 1,
-        rpc_address: "",
-        gossip_address: "",
+    let least = MemberData {
+        name: "",
+        zone: "",
+        http_address: "",
         capacity: 0,
-        running: 0,
-        load: 0.0,
-        ..busy
+        load: 0,
+        leader_term: 0,
+        ..data
     };
-    let members = [busy, idle];
-    let members = List::from(&members);
-    let none = List::EMPTY;
-    let target_address = "10.0.0.4:7946";
-    vec![
-        case("gossip_ping", ASKS, &GossipPing { from: 1, probe: 9, members }),
-        case("gossip_ping, the least", ASKS, &GossipPing { from: 1, probe: 9, members: none }),
-        case("gossip_ack", ASKS, &GossipAck { from: 2, probe: 9, target: 4, members }),
-        case(
-            "gossip_ack, the least",
-            ASKS,
-            &GossipAck { from: 2, probe: 9, target: 2, members: none },
-        ),
-        case(
-            "gossip_indirect_ping",
-            ASKS,
-            &GossipIndirectPing { from: 1, probe: 9, target: 4, target_address, members },
-        ),
-        case(
-            "gossip_indirect_ping, the least",
-            ASKS,
-            &GossipIndirectPing { from: 1, probe: 9, target: 4, target_address, members: none },
-        ),
-        case("membership_update", ASKS, &MembershipUpdate { from: 1, members }),
-        case("membership_update, the least", ASKS, &MembershipUpdate { from: 1, members: none }),
-    ]
+    let mut bytes = Vec::new();
+    if version > 1 {
+        data.write_fields(&mut bytes);
+    } else {
+        least.write_fields(&mut bytes);
+    }
+    bytes
+}
+
+/// Of each message one with all that it can have, and one with as little as may be.
+macro_rules! twice {
+    ($name:literal, $kind:ident { $($own:tt)* }, { $($least:tt)* }) => {{
+        let from = Gossiper {
+            member: 1,
+            boot: 0x9a3f_0000_1111_2221,
+            renewal: 2,
+            incarnation: 5,
+            address: &[10, 0, 0, 1, 0x1f, 0x0a],
+        };
+        let (data, least_data) = (member_data(2), member_data(1));
+        let data = [&data[..], &least_data[..]];
+        let all = $kind {
+            cluster: 0x00d1_0000_0000_c001,
+            from,
+            to: 4,
+            to_boot: 0x9a3f_0000_1111_2222,
+            to_renewal: 1,
+            updates: &[7; 41],
+            data: List::from(&data),
+            $($own)*
+        };
+        let few = $kind {
+            from: Gossiper { renewal: 0, incarnation: 0, ..from },
+            to: 0,
+            to_boot: 0,
+            to_renewal: 0,
+            updates: b"",
+            data: List::EMPTY,
+            $($least)*
+            ..all
+        };
+        [case($name, ASKS, &all), case(concat!($name, ", the least"), ASKS, &few)]
+    }};
+}
+
+#[allow(clippy::needless_update, reason = "some messages have no field of their own")]
+fn gossip() -> Vec<Case> {
+    let address = &[0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0x1f, 0x0a];
+    let other = Gossiper { member: 4, boot: 7, renewal: 1, incarnation: 3, address };
+    let few = Gossiper { renewal: 0, incarnation: 0, ..other };
+    let mut cases = Vec::new();
+    cases.extend(twice!("gossip_ping", GossipPing { probe: 9 }, {}));
+    cases.extend(twice!("gossip_ack", GossipAck { probe: 9 }, {}));
+    cases.extend(
+        twice!("gossip_indirect_ping", GossipIndirectPing { probe: 9, other, }, { other: few, }),
+    );
+    cases.extend(
+        twice!("membership_update", MembershipUpdate { is_page: true, }, { is_page: false, }),
+    );
+    cases.extend(
+        twice!("gossip_relayed_ping", GossipRelayedPing { probe: 9, other, }, { other: few, }),
+    );
+    cases.extend(
+        twice!("gossip_relayed_ack", GossipRelayedAck { probe: 9, other, }, { other: few, }),
+    );
+    cases.extend(
+        twice!("gossip_forwarded_ack", GossipForwardedAck { probe: 9, other, }, { other: few, }),
+    );
+    cases.extend(twice!("gossip_failed", GossipFailed {}, {}));
+    cases.extend(twice!(
+        "gossip_suspicion",
+        GossipSuspicion { other, is_answer: true, },
+        { other: few, is_answer: false, }
+    ));
+    cases.extend(twice!(
+        "gossip_sync",
+        GossipSync { digests: &[3; 256], is_answer: true, },
+        { digests: b"", is_answer: false, }
+    ));
+    let sealed = GossipSealed { key: 0x0102_0304, nonce: &[1; 12], sealed: b"cipher" };
+    cases.push(case("gossip_sealed", ASKS, &sealed));
+    cases
 }
 
 fn tasks() -> Vec<Case> {

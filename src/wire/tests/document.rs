@@ -52,7 +52,8 @@ fn as_on_the_page(record: &str, field: &FieldInfo) -> String {
     };
     let default = match field.default {
         None => "required",
-        Some("List::EMPTY" | "b\"\"") => "empty",
+        // Spaced where a macro handed the tokens on.
+        Some("List::EMPTY" | "List :: EMPTY" | "b\"\"") => "empty",
         Some(default) => default,
     };
     format!("{record} {} {} {value} {default}", field.tag, field.name)
