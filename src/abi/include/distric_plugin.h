@@ -70,7 +70,7 @@ typedef struct distric_plugin_output {
 typedef struct distric_plugin_config {
     uint32_t abi_version;
     uint32_t struct_size;
-    distric_text json; /* one JSON value; `null` where the workflow has no config */
+    distric_text json; /* one JSON value; `{}` where the workflow has no config */
 } distric_plugin_config;
 
 /* Which task it is. Made by the host. */
