@@ -144,7 +144,7 @@ fn the_longest_data_fit_a_record_and_longer_texts_are_refused() {
 #[test]
 fn a_key_ring_is_refused_by_its_line() {
     let (one, two) = ("0a".repeat(32), "0B".repeat(32));
-    let nine: String = (0..9).map(|key| format!("{key:064x}\n")).collect();
+    let nine = (0..9).map(|key| format!("{key:064x}\n")).collect::<Vec<_>>().concat();
     let fine = [one.clone(), format!("# keys\n\n {one} \n{two}\n"), nine[..8 * 65].to_owned()];
     let counts = fine.map(|text| KeyRing::parse(&text).unwrap().ids().count());
     assert_eq!(counts, [1, 2, 8]);

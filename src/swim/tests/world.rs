@@ -1,6 +1,6 @@
 //! A world of gossiping nodes. It knows no more of them than their interface.
 
-use crate::{
+use super::gossip::{
     Config, Effect, Happened, KeyRing, Member, MemberData, MemberEvent, MemberId, Membership,
     Roles, State,
 };
@@ -261,7 +261,7 @@ impl World {
     }
 
     fn send(&mut self, from: usize, to: SocketAddr, bytes: &[u8]) {
-        assert!(bytes.len() <= crate::DATAGRAM_BYTES_MAX, "{} bytes", bytes.len());
+        assert!(bytes.len() <= super::gossip::DATAGRAM_BYTES_MAX, "{} bytes", bytes.len());
         self.traffic.datagrams += 1;
         self.traffic.bytes += bytes.len() as u64;
         if let Some(record) = &mut self.record {
