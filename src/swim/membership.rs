@@ -434,7 +434,6 @@ impl Membership {
             self.timers.shift(late);
             self.suspicions.shift(late);
             self.counts.stalls += 1;
-            self.set_slowness(self.slowness + 1);
         }
     }
 
