@@ -1,6 +1,7 @@
 //! What goes wrong in a world, and how much is asked of it.
 
 use crate::clock::ClockFaults;
+use crate::crew::CrewConfig;
 use crate::network::Weather;
 use base::Prng;
 use std::time::Duration;
@@ -30,6 +31,8 @@ impl DiskFaults {
 pub struct Faults {
     /// Messages that clients send in all.
     pub messages: u64,
+    /// The workers.
+    pub crew: CrewConfig,
     /// Between two requests of clients. Zero: a request or two at each event, as fast as they come.
     pub pace: Duration,
     /// Power cuts: of one machine, or of all.

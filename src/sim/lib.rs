@@ -10,6 +10,7 @@
 //! | `machine`, `node`, `disk`, `clock` | one machine, the process on it, what it stands on |
 //! | `network` | what is between machines |
 //! | `faults` | what goes wrong, drawn per seed |
+//! | `crew` | workers, what they run, and their links to whoever leads |
 //! | `clients`, `producers`, `reads`, `catalogue` | who asks |
 //! | `checker`, `keyed`, `read`, `marks` | what must hold, and which rare branches a run reached |
 //! | `transcript`, `world/script` | what happened, in words; worlds that do what a script says |
@@ -18,6 +19,7 @@ mod catalogue;
 mod checker;
 mod clients;
 mod clock;
+mod crew;
 mod disk;
 mod faults;
 mod keyed;
@@ -32,6 +34,7 @@ mod transcript;
 mod world;
 
 pub use clock::ClockFaults;
+pub use crew::CrewConfig;
 pub use disk::Disk;
 pub use faults::{DiskFaults, Faults, Trouble};
 pub use marks::{Mark, Marks};

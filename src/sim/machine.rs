@@ -226,6 +226,9 @@ impl Machine {
             Event::ShardRound(_) | Event::ConsensusRound => (5, 200),
             // A deadline has come, and the network has taken its time.
             Event::ConsensusDeadline
+            | Event::Worker(..)
+            | Event::WorkerGone(_)
+            | Event::WorkerSuspected(..)
             | Event::ShardDeadline(_)
             | Event::Peer { .. }
             | Event::PeerUp(_)

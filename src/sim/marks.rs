@@ -87,11 +87,23 @@ pub enum Mark {
     Mended,
     /// A leader offered its lead to another.
     HandedOver,
+    /// A worker was given a task.
+    TaskRun,
+    /// It was not the task's first attempt.
+    TaskRunAgain,
+    /// A worker's process died.
+    WorkerDied,
+    /// A worker was told that it had been declared lost.
+    WorkerLost,
+    /// A worker had to kill all that it ran.
+    WorkerKilledAll,
+    /// A worker left in order.
+    WorkerLeft,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 43] = [
         Self::CutUnderLoad,
         Self::SectorsLost,
         Self::KilledWithUnsynced,
@@ -129,6 +141,12 @@ impl Mark {
         Self::Wiped,
         Self::RotFound,
         Self::Mended,
+        Self::TaskRun,
+        Self::TaskRunAgain,
+        Self::WorkerDied,
+        Self::WorkerLost,
+        Self::WorkerKilledAll,
+        Self::WorkerLeft,
     ];
 }
 

@@ -7,17 +7,19 @@ pub use recovery::deliver;
 use crate::checker::CHECKPOINT_ENTRIES;
 use crate::disk::Disk;
 use base::{
-    Address, BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, Prng, StoreId, hash64,
+    Address, BootId, CoreId, Instant, NodeId, Now, Outbox, PartitionId, Prng, StoreId, WorkerId,
+    hash64,
 };
 use bytes::Bytes;
 use engine::cluster::Probed;
 use engine::message::{Committed, Packet, ToShard};
 use engine::peer::PeerMessage;
 use engine::record::{Born, Change, Ended, Failed};
+use engine::workers::{FromWorker, ToWorker, WorkerLink};
 use engine::{
     Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, FetchEffect, Membership, OrderId,
     ReadBack, RequestId, ShardConfig, ShardCore, ShardEffect, ShelfSum, SnapshotEffect, Submission,
-    SubmitResults, Work,
+    SubmitResults, Work, WorkersConfig,
 };
 use journal::{Effect, File, HeapBuffers, Token};
 use recovery::recover;
@@ -36,6 +38,8 @@ pub struct NodeConfig {
     pub segment_bytes: u64,
     /// A snapshot is due above this. Unit: bytes.
     pub snapshot_journal_bytes: u64,
+    /// How long a worker that says nothing is believed to be there. Unit: milliseconds.
+    pub lease_ms: u32,
 }
 
 /// Something that will happen to a node.
@@ -123,6 +127,12 @@ pub enum Event {
         /// Which.
         order: Box<flow::Order>,
     },
+    /// A worker says something over its connection.
+    Worker(WorkerLink, Box<FromWorker>),
+    /// A worker's connection has ended.
+    WorkerGone(WorkerLink),
+    /// Gossip doubts that a worker is there, or no longer does.
+    WorkerSuspected(WorkerId, bool),
     /// Work that a core ordered is done beside it.
     Worked {
         /// Which core's.
@@ -169,6 +179,13 @@ pub enum Said {
         request: RequestId,
         /// What became of them.
         results: SubmitResults,
+    },
+    /// To a worker.
+    ToWorker {
+        /// Over which connection.
+        link: WorkerLink,
+        /// What.
+        message: ToWorker,
     },
     /// An order went out: the term in which its shard was told that it leads, and what the shard
     /// has applied. For whoever checks.
@@ -254,7 +271,10 @@ impl Node {
                     program_version: "simulated",
                     started_at: now.instant,
                     birth: Birth { born: config.born.clone(), catalogue: config.catalogue.clone() },
-                    workers: engine::WorkersConfig::default(),
+                    workers: WorkersConfig {
+                        lease_ms: config.lease_ms,
+                        ..WorkersConfig::default()
+                    },
                 })
             })
             .collect();
@@ -390,6 +410,19 @@ impl Node {
             Event::PeerDown(peer, refused) => {
                 self.consensus.on_peer_down(now, peer, refused, &mut self.consensus_out);
                 self.end_input(disk, schedule);
+            }
+            Event::Worker(link, message) => {
+                self.shards[0].on_worker_message(now, link, *message, &mut self.shard_out);
+                self.end_of_worker(schedule);
+            }
+            Event::WorkerGone(link) => {
+                self.shards[0].on_worker_link_down(now, link, &mut self.shard_out);
+                self.end_of_worker(schedule);
+            }
+            Event::WorkerSuspected(worker, is_suspected) => {
+                let out = &mut self.shard_out;
+                self.shards[0].on_worker_suspected(now, worker, is_suspected, out);
+                self.end_of_worker(schedule);
             }
             Event::Called { core, order } => self.on_called(core, &order, prng, schedule),
             Event::Worked { core, work } => {
@@ -644,6 +677,12 @@ impl Node {
         self.drain_shard(core, schedule);
     }
 
+    /// After a word of a worker, which the first core alone hears.
+    fn end_of_worker(&mut self, schedule: &mut Schedule<'_>) {
+        schedule.events.push(Event::ShardRound(CoreId(0)));
+        self.drain_shard(CoreId(0), schedule);
+    }
+
     fn drain_shard(&mut self, core: CoreId, schedule: &mut Schedule<'_>) {
         while !self.shard_out.is_empty() {
             for effect in self.shard_out.take() {
@@ -677,7 +716,9 @@ impl Node {
                         schedule.events.push(Event::ShardRound(core));
                     }
                     ShardEffect::Work(work) => schedule.events.push(Event::Worked { core, work }),
-                    ShardEffect::ToWorker { .. } => unreachable!("no worker is linked here"),
+                    ShardEffect::ToWorker { link, message } => {
+                        schedule.said.push(Said::ToWorker { link, message });
+                    }
                     ShardEffect::Log(_) | ShardEffect::Serving => {}
                     ShardEffect::Fatal(reason) => schedule.said.push(Said::Fatal(reason)),
                 }

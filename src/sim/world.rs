@@ -12,6 +12,7 @@ mod troubles;
 use crate::catalogue::CatalogueUser;
 use crate::checker::Checker;
 use crate::clients::Clients;
+use crate::crew::{self, Crew};
 use crate::faults::{Faults, Trouble};
 use crate::machine::Machine;
 use crate::marks::{Mark, Marks};
@@ -137,6 +138,8 @@ enum Happening {
     Kill(BootId),
     /// Something is under way between machines.
     Network(Delivery<PeerMessage>),
+    /// Something happens to a worker.
+    Crew(crew::Event),
 }
 
 #[derive(Debug)]
@@ -190,6 +193,7 @@ pub struct World {
     readers: Readers,
     catalogue: CatalogueUser,
     operator: Operator,
+    crew: Crew,
     checker: Checker,
     transcript: Transcript,
     /// By place: whether it leads, whom it follows and in which term, as last written.
@@ -230,6 +234,7 @@ impl World {
             readers: Readers::new(seeds.fork("readers")),
             catalogue: CatalogueUser::new(seeds.fork("catalogue")),
             operator: Operator::new(seeds.fork("operator")),
+            crew: Crew::new(faults.crew, seeds.fork("crew")),
             faults,
             instant: BEGIN,
             heap: BinaryHeap::new(),
@@ -268,6 +273,9 @@ impl World {
 
     fn run_to_end(&mut self) -> Result<Report, String> {
         self.start_all()?;
+        let mut orders = crew::Orders::default();
+        self.crew.begin(self.instant, &mut orders);
+        self.put_crew(orders.events);
         for _ in 0..self.faults.crashes {
             let within = u64::try_from(self.faults.crash_within.as_nanos()).unwrap_or(u64::MAX);
             // Half of the cuts come while the first messages are on their way.
@@ -288,6 +296,7 @@ impl World {
         self.send_what_is_left()?;
         for machine in &self.machines {
             let seen = self.checker.check_all(machine.running(), &self.clients)?;
+            self.crew.check_outputs(machine.running())?;
             self.report.instances = seen.instances;
             self.report.keyed_instances = seen.keyed.instances;
             self.report.keyed_starts = seen.keyed.asked;
@@ -416,6 +425,12 @@ impl World {
             self.transcript.say(self.instant, || format!("{name} ends{how}"));
             self.roles[place] = (false, 0, 0);
         }
+        if self.machines[place].is_up() {
+            let now = self.instant;
+            let mut orders = crew::Orders::default();
+            self.crew.on_node_end(now, place, is_powered, &mut orders);
+            self.put_crew(orders.events);
+        }
         self.machines[place].end();
         self.readers.on_lost(place);
         self.operator.on_lost(place);
@@ -511,6 +526,7 @@ impl World {
     fn happen(&mut self, place: usize, happening: Happening) -> Result<(), String> {
         let happening = match happening {
             Happening::Network(delivery) => return self.on_delivery(delivery),
+            Happening::Crew(event) => return self.on_crew(event),
             happening => happening,
         };
         let (instant, machine) = (self.instant, &mut self.machines[place]);
@@ -549,7 +565,7 @@ impl World {
             }
             Happening::Start if machine.is_up() => Ok(()),
             Happening::Start => self.start(place),
-            Happening::Network(_) => unreachable!("handled above"),
+            Happening::Network(_) | Happening::Crew(_) => unreachable!("handled above"),
         }
     }
 
@@ -581,6 +597,25 @@ impl World {
         };
         let boot = self.machines[place].boot;
         self.happen(place, Happening::Process(boot, event))
+    }
+
+    /// Something happens to a worker, and what comes of it to nodes.
+    fn on_crew(&mut self, event: crew::Event) -> Result<(), String> {
+        let mut orders = crew::Orders::default();
+        let marks = &mut self.report.marks;
+        self.crew.on_event(self.instant, event, &self.machines, marks, &mut orders)?;
+        self.put_crew(orders.events);
+        for (place, boot, event) in orders.nodes {
+            self.happen(place, Happening::Process(boot, event))?;
+        }
+        Ok(())
+    }
+
+    fn put_crew(&mut self, events: Vec<(Instant, crew::Event)>) {
+        for (at, event) in events {
+            // Workers are at no machine's place.
+            self.put(at, 0, Happening::Crew(event));
+        }
     }
 
     fn put(&mut self, at: Instant, place: usize, happening: Happening) {
@@ -695,6 +730,12 @@ impl World {
             }
             Said::Members(members) => {
                 self.checker.on_members(&members);
+                Ok(())
+            }
+            Said::ToWorker { link, message } => {
+                let mut orders = crew::Orders::default();
+                self.crew.on_told(self.instant, link, message, &mut orders);
+                self.put_crew(orders.events);
                 Ok(())
             }
             Said::Submitted { request, results } => self.clients.on_results(request, &results),

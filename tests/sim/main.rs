@@ -11,6 +11,7 @@ mod group;
 mod power;
 mod reload;
 mod scenarios;
+mod workers;
 mod worlds;
 
 use sim::Report;

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo sim                        groups and single nodes, one seed after the other, until Ctrl-C
 //! cargo sim group --for 2h         for so long (s, m, h)
+//! cargo sim workers --for 1h       three coordinators and twenty workers
 //! cargo sim power --seeds 5000 --from 100000
 //! cargo sim idle --seeds 10         three nodes that nobody asks anything, an hour each
 //! cargo sim load                   three nodes that are kept busy; burst: as much as they take at once
@@ -65,7 +66,7 @@ fn asked(words: impl Iterator<Item = String>) -> Result<Asked, String> {
             "--for" => asked.within = Some(duration(&value()?)?),
             kind => {
                 let kind = Kind::of(kind).ok_or_else(|| {
-                    format!("{kind:?} is nothing to run: power, group, idle, load, burst, scenarios, or an option")
+                    format!("{kind:?} is nothing to run: power, group, workers, idle, load, burst, scenarios, or an option")
                 })?;
                 asked.kinds.push(kind);
             }

@@ -1,7 +1,7 @@
 //! The worlds that seeds draw, for the tests and for `cargo sim`.
 
 use engine::record::{Born, Change};
-use sim::{Faults, NodeConfig, Report, World};
+use sim::{CrewConfig, Faults, NodeConfig, Report, World};
 use std::time::Duration;
 
 const WORKFLOWS: &str = r#"
@@ -30,6 +30,22 @@ workflows:
     tasks:
       - { id: one, type: transform, with: { n: "${ input.nonce }" } }
       - { id: pause, type: delay, depends_on: [one], with: { for: 70ms } }
+"#;
+
+/// What workers run: alone, behind each other, with a limit, and again where it fails.
+const CREW_WORKFLOWS: &str = r#"
+workflows:
+  - id: checked
+    version: 1
+    on_failure: continue
+    tasks:
+      - { id: first, type: check, with: { n: "${ input.nonce }" }, timeout: 2s, retry: { max: 3, backoff: fixed, first: 50ms } }
+      - { id: beside, type: check, priority: 9, timeout: 4s, with: { n: 1 } }
+      - { id: behind, type: check, depends_on: [first], timeout: 1s, with: { n: 2 } }
+"#;
+const CREW_RULES: &str = r#"
+rules:
+  - { id: all-checked, version: 1, conditions: [{ field: nonce, op: exists }], actions: [{ workflow: checked }] }
 "#;
 
 /// Some start an instance for a key, one of a few, and some of these can name no key; some calculate
@@ -82,12 +98,14 @@ pub(crate) enum Kind {
     Load,
     /// Three nodes that are sent as much as they take.
     Burst,
+    /// Three coordinators and twenty workers, in which everything goes wrong.
+    Workers,
 }
 
 impl Kind {
     /// By the name that a replay line has.
     pub(crate) fn of(name: &str) -> Option<Self> {
-        [Self::Power, Self::Group, Self::Idle, Self::Load, Self::Burst]
+        [Self::Power, Self::Group, Self::Idle, Self::Load, Self::Burst, Self::Workers]
             .into_iter()
             .find(|kind| kind.name() == name)
     }
@@ -99,6 +117,7 @@ impl Kind {
             Self::Idle => "idle",
             Self::Load => "load",
             Self::Burst => "burst",
+            Self::Workers => "workers",
         }
     }
 
@@ -120,6 +139,7 @@ impl Kind {
             Self::Group => group(seed),
             Self::Idle => calm(seed, Faults::none(0)),
             Self::Load => calm(seed, Faults { pace: LOAD_PACE, ..Faults::none(LOAD_MESSAGES) }),
+            Self::Workers => workers(seed),
             Self::Burst => calm(seed, Faults::none(BURST_MESSAGES)),
         }
     }
@@ -179,6 +199,28 @@ fn group(seed: u64) -> World {
     World::group(seed, configs.collect(), faults)
 }
 
+fn workers(seed: u64) -> World {
+    let faults = Faults {
+        messages: 60 + seed % 100,
+        crashes: u32::try_from(seed % 3).expect("small"),
+        crash_within: Duration::from_millis(2_000 + seed * 37 % 5_000),
+        crew: CrewConfig {
+            workers: 20,
+            capacity: 1 + u32::try_from(seed % 3).expect("small"),
+            is_troubled: !seed.is_multiple_of(8),
+        },
+        pace: Duration::from_millis(20 + seed % 60),
+        ..Faults::default()
+    };
+    let faults = if seed.is_multiple_of(8) { faults } else { faults.with_troubles(seed) };
+    let configs = (0..3_u64).map(|at| {
+        let shards = 1 + u16::try_from((seed + at) % 3).expect("small");
+        let catalogue = catalogue(CREW_WORKFLOWS, CREW_RULES);
+        NodeConfig { catalogue, ..node(shards) }
+    });
+    World::group(seed, configs.collect(), faults)
+}
+
 /// Segments that hold the largest entry: whole sets of rules gather in one.
 const SEGMENT_BYTES_OF_CHANGES: u64 = 2 << 20;
 
@@ -190,23 +232,21 @@ pub(crate) fn changing(shards: u16) -> NodeConfig {
     config
 }
 
+/// The changes that make a catalogue of these texts.
+fn catalogue(workflows: &str, rules: &str) -> Vec<Change> {
+    let source = |text| document::Source { name: "the test's catalogue", text };
+    let workflows = flow::parse(source(workflows), flow::Plugins::Any);
+    let workflows = workflows.expect("the workflows are right").into_iter();
+    let rules = rules::parse(source(rules)).expect("the rules are right").into_iter();
+    let rules = rules.map(|rule| Change::PutRule(rule.source));
+    workflows.map(|found| Change::PutDefinition(found.source)).chain(rules).collect()
+}
+
 /// A node small enough that segments roll over and snapshots are taken in a short run.
 pub(crate) fn node(shards: u16) -> NodeConfig {
-    let source = |text| document::Source { name: "the test's catalogue", text };
-    let mut catalogue: Vec<Change> = flow::parse(source(WORKFLOWS), flow::Plugins::Any)
-        .expect("the workflows are right")
-        .into_iter()
-        .map(|found| Change::PutDefinition(found.source))
-        .collect();
-    catalogue.extend(
-        rules::parse(source(RULES))
-            .expect("the rules are right")
-            .into_iter()
-            .map(|rule| Change::PutRule(rule.source)),
-    );
     NodeConfig {
         shards,
-        catalogue,
+        catalogue: catalogue(WORKFLOWS, RULES),
         born: Born {
             cluster_id: 1,
             partitions: 7,
@@ -217,5 +257,6 @@ pub(crate) fn node(shards: u16) -> NodeConfig {
         },
         segment_bytes: 512 << 10,
         snapshot_journal_bytes: 256 << 10,
+        lease_ms: 2_000,
     }
 }

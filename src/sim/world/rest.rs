@@ -23,6 +23,7 @@ impl World {
         self.faults.disks = DiskFaults::default();
         let since = self.instant;
         self.network.heal();
+        self.crew.calm();
         self.network.weather = Weather::FINE;
         self.start_all()?;
         let limit = self.instant + REST_MAX;
@@ -55,13 +56,14 @@ impl World {
         let waiting = self.clients.waiting() + self.readers.waiting();
         waiting == 0
             && self.operator.is_idle()
+            && self.crew.is_at_rest()
             && nodes.all(|node| node.as_ref().is_some_and(is_still))
     }
 
     /// What still goes on.
     pub(super) fn unrest(&self) -> String {
         let (messages, reads) = (self.clients.waiting(), self.readers.waiting());
-        let mut text = format!("{messages} requests and {reads} reads wait");
+        let mut text = format!("{messages} requests and {reads} reads wait{}", self.crew.unrest());
         for machine in &self.machines {
             let Some(node) = &machine.node else {
                 write!(text, "; {} is down", machine.name).expect("a string grows");
