@@ -336,7 +336,7 @@ impl Crew {
         match event {
             Event::Look => self.look(now, machines, out)?,
             Event::Trouble => self.make_trouble(now, machines, marks, out)?,
-            Event::Start(at) => self.start(now, at, out)?,
+            Event::Start(at) => self.start(now, at, out),
             Event::ToNode(number, message) => self.arrives_at_node(now, number, message, out),
             Event::NodeHears(place, boot, number) => {
                 let event = node::Event::WorkerGone(WorkerLink(number));
@@ -468,10 +468,10 @@ impl Crew {
         worker.granted = worker.granted.max(asked);
     }
 
-    fn start(&mut self, now: Instant, at: usize, out: &mut Orders) -> Result<(), String> {
+    fn start(&mut self, now: Instant, at: usize, out: &mut Orders) {
         let worker = &mut self.workers[at];
         if worker.mind.is_some() {
-            return Ok(());
+            return;
         }
         worker.run += 1;
         worker.config.boot = BootId(worker.run * BOOTS);
@@ -479,7 +479,6 @@ impl Crew {
         (worker.keep, worker.granted, worker.connection) = (Instant(0), None, None);
         worker.mind = Some(WorkerCore::new(worker.config.clone()));
         self.plan(now, at, out);
-        Ok(())
     }
 
     /// The process ends, and with it all that it runs; its connection is reset.
