@@ -43,10 +43,10 @@ workflows:
       - { id: beside, type: check, priority: 9, timeout: 4s, with: { n: 1 } }
       - { id: behind, type: check, depends_on: [first], timeout: 1s, with: { n: 2 } }
 "#;
-const CREW_RULES: &str = r#"
+const CREW_RULES: &str = r"
 rules:
   - { id: all-checked, version: 1, conditions: [{ field: nonce, op: exists }], actions: [{ workflow: checked }] }
-"#;
+";
 
 /// Some start an instance for a key, one of a few, and some of these can name no key; some calculate
 /// what they hand over.
