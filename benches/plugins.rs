@@ -91,11 +91,11 @@ fn measure(folder: &Path, padding: usize, seconds: u64) -> (u32, Duration, Durat
         }
     }
     let took = start.elapsed();
-    let node = cpu().0 - own;
+    let node = cpu().0.saturating_sub(own);
     let before = cpu().1;
     // What a child used is told when it is reaped.
     host.shutdown(Duration::from_secs(1)).wait();
-    (ended, took, node, cpu().1 - before)
+    (ended, took, node, cpu().1.saturating_sub(before))
 }
 
 /// CPU time of this process and of its children that were reaped.

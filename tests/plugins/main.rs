@@ -4,6 +4,8 @@
 //! The fixtures are C, compiled when a test needs them. Without a C compiler these tests say so and
 //! are skipped.
 
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot do its part fails its test")]
+
 mod check;
 mod examples;
 mod fixture;

@@ -6,6 +6,7 @@ use crate::house::{Source, assert_none, sources};
 /// Folders that may say `unsafe`, and why nothing else would do. Each overrides the lint itself,
 /// with a reason of its own.
 const UNSAFE: &[(&str, &str)] = &[
+    ("src/abi", "the types of functions that are called through pointers; nothing is called there"),
     (
         "shards/host/child",
         "a plugin's process calls what a shared library offers, and says in a signal handler why it \
