@@ -58,6 +58,7 @@ fn shard() -> ShardCore {
         program_version: "bench",
         started_at: NOW.instant,
         birth: Birth { born: born(), catalogue: Vec::new() },
+        workers: engine::WorkersConfig::default(),
     })
 }
 

@@ -136,6 +136,7 @@ impl Core {
             program_version: "bench",
             started_at: NOW.instant,
             birth: Birth { born, catalogue: catalogue() },
+            workers: engine::WorkersConfig::default(),
         });
         let mut core = Self {
             shard,

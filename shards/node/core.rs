@@ -6,17 +6,16 @@
 
 use crate::door::Door;
 use crate::founding;
+use crate::health::{Board, Facts, LogFacts, Reporter};
+use crate::identity;
 use crate::members::{self, Members, Part};
 use crate::plugins;
-use crate::identity;
-use crate::health::{Board, Facts, LogFacts, Reporter};
 use crate::process;
 use crate::settings::Settings;
 use crate::trace::{self, Traces};
 use api::{ApiError, Code};
 use base::{CoreId, Instant, Prng};
 use consensus::{Consensus, Links};
-use crew::{Door, DoorIdentity};
 use engine::cluster::{Fulfilled, GroupView};
 use engine::message::{Answer, ConsensusStatus, Packet, Question, ToConsensus, ToShard};
 use engine::{Membership, ShardConfig, ShardCore};
@@ -207,31 +206,32 @@ fn take_part(
     replica: &Replica,
     registry: &Registry,
 ) -> Result<Members, CoreFailure> {
-    let (settings, identity) = (&shared.settings.membership, &shared.identity);
+    let (settings, own_identity) = (&shared.settings.membership, &shared.identity);
     let log = Rc::new(process::Host::new(CONSENSUS));
     let own = shared.plugins.as_ref().filter(|host| plugins::capacity(settings, host) > 0);
     let address = shared.gossip.or(own.map(|_| SocketAddr::from(([127, 0, 0, 1], 0))));
     let door = address.map(|address| open_door(shared, address, cluster, replica, &log));
+    let random = [identity::random()?, identity::random()?];
     let part = shared.gossip.map(|address| Part {
         address,
-        member: MemberId(identity.node.0),
-        boot: identity.boot,
+        member: MemberId(own_identity.node.0),
+        boot: own_identity.boot,
         cluster: Some(cluster),
         roles: if own.is_some() { Roles::BOTH } else { Roles::COORDINATOR },
-        name: format!("node-{}", identity.node),
+        name: format!("node-{}", own_identity.node),
         http: shared.http,
         capacity: own.map_or(0, |host| plugins::capacity(settings, host)),
-        random: [identity::random()?, identity::random()?],
+        random,
     });
     let gossip = part.map(|part| members::gossip(part, settings, registry, Rc::clone(&log)));
     let members = Members::of_coordinator(gossip.transpose()?, door.transpose()?, replica);
     if let Some(host) = own {
         let name = settings.worker_name.clone();
         let who = plugins::Who {
-            store: identity.store,
-            boot: members::worker_boot(identity.starts),
+            store: own_identity.store,
+            boot: members::worker_boot(own_identity.starts),
             cluster,
-            name: name.unwrap_or_else(|| format!("node-{}", identity.node)),
+            name: name.unwrap_or_else(|| format!("node-{}", own_identity.node)),
             address: shared.http.to_string(),
             seed: shared.seed,
         };
@@ -246,17 +246,17 @@ fn open_door(
     cluster: u64,
     replica: &Replica,
     log: &Rc<process::Host>,
-) -> Result<(Door, SocketAddr), CoreFailure> {
+) -> Result<(crew::Door, SocketAddr), CoreFailure> {
     let listener = Listener::bind(address)?;
     let address = listener.address();
-    let own = DoorIdentity {
+    let own = crew::DoorIdentity {
         node: shared.identity.node,
         store: shared.identity.store,
         boot: shared.identity.boot,
         program: format!("distric-shard {}", shared.shard.program_version),
     };
     let desk = members::OfReplica { replica: replica.clone(), host: Rc::clone(log) };
-    let door = Door::new(own, Rc::new(desk));
+    let door = crew::Door::new(own, Rc::new(desk));
     door.open(listener, cluster);
     Ok((door, address))
 }
@@ -281,7 +281,7 @@ async fn open_log(
     if links.is_none() && !opened.is_alone {
         return Err(crate::identity::without_peers(shared.identity.node).into());
     }
-    Ok(opened)
+    Ok((opened, cluster))
 }
 
 /// Nothing when the node is told to stop meanwhile.

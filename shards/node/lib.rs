@@ -137,6 +137,7 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         started_at: runtime::instant(),
         // A node that is yet to be founded is told before it can lead.
         birth: Birth { born: born(&settings, cluster.unwrap_or_default()), catalogue },
+        workers: settings.membership.workers_config(),
     };
     let seed = identity::random()?;
     let traces = traces(&settings, &identity, template.program_version, seed);

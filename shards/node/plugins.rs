@@ -39,7 +39,12 @@ pub(crate) struct Who {
 }
 
 /// Puts a worker to work, on core 0.
-pub(crate) fn employ(settings: &Membership, host: &Host, who: Who, log: Rc<process::Host>) -> Worker {
+pub(crate) fn employ(
+    settings: &Membership,
+    host: &Host,
+    who: Who,
+    log: Rc<process::Host>,
+) -> Worker {
     let program = format!("distric-shard {}", env!("CARGO_PKG_VERSION"));
     let config = WorkerConfig {
         worker: WorkerId::of(who.store),

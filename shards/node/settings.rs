@@ -171,6 +171,7 @@ const KEYS: &[(&str, &str)] = &[
     ("worker_name", "auto"),
     ("zone", ""),
     ("worker_lease", "10s"),
+    ("worker_strategy", "least_loaded"),
     ("allow_remote", "false"),
     ("log", "info"),
     ("log_format", "auto"),

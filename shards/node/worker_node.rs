@@ -89,8 +89,7 @@ impl Identity {
             Some(1) => {}
             format => bail!("it has format {format:?}, this program knows format 1"),
         }
-        let cluster =
-            if value["cluster"].is_null() { None } else { Some(id("cluster")?) };
+        let cluster = if value["cluster"].is_null() { None } else { Some(id("cluster")?) };
         let starts = value["starts"].as_u64().context("it lacks `starts`")?;
         Ok(Self { store: StoreId(id("store")?), cluster, starts })
     }
@@ -110,7 +109,9 @@ fn directory(settings: &Settings) -> Result<DataDirectory> {
             Err(error) => return Err(error.into()),
         }
     }
-    bail!("{PLACES_MAX} workers have their directories here already: name another one by --data DIR")
+    bail!(
+        "{PLACES_MAX} workers have their directories here already: name another one by --data DIR"
+    )
 }
 
 fn refuse_a_coordinators(path: &Path) -> Result<()> {
@@ -319,7 +320,10 @@ async fn hire(hiring: Hiring, members: Members, log: Rc<process::Host>) {
             Err(error) => Err(error.into()),
         };
         if let Err(error) = kept {
-            tracing::error!(fatal = true, "which cluster this worker is of cannot be kept: {error:#}");
+            tracing::error!(
+                fatal = true,
+                "which cluster this worker is of cannot be kept: {error:#}"
+            );
             std::process::exit(EXIT_FATAL);
         }
         tracing::info!("this worker belongs to cluster {cluster:016x}");
@@ -344,8 +348,11 @@ struct Inside {
 impl Desk {
     fn new(members: &Members, registry: &Registry) -> Self {
         let health = Health::starting(&["leader", "stopping"], runtime::now().wall);
-        let inside =
-            Inside { members: members.clone(), registry: registry.clone(), health: RefCell::new(health) };
+        let inside = Inside {
+            members: members.clone(),
+            registry: registry.clone(),
+            health: RefCell::new(health),
+        };
         inside.health.borrow_mut().set("stopping", State::Up, "", runtime::now().wall);
         Self { inner: Rc::new(inside) }
     }
@@ -353,7 +360,8 @@ impl Desk {
     /// Whether the leader knows this worker.
     fn look(&self) {
         let worker = self.inner.members.worker();
-        let is_known = worker.is_some_and(|worker: Worker| worker.look(|core| core.is_registered()));
+        let is_known =
+            worker.is_some_and(|worker: Worker| worker.look(|core| core.is_registered()));
         let (state, why) = if is_known {
             (State::Up, "")
         } else {
@@ -418,7 +426,9 @@ mod tests {
         known.keep(&directory).unwrap();
         let second = Identity::claim(&directory).unwrap();
         assert_eq!(second, Identity { starts: 2, ..known });
-        assert!(members::worker_boot(second.starts).0 - members::worker_boot(first.starts).0 > 1_000);
+        assert!(
+            members::worker_boot(second.starts).0 - members::worker_boot(first.starts).0 > 1_000
+        );
     }
 
     #[test]

@@ -23,8 +23,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The versions of what is replicated (records, batches, snapshots) that this program reads and
-/// writes.
-pub const FORMATS: (u16, u16) = (1, 1);
+/// writes. Level 2 has workers: a node of level 1 would stop at the first record that names one, so the
+/// two do not form a cluster.
+pub const FORMATS: (u16, u16) = (2, 2);
 
 /// Who is at one end of a link, as its hello says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

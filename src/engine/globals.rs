@@ -1,4 +1,4 @@
-//! What every core holds: parameters, the catalogue, the sessions.
+//! What every core holds: parameters, the catalogue, the sessions, the workers.
 //!
 //! Invariants:
 //! - every core applies every entry's global part, so all copies at one index are equal;
@@ -12,7 +12,9 @@ mod change;
 mod draft;
 mod history;
 mod version_2;
+mod version_4;
 pub(crate) mod view;
+mod workers;
 
 use crate::batch::SectionHeader;
 use crate::record::Born;
@@ -23,11 +25,15 @@ use rkyv::{Archive, Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use workers::WorkersImage;
 
 pub use catalogue::{Catalogue, Merged, StoredDefinition, StoredRule};
 pub(crate) use change::differ_in_enabled_alone;
 pub use draft::{Draft, Prepared};
 pub(crate) use version_2::upgraded;
+pub(crate) use workers::WORKERS_MAX;
+pub(crate) use workers::{Join, Plugins};
+pub use workers::{Presence, Worker, Workers};
 
 /// Rules a catalogue can hold.
 pub(crate) const RULES_MAX: usize = 100_000;
@@ -193,6 +199,8 @@ pub struct Globals {
     /// The rules and definitions. All cores share them.
     pub catalogue: Arc<Catalogue>,
     sessions: BTreeMap<(NodeId, CoreId), Session>,
+    /// The workers that the cluster knows.
+    pub workers: Workers,
 }
 
 impl Globals {
@@ -261,6 +269,7 @@ impl Globals {
             sessions: (self.sessions.iter())
                 .map(|((node, core), session)| (*node, *core, session.boot, session.last))
                 .collect(),
+            workers: self.workers.image(),
         };
         image.to_bytes()
     }
@@ -297,6 +306,7 @@ impl Globals {
             born: image.born,
             catalogue: Arc::new(catalogue),
             sessions: sessions.collect(),
+            workers: Workers::from_image(image.workers),
         })
     }
 }
@@ -330,6 +340,7 @@ struct GlobalsImage {
     /// The oldest first.
     past: Vec<PastImage>,
     sessions: Vec<(NodeId, CoreId, BootId, u64)>,
+    workers: WorkersImage,
 }
 
 #[derive(Archive, Serialize, Deserialize)]

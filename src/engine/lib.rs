@@ -27,6 +27,7 @@ pub mod batch;
 mod clock;
 pub mod cluster;
 pub mod consensus;
+mod dispatch;
 mod events;
 pub mod founding;
 mod globals;
@@ -52,10 +53,11 @@ pub use consensus::{
     ConsensusConfig, ConsensusCore, ConsensusEffect, FetchEffect, Left, ReadBack, Replay,
     SnapshotEffect, Start,
 };
+pub use dispatch::{Candidate, Strategy, StrategyName, UnknownStrategy, WorkersConfig};
 pub use events::EventKind;
 pub use globals::{
     Admission, Came, Catalogue, CatalogueEdits, Changed, Draft, Edits, Globals, How, Merged,
-    Prepared, Refusal, StoredDefinition, StoredRule,
+    Prepared, Presence, Refusal, StoredDefinition, StoredRule, Worker, Workers,
 };
 pub use metrics::{ConsensusMetrics, ShardMetrics};
 pub use partition::{

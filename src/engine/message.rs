@@ -5,8 +5,11 @@ use crate::cluster::{Compared, Demand, Fulfilled, GroupView};
 use crate::events::EventKind;
 use crate::globals::{Globals, Merged, Prepared};
 use crate::partition::{ListedInstance, Outcome};
+use crate::record::Ended;
+use crate::shard::OrderId;
+use crate::workers::Run;
 use api::{EventsQuery, InstancesQuery, Response, Route};
-use base::{BootId, CoreId, Instant, NodeId, PartitionId, UnixMicros};
+use base::{BootId, CoreId, Instant, NodeId, PartitionId, UnixMicros, WorkerId};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -236,6 +239,15 @@ pub enum ToShard {
         /// Whether it is.
         is_full: bool,
     },
+    /// What became of tasks that want a worker or have one: of a core that hosts some, to core 0.
+    Tasks {
+        /// The term it was said in.
+        term: u64,
+        /// In order.
+        news: Vec<TaskNews>,
+    },
+    /// What core 0 has decided about a task, or heard of it from a worker.
+    Dispatched(Box<Dispatched>),
     /// Something happened on another shard that the log of events on core 0 keeps.
     Event {
         /// When.
@@ -258,6 +270,109 @@ pub enum ToShard {
         from: Option<CoreId>,
         /// What it says.
         answer: Answer,
+    },
+}
+
+/// What a core that hosts partitions says of tasks, while this node leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskNews {
+    /// The first of a term: what workers have.
+    Report {
+        /// Each with who has it.
+        assigned: Vec<(OrderId, WorkerId, BootId)>,
+    },
+    /// An order waits for a worker.
+    Wanted {
+        /// Which.
+        order: OrderId,
+        /// What the worker needs.
+        plugin: Arc<str>,
+        /// What goes first: 0 to 9.
+        priority: u8,
+    },
+    /// An order that waited is not wanted any more.
+    Unwanted {
+        /// Which.
+        order: OrderId,
+    },
+    /// A worker has an order: it is to be told, if it hears.
+    Assigned {
+        /// Which.
+        order: OrderId,
+        /// Who.
+        worker: WorkerId,
+        /// Which run of it.
+        boot: BootId,
+        /// What it is told.
+        run: Box<Run>,
+    },
+    /// A worker that was to have an order does not get it.
+    NotAssigned {
+        /// Which.
+        order: OrderId,
+        /// Who.
+        worker: WorkerId,
+        /// Which run of it.
+        boot: BootId,
+    },
+    /// A worker has an order no longer: it may forget what came of it.
+    Unassigned {
+        /// Which.
+        order: OrderId,
+        /// Who had it.
+        worker: WorkerId,
+        /// Which run of it.
+        boot: BootId,
+    },
+    /// A worker has an order that is not wanted any more.
+    Stop {
+        /// Which.
+        order: OrderId,
+        /// Who has it.
+        worker: WorkerId,
+        /// Which run of it.
+        boot: BootId,
+    },
+}
+
+/// What core 0 says to a core that hosts partitions, while this node leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dispatched {
+    /// A worker is to have an order.
+    Assign {
+        /// Which.
+        order: OrderId,
+        /// Who.
+        worker: WorkerId,
+        /// Which run of it.
+        boot: BootId,
+    },
+    /// A worker has a new connection: what it has is to be said again.
+    SendAgain {
+        /// Who.
+        worker: WorkerId,
+        /// Which run of it.
+        boot: BootId,
+    },
+    /// A worker says that an order has ended.
+    Ended {
+        /// Which.
+        order: OrderId,
+        /// Who.
+        worker: WorkerId,
+        /// Which run of it.
+        boot: BootId,
+        /// How.
+        ended: Ended,
+    },
+    /// A worker says that an order does not run, and that nothing came of it.
+    Stopped {
+        /// Which.
+        order: OrderId,
+        /// Who.
+        worker: WorkerId,
+        /// Which run of it.
+        boot: BootId,
     },
 }
 

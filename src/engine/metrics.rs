@@ -4,6 +4,9 @@ use flow::InstanceStatus;
 use std::time::Duration;
 use telemetry::{Counter, Gauge, Histogram, Registry, families};
 
+/// Where a worker is.
+pub(crate) const WORKER_STATES: [&str; 4] = ["ready", "drained", "lost", "left"];
+
 /// What a shard counts.
 #[derive(Debug)]
 pub struct ShardMetrics {
@@ -21,6 +24,15 @@ pub struct ShardMetrics {
     pub(crate) running: Gauge,
     /// Outgoing calls under way.
     pub(crate) calls: Gauge,
+    /// Workers by where they are, in the order of [`WORKER_STATES`].
+    pub(crate) workers: [Gauge; WORKER_STATES.len()],
+    /// How much of what workers can run they run.
+    pub(crate) utilization: Gauge,
+    /// Tasks that wait for a worker, and for how long the first of them has.
+    pub(crate) tasks_waiting: Gauge,
+    pub(crate) oldest_waiting: Gauge,
+    /// Workers whose lease was over.
+    pub(crate) workers_lost: Counter,
     /// The catalogue's version.
     pub(crate) catalogue: Gauge,
     /// What the partitions hold.
@@ -31,6 +43,8 @@ pub struct ShardMetrics {
     pub(crate) orders: Gauge,
     /// Requests that wait for other cores, or for events.
     pub(crate) queries: Gauge,
+    /// Time from when a task wanted a worker to when one had received it.
+    pub(crate) assignment: Histogram,
     /// Time of an attempt that gave a result; observed by whoever holds the clock.
     pub task_completed: Histogram,
     /// Time of an attempt that failed.
@@ -60,11 +74,18 @@ impl ShardMetrics {
             rematched: registry.counter(&families::BATCHES_REMATCHED, &[]),
             running: registry.gauge(&families::WORKFLOWS_RUNNING, &[]),
             calls: registry.gauge(&families::TASKS_RUNNING, &[]),
+            workers: WORKER_STATES
+                .map(|state| registry.gauge(&families::WORKERS, &[("state", state)])),
+            utilization: registry.gauge(&families::WORKER_UTILIZATION, &[]),
+            tasks_waiting: registry.gauge(&families::TASKS_WAITING, &[]),
+            oldest_waiting: registry.gauge(&families::TASKS_WAITING_OLDEST, &[]),
+            workers_lost: registry.counter(&families::WORKERS_LOST, &[]),
             catalogue: registry.gauge(&families::CATALOGUE_VERSION, &[]),
             state_bytes: registry.gauge(&families::STATE_BYTES, &[]),
             unanswered: queue("unanswered_bytes"),
             orders: queue("orders"),
             queries: queue("queries"),
+            assignment: registry.histogram(&families::TASK_ASSIGNMENT, &[]),
             task_completed: task("completed"),
             task_failed: task("failed"),
             rule_evaluation: registry.histogram(&families::RULE_EVALUATION, &[]),

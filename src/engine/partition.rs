@@ -10,6 +10,7 @@
 //!   started it alone; no answer calls it a message.
 
 mod answer;
+mod assigned;
 mod image;
 mod keyed;
 mod live;
@@ -18,6 +19,8 @@ mod start;
 pub(crate) mod view;
 
 pub use answer::{CancelOutcome, Outcome, Workflows};
+use assigned::Assigned;
+pub(crate) use assigned::Holder;
 pub(crate) use image::{IMAGE_VERSION, upgraded};
 use keyed::Keyed;
 use passing::Passing;
@@ -29,8 +32,9 @@ use crate::globals::Globals;
 use crate::keys::{KeyTable, Known, Verdict, fingerprint};
 use crate::producers::{self, ProducerTable};
 use crate::record::{AcceptedView, Ended, Failed, TaskEnded, TaskStopped};
+use crate::shard::OrderId;
 use crate::shelf::{Entry, Shelf};
-use base::{FixedState, InstanceId, MessageId, Outbox, PartitionId, UnixMicros};
+use base::{BootId, FixedState, InstanceId, MessageId, Outbox, PartitionId, UnixMicros, WorkerId};
 use expr::Value;
 use flow::TaskIndex;
 use hashbrown::HashMap;
@@ -70,6 +74,36 @@ pub enum PartitionEffect {
         /// The last one's error.
         error: flow::TaskError,
     },
+    /// A worker has an attempt from now on.
+    Assigned {
+        /// Which.
+        order: OrderId,
+        /// Who.
+        worker: WorkerId,
+        /// Which run of it.
+        boot: BootId,
+    },
+    /// A worker was to have an attempt and does not get it: it is not wanted any more, or the worker is
+    /// gone, or another leader has chosen meanwhile.
+    NotAssigned {
+        /// Which.
+        order: OrderId,
+        /// Who.
+        worker: WorkerId,
+        /// Which run of it.
+        boot: BootId,
+        /// The term of the leader that chose.
+        term: u64,
+    },
+    /// A worker has an attempt no longer: it has ended or stopped, or the worker is gone.
+    Unassigned {
+        /// Which.
+        order: OrderId,
+        /// Who had it.
+        worker: WorkerId,
+        /// Which run of it.
+        boot: BootId,
+    },
     /// An instance was started for a key.
     Started,
     /// An instance has ended.
@@ -101,6 +135,8 @@ pub struct Partition {
     keyed: Keyed,
     /// Orders to other partitions and from them.
     passing: Passing,
+    /// What workers have.
+    assigned: Assigned,
     /// How many partitions there are.
     partitions: u16,
     /// Shared by all messages that start none.
@@ -135,6 +171,7 @@ impl Partition {
             ),
             keyed: Keyed::new(),
             passing: Passing::new(born.partitions),
+            assigned: Assigned::new(),
             partitions: born.partitions,
             no_workflows: Workflows::default(),
             timers: BTreeSet::new(),
@@ -310,6 +347,7 @@ impl Partition {
         };
         let (task, attempt) = (TaskIndex(record.task), record.attempt);
         let at = record.instance;
+        self.unassign(OrderId { instance: at, task, attempt }, out);
         self.step(at.message.sequence(), at.ordinal, stamp, out, |run, out| {
             // A stale result changes nothing: the fencing number of the attempt decides.
             let _stale = run.instance.on_result(&run.definition, task, attempt, result, stamp, out);
@@ -326,6 +364,7 @@ impl Partition {
     ) -> Outcome {
         let (task, attempt) = (TaskIndex(record.task), record.attempt);
         let at = record.instance;
+        self.unassign(OrderId { instance: at, task, attempt }, out);
         self.step(at.message.sequence(), at.ordinal, stamp, out, |run, out| {
             run.instance.on_stopped(&run.definition, task, attempt, stamp, out);
         });

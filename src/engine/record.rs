@@ -6,8 +6,12 @@
 //! it would let two nodes' states differ.
 
 mod passed;
+mod workers;
 
 pub use passed::{ArchivedKeyedStart, KeyedStart, Passed, PassedView};
+pub use workers::{
+    TaskAssigned, TaskReleased, WorkerDrained, WorkerJoined, WorkerLeft, WorkerLost, WorkerPlugin,
+};
 
 use base::{InstanceId, MessageId};
 use rkyv::rancor::Error as Rancor;
@@ -18,8 +22,8 @@ use telemetry::TraceContext;
 /// The namespace of everything, until requests can name one.
 pub(crate) const NAMESPACE: &str = "default";
 
-/// The level of the formats that nodes share: which records, batches and snapshots they may write. All
-/// releases that form clusters of several write the same so far (docs/decisions/0012).
+/// The level of the formats that nodes share: which records, batches and snapshots they may write
+/// (docs/decisions/0012).
 pub(crate) const FORMAT_LEVEL: u16 = crate::founding::FORMATS.1;
 
 /// The kind of a record.
@@ -32,6 +36,14 @@ pub enum RecordType {
     CatalogueChanged = 2,
     /// Every node hashes its state at this place. Global.
     Checksum = 3,
+    /// A run of a worker belongs to the cluster. Global.
+    WorkerJoined = 4,
+    /// A worker's lease was over. Global.
+    WorkerLost = 5,
+    /// A worker has gone, as it wished. Global.
+    WorkerLeft = 6,
+    /// An operator wishes a worker to get no more tasks, or to get them again. Global.
+    WorkerDrained = 7,
     /// A message was accepted.
     Accepted = 16,
     /// A task's attempt ended at a worker.
@@ -42,6 +54,10 @@ pub enum RecordType {
     Cancelled = 19,
     /// An order of one partition was passed to another. Both apply it.
     Passed = 20,
+    /// A worker has an attempt of a task.
+    TaskAssigned = 21,
+    /// A worker does not carry out an attempt that it had.
+    TaskReleased = 22,
 }
 
 impl RecordType {
@@ -51,11 +67,17 @@ impl RecordType {
             Self::Born,
             Self::CatalogueChanged,
             Self::Checksum,
+            Self::WorkerJoined,
+            Self::WorkerLost,
+            Self::WorkerLeft,
+            Self::WorkerDrained,
             Self::Accepted,
             Self::TaskEnded,
             Self::TaskStopped,
             Self::Cancelled,
             Self::Passed,
+            Self::TaskAssigned,
+            Self::TaskReleased,
         ]
         .into_iter()
         .find(|kind| *kind as u16 == code)
@@ -71,7 +93,16 @@ impl RecordType {
 
     /// Whether every core applies it, not one partition alone.
     pub fn is_global(self) -> bool {
-        matches!(self, Self::Born | Self::CatalogueChanged | Self::Checksum)
+        matches!(
+            self,
+            Self::Born
+                | Self::CatalogueChanged
+                | Self::Checksum
+                | Self::WorkerJoined
+                | Self::WorkerLost
+                | Self::WorkerLeft
+                | Self::WorkerDrained
+        )
     }
 
     /// Whether two partitions apply it: one that gives, one that takes.

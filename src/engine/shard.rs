@@ -32,6 +32,7 @@ mod tests;
 pub(crate) use catalogue::{Asked, ChangeReady};
 pub use orders::OrderId;
 
+use crate::dispatch::WorkersConfig;
 use crate::globals::Globals;
 use crate::message::{ToConsensus, ToShard};
 use crate::metrics::ShardMetrics;
@@ -50,6 +51,7 @@ use queries::Queries;
 use session::Session;
 use std::time::Duration;
 use swap::{Backlog, Merging};
+use workers::Workers;
 
 /// Bounds of one shard.
 pub mod limits {
@@ -135,6 +137,8 @@ pub struct ShardConfig {
     pub started_at: Instant,
     /// What a cluster is born with. Used by core 0 when the log is empty.
     pub birth: Birth,
+    /// How workers are treated while this node leads.
+    pub workers: WorkersConfig,
 }
 
 /// What a cluster is born with.
@@ -218,6 +222,7 @@ pub struct ShardCore {
     birth_asked: bool,
     orders: Orders,
     passing: Passing,
+    workers: Workers,
     queries: Queries,
     events: Events,
     metrics: ShardMetrics,
@@ -262,6 +267,7 @@ impl ShardCore {
             birth_asked: false,
             orders: Orders::default(),
             passing: Passing::default(),
+            workers: Workers::new(&config),
             queries: Queries::default(),
             events: Events::default(),
             metrics: ShardMetrics::new(config.core.0),
@@ -289,6 +295,7 @@ impl ShardCore {
         message: ToShard,
         out: &mut Outbox<ShardEffect>,
     ) {
+        self.workers.read_clock(now);
         match message {
             ToShard::Restore { globals, partitions } => self.on_restore(*globals, &partitions, out),
             ToShard::Committed(entries) => self.on_committed(entries, out),
@@ -316,6 +323,8 @@ impl ShardCore {
                 }
             }
             ToShard::Full { partition, is_full } => self.passing.on_full(partition, is_full),
+            ToShard::Tasks { term, news } => self.on_tasks(from, term, news, out),
+            ToShard::Dispatched(what) => self.on_dispatched(*what, out),
             ToShard::Event { at, kind } => self.on_event(at, *kind, out),
             ToShard::Ask { ticket, question } => {
                 self.on_question(now, from, ticket, &question, out);
@@ -326,6 +335,7 @@ impl ShardCore {
 
     /// The end of a round of inputs: what was gathered goes out.
     pub fn on_flush(&mut self, out: &mut Outbox<ShardEffect>) {
+        self.flush_tasks(out);
         self.pass_orders(out);
         self.queries.reads.flush(out);
         self.session.flush(self.globals.catalogue.version, out);
@@ -338,7 +348,9 @@ impl ShardCore {
         let events = self.events.deadline(self.stopping);
         let reads = self.queries.reads.deadline();
         let hashes = self.backlog.hashes.deadline();
-        let due = [self.session.deadline(), self.passing.retry_at(), events, reads, hashes, grace];
+        let passing = self.passing.retry_at();
+        let workers = self.workers.deadline();
+        let due = [self.session.deadline(), passing, workers, events, reads, hashes, grace];
         due.into_iter().flatten().min()
     }
 
@@ -353,6 +365,10 @@ impl ShardCore {
         }
         if self.passing.retry_at().is_some_and(|due| due <= now.instant) {
             self.passing.retry();
+            self.on_flush(out);
+        }
+        if self.workers.deadline().is_some_and(|due| due <= now.instant) {
+            self.watch_workers(now, out);
             self.on_flush(out);
         }
         if self.session.is_check_due(now) {

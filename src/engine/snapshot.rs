@@ -1,7 +1,7 @@
 //! A snapshot as a file: chunks, each with its checksum, closed by a trailer.
 //!
 //! ```text
-//! chunk    magic u32 "DSNP" | version u16 = 4 | part u16 | applied u64 | term u64
+//! chunk    magic u32 "DSNP" | version u16 = 5 | part u16 | applied u64 | term u64
 //!          | bytes u64 | crc32 u32 | 0 u32                                         40 bytes
 //!          image                                                                   `bytes` bytes
 //! ```

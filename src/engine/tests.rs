@@ -4,6 +4,7 @@ mod checksums;
 mod clocks;
 mod members;
 mod reads;
+mod workers;
 mod world;
 
 use crate::message::NotTaken;

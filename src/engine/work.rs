@@ -8,7 +8,7 @@
 //! [`ShardEffect::Work`]: crate::ShardEffect::Work
 //! [`ShardCore::on_worked`]: crate::ShardCore::on_worked
 
-use crate::globals::{Catalogue, Draft, Globals, Merged, Prepared};
+use crate::globals::{Catalogue, Draft, Globals, Merged, Plugins, Prepared};
 use crate::message::Place;
 use crate::shard::{Asked, ChangeReady};
 use api::ApiError;
@@ -22,7 +22,7 @@ pub struct Work(pub(crate) Kind);
 #[derive(Debug)]
 pub(crate) enum Kind {
     /// A client's change is made ready before it goes into the log.
-    Change { catalogue: Arc<Catalogue>, asked: Box<Asked> },
+    Change { catalogue: Arc<Catalogue>, plugins: Arc<Plugins>, asked: Box<Asked> },
     /// A change is in the log and nothing is ready.
     Committed { place: Place, catalogue: Arc<Catalogue>, change: CommittedChange },
     /// The compiled rules are worth a merge.
@@ -77,8 +77,8 @@ impl Work {
     /// Carries it out. May take long.
     pub fn run(self) -> Worked {
         Worked(match self.0 {
-            Kind::Change { catalogue, asked } => {
-                Outcome::Change(asked.make_ready(&catalogue).map(Box::new))
+            Kind::Change { catalogue, plugins, asked } => {
+                Outcome::Change(asked.make_ready(&catalogue, &plugins).map(Box::new))
             }
             Kind::Committed { place, catalogue, change } => {
                 let draft = match change {

@@ -254,6 +254,7 @@ impl Node {
                     program_version: "simulated",
                     started_at: now.instant,
                     birth: Birth { born: config.born.clone(), catalogue: config.catalogue.clone() },
+                    workers: engine::WorkersConfig::default(),
                 })
             })
             .collect();

@@ -90,6 +90,7 @@ families! {
         BATCHES_REMATCHED = "distric_batches_rematched_total" in One, "Times a core's batches were matched again, as the catalogue changed under them.";
         WORKFLOWS_STARTED = "distric_workflows_started_total" in One, "Instances started.";
         WORKFLOWS_FINISHED = "distric_workflows_finished_total" in One, "Instances ended, by their last state (label status).";
+        WORKERS_LOST = "distric_workers_lost_total" in One, "Workers whose lease was over, as seen by the node that led.";
         RAFT_LEADER_CHANGES = "distric_raft_leader_changes_total" in One, "Times another leader was seen.";
         RAFT_MESSAGES_DROPPED = "distric_raft_messages_dropped_total" in One, "Messages of other coordinators that were not listened to (label reason).";
         PEER_MESSAGES_UNSENT = "distric_peer_messages_unsent_total" in One, "Messages for other coordinators that could not be sent: no link, or 32 MiB wait on it.";
@@ -114,6 +115,10 @@ families! {
     gauges {
         WORKFLOWS_RUNNING = "distric_workflows_running" by Sum, "Instances that have not ended.";
         TASKS_RUNNING = "distric_tasks_running" by Sum, "Tasks whose order is out.";
+        TASKS_WAITING = "distric_tasks_waiting" by Sum, "Tasks of plugins that wait for a worker, on the node that leads.";
+        TASKS_WAITING_OLDEST = "distric_tasks_waiting_oldest_seconds" by Max, "How long the first of the tasks that wait for a worker has waited, on the node that leads.";
+        WORKERS = "distric_workers" by Max, "Workers that the cluster knows, by where they are (label state: ready, drained, lost, left).";
+        WORKER_UTILIZATION = "distric_worker_utilization" by Max, "Share of what the workers can run at once that they run, 0 to 1, on the node that leads.";
         STATE_BYTES = "distric_state_bytes" by Sum, "Memory held by messages and instances, as the retention budget counts it.";
         RAFT_LEADING = "distric_raft_leading" by Max, "1 on the node that leads, else 0.";
         RAFT_ELECTION_TIMEOUT_MAX = "distric_raft_election_timeout_max_seconds" by Max, "The longest that this node waits for a silent leader now: longer while the node itself runs late.";
@@ -137,6 +142,7 @@ families! {
         CATALOGUE_SWAP = "distric_catalogue_swap_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time that a core took to go over to another catalogue, with all that it applied and matched again at once.";
         WORKFLOW_DURATION = "distric_workflow_duration_seconds" in Nanoseconds over LONG_DURATION_BOUNDS, "Time from an instance's start to its end (label status).";
         TASK_DURATION = "distric_task_duration_seconds" in Nanoseconds over LONG_DURATION_BOUNDS, "Time of one attempt at a task that is carried out outside, such as a call (label status: completed, failed).";
+        TASK_ASSIGNMENT = "distric_task_assignment_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time from when a plugin's task could run until a worker had received it.";
         RAFT_COMMIT_DURATION = "distric_raft_commit_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time from proposing an entry to its commit.";
         JOURNAL_SYNC_DURATION = "distric_journal_sync_duration_seconds" in Nanoseconds over DURATION_BOUNDS, "Time of one fdatasync of the journal.";
         JOURNAL_BATCH_RECORDS = "distric_journal_batch_records" in One over COUNT_BOUNDS, "Records of one entry of the log.";

@@ -37,6 +37,7 @@ fn shards(count: u16, config: &NodeConfig) -> Vec<ShardCore> {
             program_version: "test",
             started_at: NOW.instant,
             birth: Birth { born: config.born.clone(), catalogue: Vec::new() },
+            workers: engine::WorkersConfig::default(),
         })
     };
     (0..count).map(shard).collect()

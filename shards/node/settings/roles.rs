@@ -4,6 +4,7 @@ use super::{Reader, Settings, address};
 use anyhow::{Result, bail};
 use base::Address;
 use base::limits::NAME_BYTES_MAX;
+use engine::{StrategyName, WorkersConfig};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -51,6 +52,8 @@ pub struct Membership {
     pub zone: String,
     /// How long the leader believes in a worker that says nothing.
     pub worker_lease: Duration,
+    /// Which worker a leader chooses.
+    pub worker_strategy: StrategyName,
 }
 
 /// A folder that is used when nothing is said of plugins and it is there.
@@ -99,7 +102,14 @@ impl Membership {
             })?,
             zone: reader.parsed("zone", name)?,
             worker_lease: reader.parsed("worker_lease", lease)?,
+            worker_strategy: reader.parsed("worker_strategy", |text| Ok(text.parse()?))?,
         })
+    }
+
+    /// How workers are treated while this node leads.
+    pub fn workers_config(&self) -> WorkersConfig {
+        let lease_ms = u32::try_from(self.worker_lease.as_millis()).unwrap_or(u32::MAX);
+        WorkersConfig { lease_ms, strategy: self.worker_strategy, zone: self.zone.clone() }
     }
 
     /// Whether there is a part of this node that runs tasks.

@@ -1,6 +1,6 @@
 use super::*;
-use crate::record::{CatalogueChanged, Change};
-use base::hash64;
+use crate::record::{CatalogueChanged, Change, WorkerDrained, WorkerJoined, WorkerPlugin};
+use base::{WorkerId, hash64};
 
 const WORKFLOW: &str =
     r#"{"id":"w","version":1,"tasks":[{"id":"a","type":"log","with":{"message":"hi"}}]}"#;
@@ -397,8 +397,76 @@ fn an_image_of_the_version_before_is_read() {
         assert_eq!(globals.admit(&header(3, 13, 1)), Admission::Admitted);
         assert!(upgraded(version, &old[..old.len() - 1]).is_err());
     }
-    assert_eq!(upgraded(3, &old), Ok(old.clone()), "the layout has not changed since");
     assert!(upgraded(9, &old).is_err());
+}
+
+/// An image as it was before workers, with one rule, one workflow, one earlier version and one session.
+fn image_of_version_4() -> Vec<u8> {
+    let globals = filled();
+    let stored = |at, text: &str| StoredImage {
+        at: UnixMicros(at),
+        by: "ann".into(),
+        how: How::Stored,
+        text: text.into(),
+    };
+    let old = version_4::GlobalsImageV4 {
+        applied: 7,
+        stamp: UnixMicros(9),
+        born: None,
+        catalogue_version: 1,
+        rules: vec![stored(5, &globals.catalogue.rules["r"].rule.source)],
+        definitions: vec![stored(6, &globals.catalogue.definitions["w"].definition.source)],
+        past: vec![PastImage {
+            table: Table::Rules,
+            id: "r".into(),
+            version: 3,
+            stored: stored(4, "{}"),
+        }],
+        sessions: vec![(NodeId(1), CoreId(0), BootId(3), 12)],
+    };
+    rkyv::to_bytes::<Rancor>(&old).unwrap().to_vec()
+}
+
+#[test]
+fn an_image_of_before_workers_is_read() {
+    let old = image_of_version_4();
+    assert_eq!(hex(&old), include_str!("version_4.hex").trim(), "the layout is frozen");
+    for version in [3, 4] {
+        let image = upgraded(version, &old).unwrap();
+        let mut globals = Globals::from_image(&image).unwrap();
+        assert_eq!((globals.applied, globals.workers.iter().len()), (7, 0));
+        assert_eq!(globals.catalogue.rules["r"].came.by(), "ann");
+        assert_eq!(globals.admit(&header(3, 13, 1)), Admission::Admitted);
+        assert!(upgraded(version, &old[..old.len() - 1]).is_err());
+    }
+}
+
+/// What a release wrote is read for ever. A change here needs a new version.
+#[test]
+fn the_layout_with_workers_is_frozen() {
+    let mut globals = Globals { applied: 7, stamp: UnixMicros(9), ..Globals::default() };
+    let plugin = WorkerPlugin { name: "check".into(), version: "1.2".into(), abi: 3 };
+    let record = WorkerJoined {
+        worker: WorkerId(0x80a0),
+        boot: BootId(11),
+        name: "w-1".into(),
+        address: "10.0.0.7:9090".into(),
+        capacity: 8,
+        zone: "a".into(),
+        plugins: vec![plugin],
+    };
+    assert_eq!(globals.workers.join(record, UnixMicros(8)), Join::Joined { lost: None });
+    assert!(globals.workers.drain(WorkerDrained { worker: WorkerId(0x80a0), on: true }));
+    let image = globals.image();
+    assert_eq!(hex(&image), include_str!("version_5.hex").trim());
+    let again = Globals::from_image(&image).unwrap();
+    assert!(again.workers.iter().eq(globals.workers.iter()));
+    assert_eq!(again.image(), image);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 /// A rule that needs others: `continue_from` the first, `requires` the rest.

@@ -1,6 +1,7 @@
 //! Images of the globals as they were before the catalogue had a history: read, never written.
 
-use super::{GlobalsImage, How, StoredImage};
+use super::workers::WorkersImage;
+use super::{GlobalsImage, How, StoredImage, version_4};
 use crate::record::Born;
 use base::{BootId, CoreId, NodeId, UnixMicros};
 use rkyv::rancor::Error as Rancor;
@@ -17,11 +18,11 @@ pub(super) struct GlobalsImageV2 {
     pub(super) sessions: Vec<(NodeId, CoreId, BootId, u64)>,
 }
 
-/// An image of an older version in the newest layout. Versions 1 and 4 differ from the one that
-/// follows, and the one before, in the partitions alone.
+/// An image of an older version in the newest layout. Versions 1 and 2, and 3 and 4, differ in the
+/// partitions alone.
 pub(crate) fn upgraded(version: u16, bytes: &[u8]) -> Result<Vec<u8>, String> {
-    if version == 3 {
-        return Ok(bytes.to_vec());
+    if matches!(version, 3 | 4) {
+        return version_4::upgraded(bytes);
     }
     if !matches!(version, 1 | 2) {
         return Err(format!("an image of the globals of version {version} is unknown"));
@@ -38,6 +39,7 @@ pub(crate) fn upgraded(version: u16, bytes: &[u8]) -> Result<Vec<u8>, String> {
         definitions: old.definitions.into_iter().map(stored).collect(),
         past: Vec::new(),
         sessions: old.sessions,
+        workers: WorkersImage::default(),
     };
     Ok(image.to_bytes())
 }

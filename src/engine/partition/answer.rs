@@ -46,6 +46,11 @@ pub enum Outcome {
     Catalogue(Arc<Changed>),
     /// An instance was to be cancelled.
     Cancelled(CancelOutcome),
+    /// A worker was to be drained, or to get tasks again.
+    Worker {
+        /// Whether there is such a worker.
+        is_known: bool,
+    },
     /// The state was taken over with the record in it: what became of it was not seen.
     Skipped,
     /// Nobody waits for this one.

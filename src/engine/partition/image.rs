@@ -6,17 +6,20 @@
 
 mod version_1;
 mod version_3;
+mod version_4;
 
+use super::assigned::Holder;
 use super::live::{Caused, KeyedAction, Live, OnShelf, Run};
 use super::passing::{Link, Waiting};
 use super::{Partition, forget_key};
 use crate::keys::Known;
 use crate::producers::Producer;
 use crate::record::{Born, KeyedStart};
+use crate::shard::OrderId;
 use crate::shelf::{Entry, ShelfSum};
-use base::{InstanceId, PartitionId, UnixMicros, hash64};
+use base::{BootId, InstanceId, PartitionId, UnixMicros, WorkerId, hash64};
 use document::Source;
-use flow::{Definition, Instance};
+use flow::{Definition, Instance, TaskIndex};
 use rkyv::rancor::Error as Rancor;
 use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,7 +27,7 @@ use std::sync::Arc;
 use telemetry::TraceContext;
 
 /// The version of the layout.
-pub(crate) const IMAGE_VERSION: u16 = 4;
+pub(crate) const IMAGE_VERSION: u16 = 5;
 
 /// An image of an older version in the newest layout.
 pub(crate) fn upgraded(version: u16, bytes: &[u8]) -> Result<Vec<u8>, String> {
@@ -32,6 +35,7 @@ pub(crate) fn upgraded(version: u16, bytes: &[u8]) -> Result<Vec<u8>, String> {
         1 => version_1::upgraded(bytes),
         // Version 3 was another image of the globals: a partition's was as before.
         2 | 3 => version_3::upgraded(bytes),
+        4 => version_4::upgraded(bytes),
         _ => Err(format!("an image of version {version}; this program knows {IMAGE_VERSION}")),
     }
 }
@@ -56,6 +60,17 @@ struct PartitionImage {
     /// The sequences of those with the layout of linked ones, in the same order.
     linked: Vec<u64>,
     shelf_bytes: Vec<u8>,
+    /// What workers have, by instance, task and attempt.
+    assigned: Vec<AssignedImage>,
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+struct AssignedImage {
+    instance: InstanceId,
+    task: u16,
+    attempt: u32,
+    worker: WorkerId,
+    boot: BootId,
 }
 
 #[derive(Archive, Serialize, Deserialize)]
@@ -244,6 +259,7 @@ impl Partition {
             shelf: Vec::new(),
             linked: Vec::new(),
             shelf_bytes: Vec::new(),
+            assigned: self.assigned.iter().map(assigned_image).collect(),
         }
     }
 
@@ -283,6 +299,13 @@ impl Partition {
             partition.restore_link(link, &definitions)?;
         }
         partition.passing.taken = image.taken.into_iter().collect();
+        for AssignedImage { instance, task, attempt, worker, boot } in image.assigned {
+            let order = OrderId { instance, task: TaskIndex(task), attempt };
+            if instance.message.partition() != partition.id {
+                return Err(format!("{instance} is of another partition and assigned in this one"));
+            }
+            partition.assigned.insert(order, (worker, boot));
+        }
         partition.restore_shelf(&image.shelf, &image.linked, &image.shelf_bytes)?;
         Ok(partition)
     }
@@ -405,6 +428,11 @@ impl Partition {
         self.live.insert(image.sequence, live);
         Ok(())
     }
+}
+
+fn assigned_image((order, holder): (&OrderId, &Holder)) -> AssignedImage {
+    let (OrderId { instance, task, attempt }, (worker, boot)) = (*order, *holder);
+    AssignedImage { instance, task: task.0, attempt, worker, boot }
 }
 
 fn live_image(sequence: u64, live: &Live) -> LiveImage {

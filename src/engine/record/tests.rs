@@ -1,5 +1,5 @@
 use super::*;
-use base::PartitionId;
+use base::{BootId, PartitionId, WorkerId};
 use std::fmt::Write;
 
 fn bytes(write: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -28,6 +28,32 @@ fn every_change() -> CatalogueChanged {
         Change::ReplaceRules(vec![("k".into(), 4)], vec!["{}".into()]),
     ];
     CatalogueChanged::new("default", "ann", changes)
+}
+
+fn worker_joined() -> WorkerJoined {
+    let plugin = |name: &str| WorkerPlugin { name: name.into(), version: "1.2".into(), abi: 3 };
+    WorkerJoined {
+        worker: WorkerId(0x80a0),
+        boot: BootId(11),
+        name: "w-1".into(),
+        address: "10.0.0.7:9090".into(),
+        capacity: 8,
+        zone: "a".into(),
+        plugins: vec![plugin("check"), plugin("score")],
+    }
+}
+
+#[test]
+fn a_damaged_record_of_a_worker_is_an_error_or_another_one() {
+    let mut text = Vec::new();
+    worker_joined().write(&mut text);
+    assert_eq!(WorkerJoined::read(&text), Ok(worker_joined()));
+    for at in 0..text.len() {
+        assert!(WorkerJoined::read(&text[..at]).is_err());
+        let mut damaged = text.clone();
+        damaged[at] ^= 0x80;
+        let _either = WorkerJoined::read(&damaged);
+    }
 }
 
 fn keyed_start() -> KeyedStart {
@@ -86,6 +112,12 @@ fn the_layout_of_every_record_is_frozen() {
     let start = keyed_start();
     let passed = Passed { number: 6, source: None, start: &start };
     let brought = Passed { number: 7, source: Some("{}"), start: &start };
+    let (worker, boot) = (WorkerId(0x80a0), BootId(11));
+    let joined = worker_joined();
+    let lost = WorkerLost { worker, boot, term: 12 };
+    let assigned =
+        TaskAssigned { instance: instance(), task: 4, attempt: 5, worker, boot, term: 12 };
+    let released = TaskReleased { instance: instance(), task: 4, attempt: 5, worker, boot };
     let rows = [
         ("born", bytes(|out| born.write(out))),
         ("catalogue_changed", bytes(|out| out.extend_from_slice(&old_change))),
@@ -98,6 +130,12 @@ fn the_layout_of_every_record_is_frozen() {
         ("checksum", bytes(|out| Checksum { ticket: 0x0c }.write(out))),
         ("passed", bytes(|out| passed.write(out))),
         ("passed_source", bytes(|out| brought.write(out))),
+        ("worker_joined", bytes(|out| joined.write(out))),
+        ("worker_lost", bytes(|out| lost.write(out))),
+        ("worker_left", bytes(|out| WorkerLeft { worker, boot }.write(out))),
+        ("worker_drained", bytes(|out| WorkerDrained { worker, on: true }.write(out))),
+        ("task_assigned", bytes(|out| assigned.write(out))),
+        ("task_released", bytes(|out| released.write(out))),
     ];
     let written = rows.map(|(name, hex)| format!("{name} {hex}\n")).concat();
     assert_eq!(written, include_str!("golden.txt"), "the layout of a record has changed");
@@ -214,6 +252,12 @@ fn every_type_has_its_number() {
         RecordType::Cancelled,
         RecordType::Checksum,
         RecordType::Passed,
+        RecordType::WorkerJoined,
+        RecordType::WorkerLost,
+        RecordType::WorkerLeft,
+        RecordType::WorkerDrained,
+        RecordType::TaskAssigned,
+        RecordType::TaskReleased,
     ] {
         assert_eq!(RecordType::from_code(kind as u16), Some(kind));
     }

@@ -11,7 +11,8 @@ use crate::globals::{Admission, Globals};
 use crate::message::{Committed, NotTaken, Place, ToConsensus, ToShard};
 use crate::partition::{Outcome, Partition, PartitionEffect};
 use crate::record::{
-    Accepted, AcceptedView, Born, Cancelled, Checksum, RecordType, TaskEnded, TaskStopped,
+    Accepted, AcceptedView, Born, Cancelled, Checksum, RecordType, TaskAssigned, TaskEnded,
+    TaskReleased, TaskStopped, WorkerDrained, WorkerJoined, WorkerLeft, WorkerLost,
 };
 use api::{ApiError, Code};
 use base::{CoreId, Now, Outbox, PartitionId};
@@ -240,9 +241,23 @@ impl ShardCore {
                 PartitionEffect::Started if self.role.in_office => {
                     self.metrics.started.increment();
                 }
+                PartitionEffect::Assigned { order, worker, boot } if self.role.in_office => {
+                    self.on_assigned(order, (worker, boot));
+                }
+                PartitionEffect::NotAssigned { order, worker, boot, term }
+                    if self.role.in_office && self.role.term == term =>
+                {
+                    self.on_not_assigned(order, (worker, boot));
+                }
+                PartitionEffect::Unassigned { order, worker, boot } if self.role.in_office => {
+                    self.on_unassigned(order, (worker, boot));
+                }
                 PartitionEffect::Started
                 | PartitionEffect::Ended { .. }
-                | PartitionEffect::TaskFailed { .. } => {}
+                | PartitionEffect::TaskFailed { .. }
+                | PartitionEffect::Assigned { .. }
+                | PartitionEffect::NotAssigned { .. }
+                | PartitionEffect::Unassigned { .. } => {}
             }
         }
     }
@@ -274,7 +289,7 @@ impl ShardCore {
                 }
                 Outcome::Done
             } else {
-                let applied = self.apply_record(entry.index, &record, out)?;
+                let applied = self.apply_record((entry.index, entry.term), &record, out)?;
                 let Some(outcome) = applied else { continue };
                 outcome
             };
@@ -291,13 +306,13 @@ impl ShardCore {
     /// Applies one record, if it is this core's.
     fn apply_record(
         &mut self,
-        index: u64,
+        (index, term): (u64, u64),
         record: &RecordView<'_>,
         out: &mut Outbox<ShardEffect>,
     ) -> Result<Option<Outcome>, String> {
         let stamp = self.globals.stamp;
         if record.partition == GLOBAL {
-            return self.apply_global(record, out).map(Some);
+            return self.apply_global((index, term), record, out).map(Some);
         }
         if record.kind == RecordType::Passed {
             return self.apply_passed(index, record, out);
@@ -330,9 +345,23 @@ impl ShardCore {
                 let body = Cancelled::read(record.body).map_err(text)?;
                 partition.apply_cancelled(stamp, body.instance, effects)
             }
+            RecordType::TaskAssigned => {
+                let body = TaskAssigned::read(record.body).map_err(text)?;
+                partition.apply_task_assigned(&self.globals, (term, stamp), &body, effects);
+                Outcome::Done
+            }
+            RecordType::TaskReleased => {
+                let body = TaskReleased::read(record.body).map_err(text)?;
+                partition.apply_task_released(stamp, &body, effects);
+                Outcome::Done
+            }
             RecordType::Born
             | RecordType::CatalogueChanged
             | RecordType::Checksum
+            | RecordType::WorkerJoined
+            | RecordType::WorkerLost
+            | RecordType::WorkerLeft
+            | RecordType::WorkerDrained
             | RecordType::Passed => {
                 return Err(format!("a {:?} record belongs to no one partition", record.kind));
             }
@@ -343,10 +372,28 @@ impl ShardCore {
 
     fn apply_global(
         &mut self,
+        (index, term): (u64, u64),
         record: &RecordView<'_>,
         out: &mut Outbox<ShardEffect>,
     ) -> Result<Outcome, String> {
+        let text = |error: crate::record::BadBody| error.to_string();
         match record.kind {
+            RecordType::WorkerJoined => {
+                let body = WorkerJoined::read(record.body).map_err(text)?;
+                Ok(self.apply_worker_joined(index, body, out))
+            }
+            RecordType::WorkerLost => {
+                let body = WorkerLost::read(record.body).map_err(text)?;
+                Ok(self.apply_worker_lost((index, term), body, out))
+            }
+            RecordType::WorkerLeft => {
+                let body = WorkerLeft::read(record.body).map_err(text)?;
+                Ok(self.apply_worker_left(index, body, out))
+            }
+            RecordType::WorkerDrained => {
+                let body = WorkerDrained::read(record.body).map_err(text)?;
+                Ok(self.apply_worker_drained(body, out))
+            }
             RecordType::Born => {
                 let born = Born::read(record.body).map_err(|error| error.to_string())?;
                 if self.globals.born.is_none() {
@@ -486,8 +533,21 @@ impl ShardCore {
             self.refuse(&waiter, &error, out);
         }
         let is_own = |record: &&RecordView<'_>| {
-            use RecordType::{Checksum, TaskEnded, TaskStopped};
-            matches!(record.kind, TaskEnded | TaskStopped | Checksum)
+            use RecordType::{
+                Checksum, TaskAssigned, TaskEnded, TaskReleased, TaskStopped, WorkerJoined,
+                WorkerLeft, WorkerLost,
+            };
+            matches!(
+                record.kind,
+                TaskEnded
+                    | TaskStopped
+                    | TaskAssigned
+                    | TaskReleased
+                    | WorkerJoined
+                    | WorkerLost
+                    | WorkerLeft
+                    | Checksum
+            )
         };
         for record in records.iter().filter(is_own) {
             own.push_raw(record);

@@ -107,11 +107,12 @@ impl Asked {
     pub(crate) fn make_ready(
         self,
         catalogue: &globals::Catalogue,
+        plugins: &globals::Plugins,
     ) -> Result<ChangeReady, ApiError> {
         let Self { by, what } = self;
         let (named, changes) = match what {
             What::Request(route, body) => {
-                let (named, changes) = changes(catalogue, &route, &body)?;
+                let (named, changes) = changes(catalogue, plugins, &route, &body)?;
                 (Some(named), changes)
             }
             What::Birth(changes) => (None, changes),
@@ -141,6 +142,7 @@ impl Asked {
 /// What a request asks to be changed.
 fn changes(
     catalogue: &globals::Catalogue,
+    plugins: &globals::Plugins,
     route: &Route,
     body: &[u8],
 ) -> Result<(Named, Vec<Change>), ApiError> {
@@ -149,8 +151,8 @@ fn changes(
         Route::PostRules => put_rules(catalogue, None, body)?,
         Route::PutRule(rule) => put_rules(catalogue, Some(rule), body)?,
         Route::ReplaceRules => replace_rules(catalogue, body)?,
-        Route::PostDefinitions => put_definitions(None, body)?,
-        Route::PutDefinition(workflow) => put_definitions(Some(workflow), body)?,
+        Route::PostDefinitions => put_definitions(plugins, None, body)?,
+        Route::PutDefinition(workflow) => put_definitions(plugins, Some(workflow), body)?,
         Route::DeleteRule(rule) => one(rule, Told::Deleted, Change::DeleteRule(rule.clone())),
         Route::DeleteDefinition(workflow) => {
             one(workflow, Told::Deleted, Change::DeleteDefinition(workflow.clone()))
@@ -231,7 +233,8 @@ impl ShardCore {
 
     fn make_ready(&self, asked: Asked, out: &mut Outbox<ShardEffect>) {
         let (catalogue, asked) = (Arc::clone(&self.globals.catalogue), Box::new(asked));
-        work(Kind::Change { catalogue, asked }, out);
+        let plugins = Arc::clone(self.globals.workers.plugins());
+        work(Kind::Change { catalogue, plugins, asked }, out);
     }
 
     /// The change under way can go into the log, or cannot.
@@ -358,9 +361,14 @@ fn put_rules(
     Ok((Named { ids, told: Told::Stored }, changes))
 }
 
-fn put_definitions(named: Option<&str>, body: &[u8]) -> Result<(Named, Vec<Change>), ApiError> {
+fn put_definitions(
+    plugins: &globals::Plugins,
+    named: Option<&str>,
+    body: &[u8],
+) -> Result<(Named, Vec<Change>), ApiError> {
     let text = document(body)?;
-    let found = flow::parse(Source { name: "body", text }, flow::Plugins::Known(&[]))
+    let plugins: Vec<&str> = plugins.keys().map(String::as_str).collect();
+    let found = flow::parse(Source { name: "body", text }, flow::Plugins::Known(&plugins))
         .map_err(|faults| invalid(Code::InvalidDefinition, &faults))?;
     if let Some(named) = named {
         one_named("workflow", named, found.iter().map(|found| found.id.as_str()))?;

@@ -42,6 +42,7 @@ impl ShardCore {
         };
         if before.leading && !stays {
             self.orders.leave_office();
+            self.close_desk(out);
         }
         let is_new = (before.term, before.leader) != (term, leader) || !stays && leading;
         if leader.is_some() && is_new {

@@ -1,4 +1,5 @@
-//! Orders of running instances that this core carries out: outgoing calls.
+//! Orders of running instances that this core carries out: outgoing calls. Those of plugins go to
+//! workers: see `workers`.
 //!
 //! Invariants:
 //! - an order is in one place: waiting, or running; an order handed in twice is one order;
@@ -7,6 +8,7 @@
 
 use super::limits::CALLS_MAX;
 use super::{ShardCore, ShardEffect};
+use crate::partition::Holder;
 use crate::record::{Ended, RecordType, TaskEnded, TaskStopped, partition_of};
 use crate::shard::session::Waiter;
 use base::{InstanceId, Outbox};
@@ -96,13 +98,17 @@ impl ShardCore {
         if self.orders.stopping.remove(&id) {
             self.push_stopped(id, out);
         } else {
-            let record =
-                TaskEnded { instance: id.instance, task: id.task.0, attempt: id.attempt, ended };
-            let partition = partition_of(id.instance);
-            let write = |body: &mut Vec<u8>| record.write(body);
-            self.push_one(RecordType::TaskEnded, partition, Waiter::Own, write, out);
+            self.push_ended(id, ended, out);
         }
         self.orders.start(out);
+    }
+
+    pub(super) fn push_ended(&mut self, id: OrderId, ended: Ended, out: &mut Outbox<ShardEffect>) {
+        let record =
+            TaskEnded { instance: id.instance, task: id.task.0, attempt: id.attempt, ended };
+        let partition = partition_of(id.instance);
+        let write = |body: &mut Vec<u8>| record.write(body);
+        self.push_one(RecordType::TaskEnded, partition, Waiter::Own, write, out);
     }
 
     /// A call was stopped, as [`ShardEffect::Abort`] asked.
@@ -117,6 +123,9 @@ impl ShardCore {
     /// What an instance wants done, as apply said it.
     pub(super) fn on_flow(&mut self, effect: flow::Effect, out: &mut Outbox<ShardEffect>) {
         match effect {
+            flow::Effect::Order(order) if self.role.in_office && is_plugins(&order) => {
+                self.workers.want(&order);
+            }
             flow::Effect::Order(order) if self.role.in_office => {
                 self.orders.give(Box::new(order));
                 self.orders.start(out);
@@ -136,18 +145,29 @@ impl ShardCore {
     pub(super) fn take_office(&mut self, out: &mut Outbox<ShardEffect>) {
         self.role.in_office = true;
         self.passing.start_over();
+        self.report_tasks();
         let (mut orders, mut stopping) = (Vec::new(), Vec::new());
         for partition in self.partitions.iter().flatten() {
             orders.extend(partition.outstanding());
             stopping.extend(partition.stopping());
         }
         for order in orders {
-            self.orders.give(Box::new(order));
+            if !is_plugins(&order) {
+                self.orders.give(Box::new(order));
+            } else if self.holder_of(OrderId::of(&order)).is_none() {
+                self.workers.want(&order);
+            }
         }
         for (instance, task, attempt) in stopping {
             self.withdraw(OrderId { instance, task, attempt }, out);
         }
         self.orders.start(out);
+        self.open_desk(out);
+    }
+
+    fn holder_of(&self, id: OrderId) -> Option<Holder> {
+        let partition = self.partitions.get(usize::from(partition_of(id.instance).0));
+        partition.and_then(Option::as_ref).and_then(|partition| partition.holder_of(id))
     }
 
     fn withdraw(&mut self, id: OrderId, out: &mut Outbox<ShardEffect>) {
@@ -157,15 +177,26 @@ impl ShardCore {
             }
             return;
         }
+        if let Some(holder) = self.holder_of(id) {
+            self.workers.stop(id, holder);
+            return;
+        }
         // It never ran here, or its end is on its way into the log: either way it has stopped.
-        self.orders.wanted.remove(&id);
+        if !self.orders.wanted.remove(&id) {
+            self.workers.unwant(id);
+        }
         self.push_stopped(id, out);
     }
 
-    fn push_stopped(&mut self, id: OrderId, out: &mut Outbox<ShardEffect>) {
+    pub(super) fn push_stopped(&mut self, id: OrderId, out: &mut Outbox<ShardEffect>) {
         let record = TaskStopped { instance: id.instance, task: id.task.0, attempt: id.attempt };
         let partition = partition_of(id.instance);
         let write = |body: &mut Vec<u8>| record.write(body);
         self.push_one(RecordType::TaskStopped, partition, Waiter::Own, write, out);
     }
+}
+
+/// Whether a worker carries it out.
+fn is_plugins(order: &flow::Order) -> bool {
+    matches!(order.kind, flow::OrderKind::Plugin(_))
 }

@@ -379,7 +379,8 @@ impl ShardCore {
     pub(super) fn refresh_metrics(&self) {
         let status = self.status();
         self.metrics.running.set_count(status.running);
-        self.metrics.calls.set_count(self.orders.running() as u64);
+        let at_workers = self.refresh_worker_metrics();
+        self.metrics.calls.set_count(self.orders.running() as u64 + at_workers);
         self.metrics.orders.set_count(self.orders.waiting() as u64);
         self.metrics.queries.set_count(self.queries.len() as u64);
         self.metrics.catalogue.set_count(self.globals.catalogue.version);

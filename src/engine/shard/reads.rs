@@ -64,10 +64,16 @@ impl Reads {
         if self.waiting.is_empty() || self.asked.len() >= READ_ROUNDS_MAX {
             return;
         }
+        let ticket = self.ask_index(out);
+        self.asked.insert(ticket, std::mem::take(&mut self.waiting));
+    }
+
+    /// Asks up to where the log is committed.
+    pub(super) fn ask_index(&mut self, out: &mut Outbox<ShardEffect>) -> u64 {
         self.next_ticket += 1;
         let ticket = self.next_ticket;
-        self.asked.insert(ticket, std::mem::take(&mut self.waiting));
         out.push(ShardEffect::ToConsensus(ToConsensus::ReadIndex { ticket }));
+        ticket
     }
 
     /// When the first of those that wait for this core must be refused.
@@ -114,6 +120,9 @@ impl ShardCore {
         index: Option<u64>,
         out: &mut Outbox<ShardEffect>,
     ) {
+        if self.on_lead_confirmed(now, ticket, index, out) {
+            return;
+        }
         let reads = self.queries.reads.asked.remove(&ticket).expect("each round is answered once");
         let due = now.instant + Duration::from_millis(READ_APPLY_MAX_MS);
         for (id, route) in reads {

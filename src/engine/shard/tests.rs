@@ -81,6 +81,7 @@ impl Case {
             program_version: "test",
             started_at: Instant(0),
             birth: Birth { born, catalogue: catalogue() },
+            workers: crate::WorkersConfig::default(),
         });
         Self {
             shard,

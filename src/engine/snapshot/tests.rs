@@ -27,7 +27,7 @@ fn a_chunk_has_these_bytes() {
     let bytes = chunk(Part::Partition(PartitionId(0x0102)), 3, 4, b"xy");
     let expected = [
         b"DSNP".as_slice(),
-        &[4, 0, 2, 1],
+        &[5, 0, 2, 1],
         &[3, 0, 0, 0, 0, 0, 0, 0],
         &[4, 0, 0, 0, 0, 0, 0, 0],
         &[2, 0, 0, 0, 0, 0, 0, 0],

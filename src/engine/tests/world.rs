@@ -5,6 +5,7 @@ use crate::cluster::Probed;
 use crate::message::{Packet, ToShard};
 use crate::peer::PeerMessage;
 use crate::record::{Born, Change};
+use crate::workers::{FromWorker, ToWorker, WorkerLink};
 use crate::{
     Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, FetchEffect, Member, Membership,
     Replay, RequestId, ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Start, snapshot,
@@ -19,6 +20,8 @@ use std::time::Duration;
 /// Every node's cores, unless it says otherwise.
 pub(super) const SHARDS: u16 = 2;
 const SEGMENT_BYTES: u64 = 1 << 20;
+/// How long a worker that says nothing is believed to be there.
+pub(super) const LEASE_MS: u32 = 2_000;
 
 /// What survives a crash.
 #[derive(Debug, Default)]
@@ -47,6 +50,8 @@ pub(super) struct Minds {
     events: VecDeque<Event>,
     consensus_out: Outbox<ConsensusEffect<Vec<u8>>>,
     shard_out: Outbox<ShardEffect>,
+    /// What workers were told.
+    to_workers: Vec<(WorkerLink, ToWorker)>,
 }
 
 pub(super) struct Node {
@@ -83,6 +88,8 @@ pub(super) struct World {
     pub(super) nodes: Vec<Node>,
     founded: Membership,
     snapshot_bytes: u64,
+    /// What the cluster is born with.
+    catalogue: Vec<Change>,
     /// On their way: when due, from, to, what.
     mail: VecDeque<(Instant, NodeId, NodeId, PeerMessage)>,
     /// Whose messages do not reach whom.
@@ -161,6 +168,11 @@ impl World {
     }
 
     pub(super) fn new(nodes: u64, snapshot_bytes: u64) -> Self {
+        Self::born_with(nodes, snapshot_bytes, Vec::new())
+    }
+
+    /// The same, with rules and definitions.
+    pub(super) fn born_with(nodes: u64, snapshot_bytes: u64, catalogue: Vec<Change>) -> Self {
         let ids = (1..=nodes).map(NodeId);
         let member = |id| Member { store: store(id), address: Some(address(id)) };
         let members = ids.clone().map(|id| (id, member(id)));
@@ -171,6 +183,7 @@ impl World {
             nodes: ids.clone().map(Node::new).collect(),
             founded,
             snapshot_bytes,
+            catalogue,
             mail: VecDeque::new(),
             cut: BTreeSet::new(),
             delay_ms: 1,
@@ -234,7 +247,8 @@ impl World {
             cpus: vec![0; usize::from(cores)],
             program_version: "test",
             started_at: now.instant,
-            birth: Birth { born: born.clone(), catalogue: Vec::<Change>::new() },
+            birth: Birth { born: born.clone(), catalogue: self.catalogue.clone() },
+            workers: crate::WorkersConfig { lease_ms: LEASE_MS, ..Default::default() },
         };
         let mut events = VecDeque::new();
         let packet = |core, message| Event::Packet(CoreId(0), CoreId(core), Packet::Shard(message));
@@ -293,6 +307,7 @@ impl World {
             events,
             consensus_out: Outbox::new(),
             shard_out: Outbox::new(),
+            to_workers: Vec::new(),
         };
         minds.consensus.on_start(now, &mut minds.consensus_out);
         node.minds = Some(minds);
@@ -473,6 +488,42 @@ impl World {
         id
     }
 
+    /// A worker says something to a node.
+    pub(super) fn worker_says(&mut self, node: NodeId, link: WorkerLink, message: FromWorker) {
+        let now = self.now;
+        let Node { minds, replies, .. } = &mut self.nodes[index(node)];
+        let Some(minds) = minds else { return };
+        minds.shards[0].on_worker_message(now, link, message, &mut minds.shard_out);
+        minds.drain_shard(CoreId(0), replies);
+        self.work(node);
+    }
+
+    /// A worker's connection to a node has ended.
+    pub(super) fn worker_gone(&mut self, node: NodeId, link: WorkerLink) {
+        let now = self.now;
+        if let Some(minds) = &mut self.nodes[index(node)].minds {
+            minds.shards[0].on_worker_link_down(now, link, &mut minds.shard_out);
+            self.work(node);
+        }
+    }
+
+    /// Gossip doubts that a worker lives, or no longer does.
+    pub(super) fn suspect(&mut self, node: NodeId, worker: base::WorkerId, is_suspected: bool) {
+        let now = self.now;
+        if let Some(minds) = &mut self.nodes[index(node)].minds {
+            let out = &mut minds.shard_out;
+            minds.shards[0].on_worker_suspected(now, worker, is_suspected, out);
+            self.work(node);
+        }
+    }
+
+    /// What a node has told over a connection since it was asked last.
+    pub(super) fn heard(&mut self, node: NodeId, link: WorkerLink) -> Vec<ToWorker> {
+        let Some(minds) = &mut self.nodes[index(node)].minds else { return Vec::new() };
+        let told = minds.to_workers.extract_if(.., |(of, _)| *of == link);
+        told.map(|(_, message)| message).collect()
+    }
+
     pub(super) fn reply(&self, node: NodeId, request: u64) -> Option<(u16, String)> {
         self.nodes[index(node)].replies.get(&request).cloned()
     }
@@ -578,6 +629,10 @@ impl Minds {
                     ShardEffect::Work(work) => {
                         let shard = &mut self.shards[usize::from(core.0)];
                         shard.on_worked(work.run(), &mut self.shard_out);
+                    }
+                    ShardEffect::ToWorker { link, message } => {
+                        assert_eq!(core, CoreId(0), "workers hear of the first core alone");
+                        self.to_workers.push((link, message));
                     }
                     ShardEffect::Fatal(reason) => panic!("{reason}"),
                     _ => {}

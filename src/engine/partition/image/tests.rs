@@ -1,5 +1,6 @@
 use super::version_1::{KeyImageV1, LiveImageV1, PartitionImageV1};
 use super::version_3::PartitionImageV3;
+use super::version_4::PartitionImageV4;
 use super::*;
 use crate::globals::{Draft, Globals, Prepared};
 use crate::record::{
@@ -87,6 +88,24 @@ fn linked() -> Partition {
     partition
 }
 
+/// The same, of which a worker has something.
+fn given() -> Partition {
+    let mut partition = linked();
+    let instance = InstanceId { message: base::MessageId::new(PartitionId(0), 2), ordinal: 1 };
+    let order = OrderId { instance, task: TaskIndex(3), attempt: 4 };
+    partition.assigned.insert(order, (WorkerId(0x80a0), BootId(5)));
+    partition
+}
+
+#[test]
+fn what_workers_have_survives_an_image() {
+    let before = given();
+    let again = Partition::from_image(&before.image(), &born(), 0).unwrap();
+    assert_eq!(again.checksum(), before.checksum());
+    assert!(again.assigned().eq(before.assigned()));
+    assert_ne!(before.checksum(), linked().checksum());
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
@@ -102,7 +121,12 @@ fn bytes(hex: &str) -> Vec<u8> {
 /// What a release wrote is read for ever. A change here needs a new version.
 #[test]
 fn the_layout_of_every_version_is_frozen() {
-    assert_eq!(hex(&linked().image()), include_str!("version_4.hex").trim());
+    assert_eq!(hex(&given().image()), include_str!("version_5.hex").trim());
+    let old = bytes(include_str!("version_4.hex"));
+    let read = rkyv::from_bytes::<PartitionImageV4, Rancor>(&old).unwrap();
+    assert_eq!((read.next_sequence, read.links.len(), read.taken.len()), (4, 1, 1));
+    let written = rkyv::to_bytes::<Rancor>(&read).unwrap();
+    assert_eq!(&written[..], &old[..]);
     let old = bytes(include_str!("version_2.hex"));
     let read = rkyv::from_bytes::<PartitionImageV3, Rancor>(&old).unwrap();
     assert_eq!((read.next_sequence, read.live.len(), read.producers.len()), (5, 2, 1));
@@ -125,6 +149,9 @@ fn an_image_of_an_older_version_gives_the_same_partition() {
         let again = Partition::from_image(&upgraded(version, &old_2).unwrap(), &born(), 0).unwrap();
         assert_eq!(again.checksum(), partition(true).checksum());
     }
+    let old_4 = bytes(include_str!("version_4.hex"));
+    let again = Partition::from_image(&upgraded(4, &old_4).unwrap(), &born(), 0).unwrap();
+    assert_eq!(again.checksum(), linked().checksum());
     assert!(upgraded(1, &old[1..]).is_err());
     assert!(upgraded(9, &old).is_err());
 }
@@ -160,24 +187,27 @@ fn orders_and_keys_survive_an_image() {
     assert_eq!(again.held_bytes(), before.held_bytes());
 }
 
-/// How `version_1.hex` was made, of what is the same in both versions.
+/// How `version_1.hex` was made, of what is the same in both versions. Instances have an image of their
+/// own, with versions of its own.
 #[test]
 fn the_oldest_version_is_the_newest_without_what_came_later() {
     let image = partition(false).image();
     let new = rkyv::from_bytes::<PartitionImage, Rancor>(&image).unwrap();
+    let frozen = bytes(include_str!("version_1.hex"));
+    let frozen = rkyv::from_bytes::<PartitionImageV1, Rancor>(&frozen).unwrap();
     let old = PartitionImageV1 {
         id: new.id,
         applied: new.applied,
         next_sequence: new.next_sequence,
         definitions: new.definitions,
-        live: (new.live.into_iter())
-            .map(|live| LiveImageV1 {
+        live: (new.live.into_iter().zip(frozen.live))
+            .map(|(live, frozen)| LiveImageV1 {
                 sequence: live.sequence,
                 accepted_at: live.accepted_at,
                 key: live.key,
                 rules: live.rules,
                 payload: live.payload,
-                runs: live.runs,
+                runs: frozen.runs,
             })
             .collect(),
         keys: (new.keys.into_iter())

@@ -72,6 +72,7 @@ pub(super) fn upgraded(bytes: &[u8]) -> Result<Vec<u8>, String> {
         shelf: old.shelf,
         linked: Vec::new(),
         shelf_bytes: old.shelf_bytes,
+        assigned: Vec::new(),
     };
     Ok(rkyv::to_bytes::<Rancor>(&image).expect("writing to memory cannot fail").to_vec())
 }

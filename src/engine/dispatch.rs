@@ -1,0 +1,437 @@
+//! Which worker gets which task: the leader's view of all workers and of everything that waits for one.
+//!
+//! It decides; the decision is a record of the log, and what that record made of the state comes back
+//! here. What is known of a worker's tasks is what the partitions say it has, and what was decided and
+//! is on its way into the log. So it can be lost with the office and made anew from the state
+//! (docs/decisions/0025).
+//!
+//! Invariants:
+//! - an order is in one place: it waits, or one worker has it;
+//! - no worker is given more than its capacity, nor anything while it is drained, leaves, is doubted, has
+//!   no connection, or its lease is over;
+//! - an order does not wait while a worker that may have it has room;
+//! - of one plugin the most urgent goes first, then what came first;
+//! - a lease is never shorter than was promised: of a worker of which nothing was heard it counts from
+//!   when this dispatcher first looked at the clock.
+
+mod strategy;
+mod waiting;
+
+pub use strategy::{Candidate, Strategy, StrategyName, UnknownStrategy};
+
+use crate::globals::{Presence, Worker, Workers};
+use crate::shard::OrderId;
+use crate::workers::{Refusal, WorkerLink};
+use base::{BootId, Instant, Prng, WorkerId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use waiting::{Waiting, Wanted};
+
+/// A worker that refused a task gets none for so long: it knows something that is not known here.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+
+/// How the leader treats workers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkersConfig {
+    /// How long a worker that says nothing is believed to be there. Unit: milliseconds. Default 10 s: a
+    /// worker renews four times in it, and stops its work after 80 % of it.
+    pub lease_ms: u32,
+    /// Who gets a task.
+    pub strategy: StrategyName,
+    /// Where this node stands; empty: not said.
+    pub zone: String,
+}
+
+impl Default for WorkersConfig {
+    fn default() -> Self {
+        Self { lease_ms: 10_000, strategy: StrategyName::default(), zone: String::new() }
+    }
+}
+
+impl WorkersConfig {
+    pub(crate) fn lease(&self) -> Duration {
+        Duration::from_millis(u64::from(self.lease_ms))
+    }
+}
+
+/// A decision: this worker is to have this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    pub(crate) order: OrderId,
+    pub(crate) worker: WorkerId,
+    pub(crate) boot: BootId,
+}
+
+/// What a worker said of itself last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) running: u32,
+    pub(crate) cpu_permille: u32,
+    pub(crate) memory_bytes: u64,
+}
+
+/// When what happened to an order that a worker has, as far as that is known here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Placed {
+    /// When it began to wait; not known any more once that was told.
+    wanted: Option<Instant>,
+    /// When the worker had received it.
+    begun: Option<Instant>,
+}
+
+/// A run of a worker that is there.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) boot: BootId,
+    capacity: u32,
+    plugins: BTreeSet<String>,
+    zone: String,
+    drained: bool,
+    /// Its connection to this node, once it is registered over it.
+    pub(crate) link: Option<WorkerLink>,
+    /// It wishes to leave.
+    pub(crate) leaving: bool,
+    /// What it has.
+    has: BTreeMap<OrderId, Placed>,
+    /// It gets nothing until then.
+    held_until: Option<Instant>,
+    /// When it is lost; not known before the clock was looked at.
+    lease: Option<Instant>,
+    /// That it is lost is on its way into the log: its lease is not renewed any more.
+    pub(crate) is_expelled: bool,
+    pub(crate) load: Load,
+}
+
+impl Peer {
+    fn new(worker: &Worker) -> Self {
+        Self {
+            boot: worker.boot,
+            capacity: 0,
+            plugins: BTreeSet::new(),
+            zone: String::new(),
+            drained: false,
+            link: None,
+            leaving: false,
+            has: BTreeMap::new(),
+            held_until: None,
+            lease: None,
+            is_expelled: false,
+            load: Load::default(),
+        }
+    }
+
+    fn update(&mut self, worker: &Worker) {
+        self.capacity = worker.capacity;
+        self.drained = worker.drained;
+        self.zone.clone_from(&worker.zone);
+        self.plugins = worker.plugins.iter().map(|plugin| plugin.name.clone()).collect();
+    }
+
+    /// How many tasks it has, decided ones included.
+    pub(crate) fn running(&self) -> u32 {
+        u32::try_from(self.has.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    fn has_room(&self) -> bool {
+        let is_barred = self.drained || self.leaving || self.is_expelled;
+        !is_barred
+            && self.link.is_some()
+            && self.held_until.is_none()
+            && self.running() < self.capacity
+    }
+}
+
+/// Decides who gets what, while this node leads.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    lease: Duration,
+    zone: String,
+    strategy: Box<dyn Strategy>,
+    random: Prng,
+    peers: BTreeMap<WorkerId, Peer>,
+    waiting: Waiting,
+    /// Who has which order: the same as what the peers have.
+    placed: BTreeMap<OrderId, WorkerId>,
+    /// Whom gossip doubts.
+    suspected: BTreeSet<WorkerId>,
+    /// Something has changed since the last decisions.
+    is_due: bool,
+    /// When the clock is to be looked at; not later than anything that is due.
+    look_at: Option<Instant>,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(config: &WorkersConfig, seed: u64) -> Self {
+        Self {
+            lease: config.lease(),
+            zone: config.zone.clone(),
+            strategy: config.strategy.strategy(),
+            random: Prng::new(seed),
+            peers: BTreeMap::new(),
+            waiting: Waiting::default(),
+            placed: BTreeMap::new(),
+            suspected: BTreeSet::new(),
+            is_due: false,
+            look_at: None,
+        }
+    }
+
+    /// Forgets everything but whom gossip doubts: another office begins, or this one has ended.
+    pub(crate) fn start_over(&mut self) {
+        self.peers.clear();
+        self.placed.clear();
+        self.waiting.clear();
+        self.look_at = None;
+    }
+
+    /// The workers are these now.
+    pub(crate) fn on_workers(&mut self, workers: &Workers) {
+        let Self { peers, placed, .. } = self;
+        peers.retain(|id, peer| {
+            let is_here = workers.is_here(*id, peer.boot);
+            if !is_here {
+                placed.retain(|order, _| !peer.has.contains_key(order));
+            }
+            is_here
+        });
+        for (id, worker) in workers.iter() {
+            if worker.presence == Presence::Here {
+                let peer = self.peers.entry(id).or_insert_with(|| Peer::new(worker));
+                peer.update(worker);
+                if peer.lease.is_none() {
+                    self.look_at = Some(Instant(0));
+                }
+            }
+        }
+        self.is_due = true;
+    }
+
+    pub(crate) fn peer(&self, worker: WorkerId) -> Option<&Peer> {
+        self.peers.get(&worker)
+    }
+
+    pub(crate) fn peers(&self) -> impl Iterator<Item = (WorkerId, &Peer)> {
+        self.peers.iter().map(|(id, peer)| (*id, peer))
+    }
+
+    fn run_of(&mut self, worker: WorkerId, boot: BootId) -> Option<&mut Peer> {
+        self.peers.get_mut(&worker).filter(|peer| peer.boot == boot)
+    }
+
+    /// The worker is registered over this connection: its lease begins.
+    pub(crate) fn on_linked(&mut self, now: Instant, worker: WorkerId, link: WorkerLink) {
+        let lease = now + self.lease;
+        if let Some(peer) = self.peers.get_mut(&worker) {
+            peer.link = Some(link);
+            peer.leaving = false;
+            peer.lease = Some(lease);
+            self.look_at = Some(self.look_at.map_or(lease, |at| at.min(lease)));
+            self.is_due = true;
+        }
+    }
+
+    pub(crate) fn on_link_down(&mut self, link: WorkerLink) {
+        for peer in self.peers.values_mut().filter(|peer| peer.link == Some(link)) {
+            peer.link = None;
+        }
+    }
+
+    /// A worker's lease is renewed. False when it is over.
+    pub(crate) fn renew(&mut self, now: Instant, worker: WorkerId, boot: BootId) -> bool {
+        let lease = now + self.lease;
+        let renewed = self.run_of(worker, boot).filter(|peer| !peer.is_expelled);
+        renewed.map(|peer| peer.lease = Some(lease)).is_some()
+    }
+
+    /// What a worker says of itself.
+    pub(crate) fn on_load(&mut self, worker: WorkerId, boot: BootId, load: Load) {
+        if let Some(peer) = self.run_of(worker, boot) {
+            peer.load = load;
+        }
+    }
+
+    /// A worker wishes to leave, or stays after all.
+    pub(crate) fn on_leaving(&mut self, worker: WorkerId, on: bool) {
+        if let Some(peer) = self.peers.get_mut(&worker) {
+            peer.leaving = on;
+            self.is_due = true;
+        }
+    }
+
+    /// Gossip doubts that a worker lives, or no longer does.
+    pub(crate) fn on_suspected(&mut self, worker: WorkerId, is_suspected: bool) {
+        if is_suspected {
+            self.suspected.insert(worker);
+        } else {
+            self.suspected.remove(&worker);
+            self.is_due = true;
+        }
+    }
+
+    /// A worker does not take an order that it was given.
+    pub(crate) fn on_refused(&mut self, now: Instant, worker: WorkerId, why: Refusal) {
+        let Some(peer) = self.peers.get_mut(&worker) else { return };
+        let until = now + REFUSED_PAUSE;
+        match why {
+            Refusal::Draining => peer.leaving = true,
+            Refusal::Full | Refusal::Plugin | Refusal::Lease => {
+                peer.held_until = Some(until);
+                self.look_at = Some(self.look_at.map_or(until, |at| at.min(until)));
+            }
+            Refusal::Boot | Refusal::Over => {}
+        }
+    }
+
+    /// An order waits for a worker.
+    pub(crate) fn on_wanted(
+        &mut self,
+        now: Instant,
+        order: OrderId,
+        plugin: &Arc<str>,
+        priority: u8,
+    ) {
+        let is_placed = self.placed.contains_key(&order);
+        if !is_placed && self.waiting.push(plugin, priority, Wanted { order, since: now }) {
+            self.is_due = true;
+        }
+    }
+
+    /// An order waits no more: nobody wants it.
+    pub(crate) fn on_unwanted(&mut self, order: OrderId) {
+        self.waiting.remove(order);
+    }
+
+    /// The state says that a worker has an order.
+    pub(crate) fn on_assigned(&mut self, order: OrderId, worker: WorkerId, boot: BootId) {
+        let wanted = self.waiting.remove(order);
+        if let Some(peer) = self.run_of(worker, boot) {
+            let wanted = wanted.map(|wanted| wanted.since);
+            peer.has.entry(order).or_insert(Placed { wanted, begun: None });
+            self.placed.insert(order, worker);
+        }
+    }
+
+    /// A worker does not have an order, or no longer.
+    pub(crate) fn on_freed(&mut self, order: OrderId, worker: WorkerId, boot: BootId) {
+        let freed = self.run_of(worker, boot).and_then(|peer| peer.has.remove(&order));
+        if freed.is_some() {
+            self.placed.remove(&order);
+            self.is_due = true;
+        }
+    }
+
+    /// A worker has received an order: how long that took from when it was wanted, where that is known,
+    /// and is told for the first time.
+    pub(crate) fn on_accepted(
+        &mut self,
+        now: Instant,
+        worker: WorkerId,
+        order: OrderId,
+    ) -> Option<Duration> {
+        let placed = self.peers.get_mut(&worker)?.has.get_mut(&order)?;
+        placed.begun.get_or_insert(now);
+        placed.wanted.take().map(|since| now.since(since))
+    }
+
+    /// A worker says that an order has ended: how long it took from when it had been received, where that
+    /// is known, and is told for the first time.
+    pub(crate) fn on_ended(
+        &mut self,
+        now: Instant,
+        worker: WorkerId,
+        order: OrderId,
+    ) -> Option<Duration> {
+        let placed = self.peers.get_mut(&worker)?.has.get_mut(&order)?;
+        placed.begun.take().map(|since| now.since(since))
+    }
+
+    /// Looks at the clock: the runs whose lease is over. Each is told once; from then on it gets nothing
+    /// and its lease is not renewed.
+    pub(crate) fn on_time(&mut self, now: Instant) -> Vec<(WorkerId, BootId)> {
+        let mut over = Vec::new();
+        for (id, peer) in &mut self.peers {
+            if peer.held_until.is_some_and(|until| until <= now) {
+                peer.held_until = None;
+                self.is_due = true;
+            }
+            let lease = *peer.lease.get_or_insert(now + self.lease);
+            if lease <= now && !peer.is_expelled {
+                peer.is_expelled = true;
+                over.push((*id, peer.boot));
+            }
+        }
+        let due = self.peers.values().flat_map(|peer| {
+            let lease = peer.lease.filter(|_| !peer.is_expelled);
+            [lease, peer.held_until]
+        });
+        self.look_at = due.flatten().min();
+        over
+    }
+
+    /// When to call [`Self::on_time`]: never later than it has something to do.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.look_at
+    }
+
+    /// Gives out what can be given out.
+    pub(crate) fn decide(&mut self, out: &mut Vec<Assignment>) {
+        if !std::mem::take(&mut self.is_due) {
+            return;
+        }
+        let mut stuck: BTreeSet<Arc<str>> = BTreeSet::new();
+        loop {
+            let heads = self.waiting.heads().filter(|(plugin, ..)| !stuck.contains(*plugin));
+            let Some((plugin, _, wanted)) = heads.min_by_key(|(_, rank, _)| *rank) else { return };
+            let (plugin, wanted) = (Arc::clone(plugin), *wanted);
+            let free: Vec<Candidate> = self.candidates(&plugin).collect();
+            if free.is_empty() {
+                stuck.insert(plugin);
+                continue;
+            }
+            let place = self.strategy.choose(&free, &mut self.random).min(free.len() - 1);
+            let worker = free[place].worker;
+            self.waiting.remove(wanted.order);
+            let peer = self.peers.get_mut(&worker).expect("a candidate is there");
+            let placed = Placed { wanted: Some(wanted.since), begun: None };
+            peer.has.insert(wanted.order, placed);
+            let before = self.placed.insert(wanted.order, worker);
+            assert_eq!(before, None, "an order waits, or one worker has it");
+            assert!(peer.running() <= peer.capacity, "no worker is given more than its capacity");
+            out.push(Assignment { order: wanted.order, worker, boot: peer.boot });
+        }
+    }
+
+    fn candidates(&self, plugin: &str) -> impl Iterator<Item = Candidate> {
+        let free = self.peers.iter().filter(move |(id, peer)| {
+            peer.has_room() && peer.plugins.contains(plugin) && !self.suspected.contains(id)
+        });
+        free.map(|(id, peer)| Candidate {
+            worker: *id,
+            running: peer.running(),
+            capacity: peer.capacity,
+            cpu_permille: peer.load.cpu_permille,
+            is_near: !self.zone.is_empty() && peer.zone == self.zone,
+        })
+    }
+
+    /// How many orders wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many wait for each plugin, and for how long the first of them to come has.
+    pub(crate) fn waiting_for(&self, now: Instant) -> Vec<(Arc<str>, usize, Duration)> {
+        let plugins = self.waiting.of_plugins();
+        plugins
+            .map(|(plugin, count, since)| (Arc::clone(plugin), count, now.since(since)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
