@@ -169,7 +169,7 @@ const KEYS: &[(&str, &str)] = &[
     ("plugins", "./plugins"),
     ("worker_capacity", "auto"),
     ("worker_name", "auto"),
-    ("zone", ""),
+    ("zone", "off"),
     ("worker_lease", "10s"),
     ("worker_strategy", "least_loaded"),
     ("allow_remote", "false"),

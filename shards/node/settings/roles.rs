@@ -100,7 +100,10 @@ impl Membership {
                 "auto" => Ok(None),
                 text => name(text).map(Some),
             })?,
-            zone: reader.parsed("zone", name)?,
+            zone: reader.parsed("zone", |text| match text {
+                "off" => Ok(String::new()),
+                text => name(text),
+            })?,
             worker_lease: reader.parsed("worker_lease", lease)?,
             worker_strategy: reader.parsed("worker_strategy", |text| Ok(text.parse()?))?,
         })
