@@ -240,7 +240,7 @@ impl WorkerCore {
                 self.consider_leaving(now, out);
             }
             ToWorker::Draining { on } => {
-                if std::mem::replace(&mut self.drained, on) != on {
+                if std::mem::replace(&mut self.drained, on) != on && self.stop == Stop::No {
                     let text = if on { "is drained" } else { "gets orders again" };
                     out.push(WorkerEffect::Note(format!("this worker {text}, by an operator")));
                 }
