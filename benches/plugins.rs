@@ -1,6 +1,7 @@
-//! Plugin tasks through processes of the real program: how many a second, and what each costs the
-//! node and the plugin's side in CPU time. The plugin is config/plugins/payment_validator in C, so
-//! what is measured is the way there and back. A closed loop keeps every thread busy.
+//! Plugin tasks through child processes: how many a second, and what each costs the node's side and
+//! the plugin's side in CPU time. The plugin is config/plugins/payment_validator in C, so what is
+//! measured is the way there and back. A closed loop keeps every thread busy. The processes are this
+//! program's own, as a node's are the node's.
 //!
 //! `cargo bench --bench plugins [-- SECONDS]`; needs `cc`.
 
@@ -19,6 +20,9 @@ const SHAPES: [(u32, u32, usize); 5] =
     [(1, 1, 0), (4, 1, 0), (16, 1, 0), (4, 2, 0), (4, 2, 16 * 1024)];
 
 fn main() -> ExitCode {
+    if let Some(code) = host::child_main(std::env::args_os()) {
+        return code;
+    }
     let seconds = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
     let seconds = seconds.unwrap_or(3);
     println!("threads x processes, input: tasks/s, CPU per task of the node and of the plugin");
@@ -60,8 +64,7 @@ fn prepare(folder: &Path, threads: u32, processes: u32) -> bool {
 
 /// Tasks that ended, in what time, and the CPU time of this process and of its children.
 fn measure(folder: &Path, padding: usize, seconds: u64) -> (u32, Duration, Duration, Duration) {
-    let program = env!("CARGO_BIN_EXE_distric-shard").into();
-    let host = Host::open(Options { program, ..Options::new(folder) }).expect("a host");
+    let host = Host::open(Options::new(folder)).expect("a host");
     let input = INPUT.replace("\"\"", &format!("\"{}\"", "x".repeat(padding)));
     let input = Bytes::from(input);
     let (mut next, mut ended) = (0, 0_u32);
@@ -73,7 +76,7 @@ fn measure(folder: &Path, padding: usize, seconds: u64) -> (u32, Duration, Durat
             let job = Job {
                 key: next,
                 plugin: "payment_validator".to_owned(),
-                config: Bytes::from_static(b"null"),
+                config: Bytes::from_static(b"{}"),
                 input: input.clone(),
                 instance: "00300000000000a1-1".to_owned(),
                 idempotency_key: "00300000000000a1-1/pay".to_owned(),

@@ -119,6 +119,9 @@ impl Driver {
             seat.open(start);
         }
         while !self.turn() {}
+        // The last counts are those of all that ever was.
+        (self.is_news, self.metrics_due) = (true, Instant(0));
+        self.publish(now());
         for answer in self.closing.drain(..) {
             answer.give(());
         }

@@ -351,7 +351,7 @@ impl Host {
         pending
     }
 
-    /// Counts of each plugin, a tenth of a second old at most.
+    /// Counts of each plugin, a tenth of a second old at most; after a shutdown the last ones.
     pub fn metrics(&self) -> Vec<PluginMetrics> {
         lock(&self.inner.shared.metrics).clone()
     }

@@ -23,7 +23,9 @@ fn check(folder: &Folder, arguments: &[&str]) -> (i32, String, String) {
 #[test]
 fn the_exit_status_and_the_words_say_what_was_found() {
     let Some(folder) = Folder::faulty("timeout: 9s\nread: [/srv]") else { return };
-    for (name, wish) in [("echo", "echo"), ("crash", "crash"), ("no_json", "no_json")] {
+    for (name, wish) in
+        [("echo", "echo"), ("crash", "crash"), ("no_json", "no_json"), ("print", "print")]
+    {
         folder.write(&format!("{name}.json"), &format!("{{\"do\": \"{wish}\"}}"));
     }
     folder.write("half.json", "{");
@@ -36,6 +38,7 @@ fn the_exit_status_and_the_words_say_what_was_found() {
         (&["faulty.so", "--run", "echo.json"], 0, "{\"do\": \"echo\"}"),
         (&["faulty.so", "--run", "crash.json"], 1, "plugin_crashed: "),
         (&["faulty.so", "--run", "no_json.json"], 1, "bad_output: "),
+        (&["faulty.so", "--run", "print.json"], 0, "faulty: info: printed and not flushed"),
         (&["faulty.so", "--run", "half.json"], 2, "half.json holds no JSON"),
         (&["faulty.so", "--run", "none.json"], 2, "none.json cannot be read"),
         (&["faulty.so", "--config", "{"], 2, "--config is no JSON"),

@@ -78,6 +78,30 @@ fn the_payment_validators_in_c_and_in_rust_say_the_same() {
     }
 }
 
+/// Every example, and the workflow that it comes with.
+const NAMES: [&str; 4] = ["ml_inference", "payment_validator", "user_history_checker", "webhook"];
+
+#[test]
+fn the_examples_workflows_load_and_their_configurations_are_legal() {
+    let folder = built(&NAMES);
+    let host = Host::open(options(folder.path())).unwrap();
+    for name in NAMES {
+        let path = source(name).join("workflow.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let name_of_file = path.display().to_string();
+        let file = document::Source { name: &name_of_file, text: &text };
+        let definitions = flow::parse(file, flow::Plugins::Known(&[name]))
+            .unwrap_or_else(|faults| panic!("{faults}"));
+        let tasks = definitions.iter().flat_map(|definition| &definition.tasks);
+        let plugins: Vec<_> = tasks.filter_map(flow::Task::plugin).collect();
+        assert!(!plugins.is_empty(), "{name} is not used in its own example");
+        for (plugin, config) in plugins {
+            let config = Bytes::from(config.to_owned());
+            assert_eq!(host.validate(plugin, config).wait(), Ok(()), "{name_of_file}");
+        }
+    }
+}
+
 #[test]
 fn the_examples_in_rust_run_in_a_process_with_their_manifests() {
     let names = ["ml_inference", "user_history_checker", "webhook"];

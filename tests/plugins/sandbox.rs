@@ -20,6 +20,9 @@ fn what_leads_out_of_the_process_is_denied() {
         ("io_uring", ENOSYS),
         ("ptrace", EPERM),
         ("kill_parent", EPERM),
+        ("outlive", EPERM),
+        ("type", EPERM),
+        ("limit", EPERM),
         ("create", EPERM),
         ("remove", EPERM),
     ];

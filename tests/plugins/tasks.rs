@@ -41,8 +41,13 @@ fn a_failure_of_the_plugins_own_is_told_as_it_says() {
     assert_fails(&running.wish("fail"), "card_declined", false, "the card is declined");
     assert_fails(&running.wish("fail_silently"), "plugin_failed", true, "gave no reason");
     assert_fails(&running.wish("odd_status"), "plugin_failed", false, "returned -7");
-    assert_eq!(running.host.metrics().len(), 1);
     running.is_well();
+    running.host.shutdown(Duration::from_secs(10)).wait();
+    let [metrics] = &running.host.metrics()[..] else { panic!("one plugin") };
+    let counts = metrics.counts;
+    assert_eq!((counts.succeeded, counts.failed, counts.started, counts.crashes), (1, 3, 1, 0));
+    // A code of the plugin's own is counted with those that have none.
+    assert_eq!(metrics.failures, BTreeMap::from([("plugin_failed", 3)]));
 }
 
 #[test]
@@ -203,6 +208,11 @@ fn what_a_plugin_shouts_is_bounded_and_costs_no_task() {
     let mut running = folder.host();
     assert_eq!(running.wish("shout").unwrap(), "true");
     running.is_well();
+    running.host.shutdown(Duration::from_secs(10)).wait();
+    let [metrics] = &running.host.metrics()[..] else { panic!("one plugin") };
+    // 10,000 lines printed and 10 logged, all at once but for what a slow machine takes.
+    assert_eq!(metrics.lines + metrics.lines_dropped, 10_010);
+    assert!(metrics.lines >= 500 && metrics.lines_dropped > 0, "{metrics:?}");
 }
 
 #[test]

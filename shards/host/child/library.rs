@@ -37,9 +37,21 @@ pub(crate) struct Library {
     abi: u32,
 }
 
+unsafe extern "C" {
+    /// Of the C library that this program and the plugin share.
+    static stdout: *mut libc::FILE;
+}
+
+/// Has what C code prints leave with each line: into a pipe it would wait for 4 KiB of them.
+fn print_by_line() {
+    // SAFETY: nothing has been printed yet, and no other thread is there.
+    unsafe { libc::setvbuf(stdout, std::ptr::null_mut(), libc::_IOLBF, 0) };
+}
+
 impl Library {
     /// Loads `file`, which is to be the plugin `name`.
     pub(crate) fn open(file: &str, name: &str) -> Result<Self, TaskError> {
+        print_by_line();
         let missing = |what: String| TaskError::lasting(code::MISSING, what);
         // All symbols now: one that is missing is told here, and not by the first task's end.
         let flags = libloading::os::unix::RTLD_NOW | libloading::os::unix::RTLD_LOCAL;

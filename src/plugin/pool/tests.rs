@@ -433,6 +433,8 @@ proptest! {
                     pool.deadline();
                     now = now + ms(count);
                     pool.on_deadline(now, &mut out);
+                    // Nothing is due twice: a driver does not spin.
+                    prop_assert!(pool.deadline().is_none_or(|deadline| deadline > now));
                 }
                 Event::Close => pool.on_close(now, ms(100), &mut out),
             }

@@ -216,6 +216,15 @@ fn deny_some(denied: &mut Rules, own: u32, network: bool) -> Result<(), seccompi
     // Limits may be asked for: the new ones are none.
     let new = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
     denied.insert(c::SYS_prlimit64, vec![SeccompRule::new(vec![new])?]);
+    // It ends with its node, whatever it thinks of that; and types nothing into a terminal.
+    let death = when(0, SeccompCmpOp::Eq, bits(c::PR_SET_PDEATHSIG))?;
+    denied.insert(c::SYS_prctl, vec![SeccompRule::new(vec![death])?]);
+    let mut terminal = Vec::new();
+    for request in [c::TIOCSTI, c::TIOCLINUX] {
+        let request = u32::try_from(request).map_or(0, u64::from);
+        terminal.push(SeccompRule::new(vec![when(1, SeccompCmpOp::Eq, request)?])?);
+    }
+    denied.insert(c::SYS_ioctl, terminal);
     // Files may be opened to read them.
     let writing = |index| -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
         [c::O_WRONLY, c::O_RDWR, c::O_CREAT, c::O_TRUNC]
