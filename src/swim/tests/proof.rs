@@ -137,3 +137,13 @@ fn a_cut_network_heals_and_all_views_are_equal_again() {
         assert!(world.seen_since(since + secs(10), Happened::Failed).next().is_none());
     }
 }
+
+#[test]
+fn a_hundred_nodes_that_start_together_know_each_other_within_five_seconds_in_every_run() {
+    for run in 0..runs(10) {
+        let mut world = World::new(5_000 + run, &[0, 1, 2]);
+        (0..100).for_each(|_| _ = world.add());
+        let took = world.run_until(secs(20), World::is_right);
+        assert!(took.is_some_and(|took| took < secs(5)), "run {run}: {took:?}");
+    }
+}
