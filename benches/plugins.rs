@@ -76,7 +76,7 @@ fn measure(folder: &Path, padding: usize, seconds: u64) -> (u32, Duration, Durat
             let job = Job {
                 key: next,
                 plugin: "payment_validator".to_owned(),
-                config: Bytes::from_static(b"null"),
+                config: Bytes::from_static(b"{}"),
                 input: input.clone(),
                 instance: "00300000000000a1-1".to_owned(),
                 idempotency_key: "00300000000000a1-1/pay".to_owned(),

@@ -30,7 +30,7 @@ pub(crate) struct Check {
     /// The plugin, NAME.so, or a folder of them. A manifest NAME.yaml beside it is read
     #[arg(value_name = "FILE|DIR")]
     path: PathBuf,
-    /// Ask the plugin whether it takes this configuration
+    /// Ask the plugin whether it takes this configuration, and run the task with it; `{}` otherwise
     #[arg(long, value_name = "JSON")]
     config: Option<String>,
     /// Run one task with the input in this file, `-` for standard input
@@ -74,7 +74,7 @@ fn print_line(plugin: &str, level: u8, line: &str) {
 }
 
 fn read_config(check: &Check) -> anyhow::Result<Bytes> {
-    let Some(text) = &check.config else { return Ok(Bytes::from_static(b"null")) };
+    let Some(text) = &check.config else { return Ok(Bytes::from_static(b"{}")) };
     serde_json::from_str::<Value>(text).context("--config is no JSON")?;
     Ok(Bytes::from(text.clone()))
 }

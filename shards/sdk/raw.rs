@@ -63,26 +63,61 @@ unsafe fn checked<'a, T>(pointer: *const T) -> Result<&'a T, Failure> {
     Ok(unsafe { &*pointer })
 }
 
-/// A text of the node's. `_of` is what it came with: it lives no longer.
-pub(crate) fn text<T>(_of: &T, text: Text) -> &str {
+/// A text of the node's, or of a test in its place.
+///
+/// # Safety
+/// It is UTF-8 of so many bytes, and lives for `'a`.
+pub(crate) unsafe fn text<'a>(text: Text) -> &'a str {
     if text.data.is_null() || text.length == 0 {
         return "";
     }
-    // SAFETY: the header says that it is so long, is UTF-8, and lives as long as what it came with.
+    // SAFETY: the caller says so.
     unsafe {
         let bytes = std::slice::from_raw_parts(text.data.cast::<u8>(), text.length);
         std::str::from_utf8_unchecked(bytes)
     }
 }
 
-pub(crate) fn is_cancelled(context: &Context) -> bool {
-    // SAFETY: it is the node's function, for the node's own context.
-    unsafe { (context.is_cancelled)(&raw const *context) != 0 }
+/// The node, while a task runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Node<'a>(&'a Context);
+
+impl<'a> Node<'a> {
+    /// # Safety
+    /// The functions of the context may be called with it for `'a`.
+    unsafe fn of(context: &'a Context) -> Self {
+        Self(context)
+    }
+
+    pub(crate) fn is_cancelled(self) -> bool {
+        // SAFETY: whoever made this said so.
+        unsafe { (self.0.is_cancelled)(&raw const *self.0) != 0 }
+    }
+
+    pub(crate) fn log(self, level: i32, line: &str) {
+        // SAFETY: as above; the line lives until the call returns.
+        unsafe { (self.0.log)(&raw const *self.0, level, Text::of(line)) }
+    }
 }
 
-pub(crate) fn log(context: &Context, level: i32, line: &str) {
-    // SAFETY: as above; the line lives until the call returns.
-    unsafe { (context.log)(&raw const *context, level, Text::of(line)) }
+/// A task as the plugin sees it.
+///
+/// # Safety
+/// Both are the node's, for a call that is going on.
+unsafe fn task_of<'a>(raw: &'a abi::Task, context: &'a Context) -> Task<'a> {
+    // SAFETY: the header says that the texts live until the call returns, and what may be called.
+    unsafe {
+        Task {
+            instance: text(raw.instance),
+            workflow: text(raw.workflow),
+            id: text(raw.task),
+            idempotency_key: text(raw.idempotency_key),
+            trace: text(raw.trace),
+            attempt: raw.attempt,
+            timeout_ms: raw.timeout_ms,
+            node: Node::of(context),
+        }
+    }
 }
 
 /// Tells the node why it failed.
@@ -138,7 +173,8 @@ unsafe extern "C" fn validate_config<P: Plugin>(
     let config = unsafe { checked(config) };
     let result = guarded(|| {
         let config = config?;
-        let config = parse("configuration", text(config, config.json))?;
+        // SAFETY: the header says that it lives until the call returns.
+        let config = parse("configuration", unsafe { text(config.json) })?;
         P::validate_config(&config).map(|()| None).map_err(Failure::from)
     });
     // SAFETY: as above.
@@ -154,7 +190,8 @@ unsafe extern "C" fn init<P: Plugin>(
     let config = unsafe { checked(config) };
     let result = guarded(|| {
         let config = config?;
-        let config = parse("configuration", text(config, config.json))?;
+        // SAFETY: the header says that it lives until the call returns.
+        let config = parse("configuration", unsafe { text(config.json) })?;
         P::init(&config)
     });
     let result = result.map(|plugin| {
@@ -184,8 +221,9 @@ unsafe extern "C" fn execute<P: Plugin>(
         }
         // SAFETY: it is `init`'s of this very plugin, and is not given back while a task has it.
         let plugin = unsafe { &*handle.cast::<P>() };
-        let input = parse("input", text(raw, input))?;
-        plugin.execute(&Task { raw, context }, &input).map(Some)
+        // SAFETY: the header says that all of it lives until the call returns.
+        let (input, task) = unsafe { (text(input), task_of(raw, context)) };
+        plugin.execute(&task, &parse("input", input)?).map(Some)
     });
     // SAFETY: as above.
     unsafe { leave(output, result) }

@@ -1,14 +1,20 @@
 //! What a task knows of itself, and what it may ask its node for.
 
-use crate::raw;
-use abi::{Context, LOG_LEVELS, Task as RawTask};
+use crate::raw::Node;
+use abi::LOG_LEVELS;
 use std::fmt;
 use std::time::Duration;
 
 /// A task, while it runs.
 pub struct Task<'a> {
-    pub(crate) raw: &'a RawTask,
-    pub(crate) context: &'a Context,
+    pub(crate) instance: &'a str,
+    pub(crate) workflow: &'a str,
+    pub(crate) id: &'a str,
+    pub(crate) idempotency_key: &'a str,
+    pub(crate) trace: &'a str,
+    pub(crate) attempt: u32,
+    pub(crate) timeout_ms: u64,
+    pub(crate) node: Node<'a>,
 }
 
 /// How much a log line matters.
@@ -27,44 +33,44 @@ pub enum Level {
 impl Task<'_> {
     /// The workflow's instance.
     pub fn instance(&self) -> &str {
-        raw::text(self.raw, self.raw.instance)
+        self.instance
     }
 
     /// The workflow's definition.
     pub fn workflow(&self) -> &str {
-        raw::text(self.raw, self.raw.workflow)
+        self.workflow
     }
 
     /// The task's id in it.
     pub fn id(&self) -> &str {
-        raw::text(self.raw, self.raw.task)
+        self.id
     }
 
     /// The same for every attempt: to be passed on to whatever has effects, as a task may be run more
     /// than once.
     pub fn idempotency_key(&self) -> &str {
-        raw::text(self.raw, self.raw.idempotency_key)
+        self.idempotency_key
     }
 
     /// A W3C traceparent, or empty.
     pub fn trace(&self) -> &str {
-        raw::text(self.raw, self.raw.trace)
+        self.trace
     }
 
     /// From 1.
     pub fn attempt(&self) -> u32 {
-        self.raw.attempt
+        self.attempt
     }
 
     /// What was left when the task began. `None`: there is no limit.
     pub fn timeout(&self) -> Option<Duration> {
-        (self.raw.timeout_ms > 0).then(|| Duration::from_millis(self.raw.timeout_ms))
+        (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms))
     }
 
     /// Whether the result is not wanted any more. Whoever returns soon then saves its process from
     /// being killed.
     pub fn is_cancelled(&self) -> bool {
-        raw::is_cancelled(self.context)
+        self.node.is_cancelled()
     }
 
     /// Writes a line to the node's log.
@@ -75,7 +81,7 @@ impl Task<'_> {
             Level::Warn => LOG_LEVELS[2],
             Level::Error => LOG_LEVELS[3],
         };
-        raw::log(self.context, level, line);
+        self.node.log(level, line);
     }
 
     /// Writes a line of [`Level::Info`].

@@ -26,8 +26,8 @@ unsafe extern "C" fn write(this: *const Output, data: *const c_char, length: usi
 unsafe extern "C" fn fail(this: *const Output, code: Text, message: Text) {
     // SAFETY: it is called with the output made below.
     let left = unsafe { &*(*this).host.cast::<Left>() };
-    let texts = [code, message].map(|text| crate::raw::text(left, text).to_owned());
-    let [code, message] = texts;
+    // SAFETY: it is called with texts that live until it returns.
+    let [code, message] = [code, message].map(|text| unsafe { crate::raw::text(text) }.to_owned());
     *left.failure.lock().expect("no plugin panics while it holds this") = Some((code, message));
 }
 
@@ -36,7 +36,8 @@ unsafe extern "C" fn never_cancelled(_: *const Context) -> i32 {
 }
 
 unsafe extern "C" fn print(_: *const Context, level: i32, line: Text) {
-    println!("log {level}: {}", crate::raw::text(&line, line));
+    // SAFETY: it is called with a line that lives until it returns.
+    println!("log {level}: {}", unsafe { crate::raw::text(line) });
 }
 
 fn output(left: &Left) -> Output {

@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::fd::IntoRawFd;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 /// What a line of last words begins with. No text that is meant for people does.
@@ -136,9 +136,8 @@ fn say(what: &str, number: i32, is_full: bool) {
     let (ticket, full) = (TICKET.get(), u8::from(is_full));
     // In front a line's end, as the plugin may have left a line without one.
     if writeln!(line, "\n{MARK}{what} {number} {ticket} {full}").is_ok() {
-        let stderr = io::stderr().as_raw_fd();
         // SAFETY: the bytes are ours and as many as said.
-        unsafe { libc::write(stderr, line.bytes.as_ptr().cast(), line.length) };
+        unsafe { libc::write(libc::STDERR_FILENO, line.bytes.as_ptr().cast(), line.length) };
     }
 }
 

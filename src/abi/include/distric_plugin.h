@@ -16,9 +16,9 @@
  *    until the called function returns. So do all structs that are handed in.
  *  - Memory is never handed over: the plugin gives its output away by calling `write`, which copies.
  *  - No exception, longjmp or panic may leave a function of the plugin.
- *  - All functions but execute run one at a time per handle, before and after every execute of it.
- *    execute is called by several threads at once, with the same handle, unless the manifest says
- *    `threads: 1`.
+ *  - execute is called by several threads at once, with the same handle. init comes before the first
+ *    execute of a handle, cleanup after the last. What belongs to different handles, and
+ *    validate_config, may run at the same time. With `threads: 1` in the manifest nothing does.
  */
 #ifndef DISTRIC_PLUGIN_H
 #define DISTRIC_PLUGIN_H
@@ -70,7 +70,7 @@ typedef struct distric_plugin_output {
 typedef struct distric_plugin_config {
     uint32_t abi_version;
     uint32_t struct_size;
-    distric_text json; /* one JSON value; `null` where the workflow has no config */
+    distric_text json; /* one JSON value; `{}` where the workflow has no config */
 } distric_plugin_config;
 
 /* Which task it is. Made by the host. */
