@@ -26,6 +26,7 @@ mod cpu;
 mod driver;
 mod folder;
 mod job;
+mod meters;
 mod output;
 mod pending;
 mod process;
@@ -34,6 +35,7 @@ mod transport;
 
 pub use child::child_main;
 pub use job::{Finished, Job, PluginInfo, PluginMetrics, RefusedPlugin, RunError};
+pub use meters::Meters;
 pub use pending::Pending;
 pub use plugin::TaskError;
 

@@ -318,13 +318,17 @@ impl Seat {
         }
     }
 
-    /// Holds an output against what it has to be.
+    /// Holds an output against what it has to be. Here and not in the process, which may send anything.
     fn check(&self, output: &[u8]) -> Result<Vec<u8>, TaskError> {
         let most = self.manifest.output_max;
         if output.len() > most {
             let message = format!("the output has more than {most} bytes");
             return Err(TaskError::lasting(code::OUTPUT_TOO_LARGE, message));
         }
+        serde_json::from_slice::<IgnoredAny>(output).map_err(|error| {
+            let message = format!("the output is no JSON: {error}");
+            TaskError::lasting(code::BAD_OUTPUT, message)
+        })?;
         Ok(output.to_vec())
     }
 
@@ -491,14 +495,7 @@ impl Seat {
 
     fn end(&mut self, now: Instant, key: u64, outcome: Result<Vec<u8>, TaskError>) {
         let Some(Kept { taken, .. }) = self.jobs.remove(&key) else { return };
-        // Here and not in the process, which may send anything.
-        let outcome = outcome.and_then(|output| {
-            serde_json::from_slice::<IgnoredAny>(&output).map_err(|error| {
-                let message = format!("the output is no JSON: {error}");
-                TaskError::lasting(code::BAD_OUTPUT, message)
-            })?;
-            Ok(Bytes::from(output))
-        });
+        let outcome = outcome.map(Bytes::from);
         if let Err(error) = &outcome {
             let known = code::ALL.iter().find(|known| **known == error.code);
             let known = known.copied().unwrap_or(code::FAILED);

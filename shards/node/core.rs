@@ -501,8 +501,10 @@ impl Loop {
                 is_disk_full: status.is_disk_full,
             }
         });
-        let facts =
-            Facts { serving: self.replica.serving().is_set(), stopping: self.stop.is_set(), log };
+        // The first core, which keeps the log, speaks with the workers, too.
+        let has_workers = log.and_then(|_| self.replica.look(ShardCore::has_workers));
+        let (serving, stopping) = (self.replica.serving().is_set(), self.stop.is_set());
+        let facts = Facts { serving, stopping, log, has_workers };
         self.reporter.report(facts, || runtime::now().wall);
     }
 }

@@ -215,7 +215,7 @@ impl Shared {
         }
         let functions = &self.library.functions;
         match job {
-            Job::Validate(config) => calls::validate(functions, config).map(|()| Vec::new()),
+            Job::Validate(config) => calls::validate(functions, config).map(|()| b"null".to_vec()),
             Job::Run(run) => {
                 let run = run.as_run();
                 let _leased = lease::running();
