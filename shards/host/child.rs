@@ -14,6 +14,7 @@
 mod calls;
 mod crash;
 mod handles;
+mod lease;
 mod library;
 mod sandbox;
 mod work;
@@ -146,6 +147,7 @@ fn serve(frames: &mut Frames, workers: &work::Workers, sender: &Sender) -> io::R
                     sender.send(ticket, &FromChild::Pong { memory_bytes });
                 }
                 ToChild::Quit => quit = true,
+                ToChild::Keep { until } => lease::keep(until),
                 ToChild::Load(_) => {}
             }
             quit

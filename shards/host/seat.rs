@@ -37,6 +37,8 @@ pub(crate) struct Seat {
     pool: Pool,
     out: Outbox<Effect>,
     processes: BTreeMap<Child, Process>,
+    /// What every process was told of the node's lease.
+    keep_until: Option<Instant>,
     /// Those that closed their end, and when they must have ended.
     deaf: BTreeMap<Child, Instant>,
     jobs: HashMap<u64, Kept>,
@@ -68,6 +70,7 @@ impl Seat {
             pool,
             out: Outbox::new(),
             processes: BTreeMap::new(),
+            keep_until: None,
             deaf: BTreeMap::new(),
             jobs: HashMap::new(),
             questions: HashMap::new(),
@@ -122,6 +125,14 @@ impl Seat {
     pub(crate) fn stop(&mut self, now: Instant, key: u64, at_once: bool) {
         self.pool.on_stop(now, Work::Task(key), at_once, &mut self.out);
         self.settle(now);
+    }
+
+    pub(crate) fn keep(&mut self, until: Instant) {
+        self.keep_until = Some(until);
+        let children: Vec<Child> = self.processes.keys().copied().collect();
+        for child in children {
+            self.send(child, 0, &ToChild::Keep { until: until.0 });
+        }
     }
 
     pub(crate) fn stop_all(&mut self, now: Instant, at_once: bool) {
@@ -432,6 +443,9 @@ impl Seat {
                     parent: std::process::id(),
                 };
                 self.send(child, 0, &ToChild::Load(load));
+                if let Some(until) = self.keep_until {
+                    self.send(child, 0, &ToChild::Keep { until: until.0 });
+                }
             }
             Err(error) => {
                 let how = format!("no process can be started: {error}");

@@ -66,5 +66,6 @@ pub use partition::{
 /// Who belongs to the group, as [`ConsensusConfig`] is told it.
 pub use quorum::{Member, Membership, VOTERS_MAX};
 pub use shard::{Birth, OrderId, RequestId, ShardConfig, ShardCore, ShardEffect, limits};
+pub use shelf::ShelfSum;
 pub use submission::{LineResult, Origin, Submission, SubmitResults};
 pub use work::{Work, Worked};

@@ -14,7 +14,7 @@
 //! sequence put so far rises with every place. Only the few that finish late are in a table: for a
 //! message that starts nothing, putting and dropping touch the ends of two rings and nothing else.
 
-use base::FixedState;
+use base::{FixedState, hash64};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 
@@ -93,7 +93,62 @@ pub(crate) struct Shelf {
     spare: Option<Vec<u8>>,
 }
 
+/// A shelf's entries as one number, for whoever asks again and again: an entry never changes while it
+/// lies there, so each is hashed once.
+#[derive(Debug, Default)]
+pub struct ShelfSum {
+    /// The number of the first place that is counted.
+    first: u64,
+    /// Each entry's hash, the oldest first.
+    entries: VecDeque<u64>,
+    /// Of every two neighbours, added up: so their order counts.
+    links: u64,
+}
+
+fn link(one: u64, next: u64) -> u64 {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&one.to_le_bytes());
+    bytes[8..].copy_from_slice(&next.to_le_bytes());
+    hash64(&bytes)
+}
+
+impl ShelfSum {
+    fn push(&mut self, entry: u64) {
+        if let Some(last) = self.entries.back() {
+            self.links = self.links.wrapping_add(link(*last, entry));
+        }
+        self.entries.push_back(entry);
+    }
+
+    fn pop(&mut self) {
+        self.first += 1;
+        if let Some(gone) = self.entries.pop_front()
+            && let Some(next) = self.entries.front()
+        {
+            self.links = self.links.wrapping_sub(link(gone, *next));
+        }
+    }
+
+    fn total(&self) -> u64 {
+        let ends = link(self.entries.front().copied().unwrap_or(0), self.entries.len() as u64);
+        link(ends, self.links)
+    }
+}
+
 impl Shelf {
+    /// A number that is equal exactly when the entries and their order are. `sum` was made of this
+    /// very shelf before, or is new.
+    pub(crate) fn sum(&self, sum: &mut ShelfSum) -> u64 {
+        while sum.first < self.first_place {
+            sum.pop();
+        }
+        for place in self.order.range(sum.entries.len()..) {
+            let bytes = hash64(self.entry(place).bytes);
+            sum.push(link(link(place.sequence, place.length.into()), bytes));
+        }
+        sum.total()
+    }
+
     /// An empty shelf that keeps at most `budget` bytes.
     pub(crate) fn new(budget: usize) -> Self {
         let places = (budget / ENTRY_USUAL_BYTES).min(PLACES_RESERVED_MAX);

@@ -20,8 +20,10 @@
 //! every instance ended, each task with one result.
 
 use crate::clients::Clients;
+use crate::keyed;
 use crate::marks::{Mark, Marks};
 use crate::node::Node;
+use crate::read::Read;
 use base::{BootId, CoreId, Instant, MessageId, NodeId, PartitionId, StoreId, UnixMicros, hash64};
 use engine::batch::BatchView;
 use engine::message::Committed;
@@ -69,7 +71,10 @@ pub(crate) struct Checker {
     sessions: BTreeMap<(NodeId, BootId, CoreId), (u64, u64)>,
     /// By place: what its process knows committed, and how many of its entries were looked at.
     runs: BTreeMap<usize, (u64, usize)>,
+    /// At checkpoints, by the entry; and at rest, where all is hashed anew.
     states: BTreeMap<(u64, Option<PartitionId>), u64>,
+    at_rest: BTreeMap<(u64, Option<PartitionId>), u64>,
+    read: Read,
     last_leader: Option<NodeId>,
 }
 
@@ -291,9 +296,9 @@ impl Checker {
             }
         }
         for shard in node.shards() {
-            self.on_state(index, None, hash64(&shard.globals().image()))?;
+            same(&mut self.at_rest, (index, None), hash64(&shard.globals().image()))?;
             for partition in shard.partitions() {
-                self.on_state(index, Some(partition.id()), partition.checksum())?;
+                same(&mut self.at_rest, (index, Some(partition.id())), partition.checksum())?;
             }
         }
         Ok(())
@@ -317,66 +322,92 @@ impl Checker {
         part: Option<PartitionId>,
         checksum: u64,
     ) -> Result<(), String> {
-        let known = *self.states.entry((index, part)).or_insert(checksum);
-        if known == checksum {
-            return Ok(());
+        same(&mut self.states, (index, part), checksum)
+    }
+
+    /// What clients were told is there, and nothing else is; each message's workflows ran once, to
+    /// their end; orders between partitions and their keys are as they should be.
+    pub(crate) fn check_all(&mut self, node: &Node, clients: &Clients) -> Result<Seen, String> {
+        self.check_acknowledged(node, clients)?;
+        let instances = self.check_instances(node)?;
+        let keyed = keyed::check(node.shards(), &mut self.read)?;
+        Ok(Seen { instances, keyed })
+    }
+
+    /// What clients were told is there, and nothing else is.
+    pub(crate) fn check_acknowledged(
+        &mut self,
+        node: &Node,
+        clients: &Clients,
+    ) -> Result<(), String> {
+        let name = node.name();
+        let mut nonces: BTreeMap<MessageId, u64> = BTreeMap::new();
+        let mut by_nonce: BTreeMap<u64, MessageId> = BTreeMap::new();
+        for (id, payload) in node.partitions().flat_map(Partition::messages) {
+            let text = || String::from_utf8_lossy(payload);
+            let nonce = self.read.nonce(payload).filter(|nonce| *nonce < clients.next_nonce);
+            let nonce = nonce.ok_or_else(|| format!("nobody sent message {id}: {}", text()))?;
+            // A message that is sent once is there once; a keyed one, however often it is sent.
+            if let Some(other) = by_nonce.insert(nonce, id) {
+                return Err(format!("nonce {nonce} is there twice, as {other} and as {id}"));
+            }
+            nonces.insert(id, nonce);
         }
-        Err(format!("the state of {part:?} after entry {index} is {checksum:x} and {known:x}"))
+        for (id, acknowledged) in &clients.acknowledged {
+            let nonce = acknowledged.nonce;
+            let found = *nonces.get(id).ok_or_else(|| {
+                format!("{id} (nonce {nonce}) was acknowledged and {name} lacks it")
+            })?;
+            if found != nonce {
+                return Err(format!("message {id} of nonce {nonce} has the body of {found}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each message's workflows ran once, to their end, with one result per task. How many there are.
+    fn check_instances(&mut self, node: &Node) -> Result<u64, String> {
+        let mut ended = 0;
+        for json in node.partitions().flat_map(Partition::instances) {
+            self.read.instance(&json)?;
+            ended += 1;
+        }
+        Ok(ended)
     }
 }
 
-/// What clients were told is there, and nothing else is.
-pub(crate) fn check_acknowledged(node: &Node, clients: &Clients) -> Result<(), String> {
-    let messages = messages(node);
-    let name = node.name();
-    for (id, acknowledged) in &clients.acknowledged {
-        let nonce = acknowledged.nonce;
-        let found = (messages.get(id))
-            .ok_or_else(|| format!("{id} (nonce {nonce}) was acknowledged and {name} lacks it"))?;
-        if found["nonce"] != nonce {
-            return Err(format!("message {id} has the body of another: {found}"));
-        }
-    }
-    let mut by_nonce: BTreeMap<u64, MessageId> = BTreeMap::new();
-    for (id, message) in &messages {
-        let nonce = message["nonce"].as_u64().filter(|nonce| *nonce < clients.next_nonce);
-        let nonce = nonce.ok_or_else(|| format!("nobody sent message {id}: {message}"))?;
-        // A message that is sent once is there once; a keyed one, however often it is sent.
-        if let Some(other) = by_nonce.insert(nonce, *id) {
-            return Err(format!("nonce {nonce} is there twice, as {other} and as {id}"));
-        }
-    }
-    Ok(())
+/// What a node's state was seen to hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// Instances that ended.
+    pub(crate) instances: u64,
+    /// Of keys.
+    pub(crate) keyed: keyed::Seen,
 }
 
-/// Every message of the state, by what its client sent.
-fn messages(node: &Node) -> BTreeMap<MessageId, Value> {
-    let messages = node.partitions().flat_map(Partition::messages);
-    messages
-        .map(|(id, payload)| (id, serde_json::from_slice(payload).expect("it was accepted")))
-        .collect()
+fn same(
+    known: &mut BTreeMap<(u64, Option<PartitionId>), u64>,
+    (index, part): (u64, Option<PartitionId>),
+    checksum: u64,
+) -> Result<(), String> {
+    let known = *known.entry((index, part)).or_insert(checksum);
+    if known == checksum {
+        return Ok(());
+    }
+    Err(format!("the state of {part:?} after entry {index} is {checksum:x} and {known:x}"))
 }
 
 /// How an instance ends. A clock that jumped ahead ends some early: a new leader steps to its time.
 const ENDED: [&str; 3] = ["completed", "failed", "timeout"];
 
-/// Each message's workflows ran once, to their end, with one result per task. How many there are.
-pub(crate) fn check_instances(node: &Node) -> Result<u64, String> {
-    let mut ended = 0;
-    for json in node.partitions().flat_map(Partition::instances) {
-        let text = String::from_utf8_lossy(&json);
-        let instance: Value = serde_json::from_str(&text)
-            .map_err(|error| format!("an instance is no JSON: {error}: {text}"))?;
-        let status = instance["status"].as_str().unwrap_or("");
-        if !ENDED.contains(&status) {
-            return Err(format!("an instance rests as {status:?}: {text}"));
-        }
-        for task in instance["tasks"].as_array().into_iter().flatten() {
-            check_task(task, &instance)?;
-        }
-        ended += 1;
+/// An instance ended, each of its tasks with one result.
+pub(crate) fn check_instance(instance: &Value) -> Result<(), String> {
+    let status = instance["status"].as_str().unwrap_or("");
+    if !ENDED.contains(&status) {
+        return Err(format!("an instance rests as {status:?}: {instance}"));
     }
-    Ok(ended)
+    let mut tasks = instance["tasks"].as_array().into_iter().flatten();
+    tasks.try_for_each(|task| check_task(task, instance))
 }
 
 /// Some instance that has not ended.

@@ -30,6 +30,8 @@ impl DiskFaults {
 pub struct Faults {
     /// Messages that clients send in all.
     pub messages: u64,
+    /// Between two requests of clients. Zero: a request or two at each event, as fast as they come.
+    pub pace: Duration,
     /// Power cuts: of one machine, or of all.
     pub crashes: u32,
     /// The most time between two cuts.

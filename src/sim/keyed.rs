@@ -4,9 +4,9 @@
 //! - a workflow has at most one instance for a key;
 //! - whatever a message asked for by a key is there.
 
-use base::{MessageId, PartitionId};
+use crate::read::{Key, Read};
+use base::PartitionId;
 use engine::{Partition, ShardCore};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was seen.
@@ -19,15 +19,19 @@ pub(crate) struct Seen {
 }
 
 /// Checks a node whose every shard has applied as much.
-pub(crate) fn check(shards: &[ShardCore]) -> Result<Seen, String> {
+pub(crate) fn check(shards: &[ShardCore], read: &mut Read) -> Result<Seen, String> {
     check_counts(shards)?;
-    let keys = keys(shards)?;
+    let keys = keys(shards, read)?;
     let mut asked = 0;
     for shard in shards {
         for partition in shard.partitions() {
             for (id, _) in partition.messages() {
-                for (workflow, key) in keyed(shard, partition, id)? {
-                    if !keys.contains(&(workflow.clone(), key.clone())) {
+                let shown = partition
+                    .message_view(shard.globals(), id)
+                    .map_err(|error| format!("message {id} is not shown: {}", error.detail))?;
+                for key in read.asked(&shown.body)? {
+                    if !keys.contains(key) {
+                        let (workflow, key) = key;
                         return Err(format!(
                             "message {id} asked for {workflow} with key {key}, which is not there"
                         ));
@@ -60,32 +64,15 @@ fn check_counts(shards: &[ShardCore]) -> Result<(), String> {
 }
 
 /// The workflows and keys of all instances that have a key.
-fn keys(shards: &[ShardCore]) -> Result<BTreeSet<(String, String)>, String> {
+fn keys(shards: &[ShardCore], read: &mut Read) -> Result<BTreeSet<Key>, String> {
     let mut keys = BTreeSet::new();
     for json in shards.iter().flat_map(ShardCore::partitions).flat_map(Partition::instances) {
-        let instance: Value = serde_json::from_slice(&json)
-            .map_err(|error| format!("an instance is no JSON: {error}"))?;
-        let Some(key) = instance["key"].as_str() else { continue };
-        let workflow = instance["workflow"].as_str().unwrap_or_default();
-        if !keys.insert((workflow.to_owned(), key.to_owned())) {
-            return Err(format!("a second instance has the key {key}: {instance}"));
+        if let Some(key) = read.instance(&json)?
+            && !keys.insert(key.clone())
+        {
+            let json = String::from_utf8_lossy(&json);
+            return Err(format!("a second instance has the key {}: {json}", key.1));
         }
     }
     Ok(keys)
-}
-
-/// What a message asked for by a key, as its answer tells it.
-fn keyed(
-    shard: &ShardCore,
-    partition: &Partition,
-    id: MessageId,
-) -> Result<Vec<(String, String)>, String> {
-    let shown = partition
-        .message_view(shard.globals(), id)
-        .map_err(|error| format!("message {id} is not shown: {}", error.detail))?;
-    let shown: Value = serde_json::from_slice(&shown.body)
-        .map_err(|error| format!("message {id} is shown as no JSON: {error}"))?;
-    let text = |start: &Value, name: &str| start[name].as_str().unwrap_or_default().to_owned();
-    let starts = shown["keyed"].as_array().into_iter().flatten();
-    Ok(starts.map(|start| (text(start, "workflow"), text(start, "key"))).collect())
 }

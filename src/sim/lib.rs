@@ -11,7 +11,7 @@
 //! | `network` | what is between machines |
 //! | `faults` | what goes wrong, drawn per seed |
 //! | `clients`, `producers`, `reads`, `catalogue` | who asks |
-//! | `checker`, `keyed`, `marks` | what must hold, and which rare branches a run reached |
+//! | `checker`, `keyed`, `read`, `marks` | what must hold, and which rare branches a run reached |
 //! | `transcript`, `world/script` | what happened, in words; worlds that do what a script says |
 
 mod catalogue;
@@ -26,6 +26,7 @@ mod marks;
 mod network;
 mod node;
 mod producers;
+mod read;
 mod reads;
 mod transcript;
 mod world;

@@ -16,11 +16,12 @@ use engine::peer::PeerMessage;
 use engine::record::{Born, Change, Ended, Failed};
 use engine::{
     Birth, ConsensusConfig, ConsensusCore, ConsensusEffect, FetchEffect, Membership, OrderId,
-    ReadBack, RequestId, ShardConfig, ShardCore, ShardEffect, SnapshotEffect, Submission,
+    ReadBack, RequestId, ShardConfig, ShardCore, ShardEffect, ShelfSum, SnapshotEffect, Submission,
     SubmitResults, Work,
 };
 use journal::{Effect, File, HeapBuffers, Token};
 use recovery::recover;
+use std::collections::BTreeMap;
 
 /// What a node is made of.
 #[derive(Debug, Clone)]
@@ -212,6 +213,8 @@ pub struct Node {
     /// By core: the term in which it was told that it leads.
     leads: Vec<Option<u64>>,
     stopping: Stopping,
+    /// By partition, what was hashed of it at the last checkpoint.
+    sums: BTreeMap<PartitionId, ShelfSum>,
     /// Every entry handed to the shards in this run, in order.
     pub committed: Vec<Committed>,
 }
@@ -284,6 +287,7 @@ impl Node {
             aborted: Vec::new(),
             leads: vec![None; usize::from(config.shards)],
             stopping: Stopping::No,
+            sums: BTreeMap::new(),
             committed,
         };
         // What the shards said while they read the log waits for the mind.
@@ -427,6 +431,10 @@ impl Node {
             if let ToShard::Role { leading, term, .. } = &message {
                 self.leads[at] = leading.then_some(*term);
             }
+            if let ToShard::Restore { .. } = &message {
+                // Its partitions are others from now on.
+                self.sums.clear();
+            }
             self.shards[at].on_packet(now, from, message, &mut self.shard_out);
             return self.drain_shard(to, schedule);
         };
@@ -446,10 +454,10 @@ impl Node {
                 schedule.said.push(Said::State { index, part: None, checksum });
                 // An image that a snapshot holds may be of a later entry than its globals.
                 let there = shard.partitions().filter(|partition| partition.applied() <= index);
-                schedule.said.extend(there.map(|partition| Said::State {
-                    index,
-                    part: Some(partition.id()),
-                    checksum: partition.checksum(),
+                schedule.said.extend(there.map(|partition| {
+                    let sum = self.sums.entry(partition.id()).or_default();
+                    let checksum = partition.checksum_again(sum);
+                    Said::State { index, part: Some(partition.id()), checksum }
                 }));
             }
         }
@@ -470,8 +478,7 @@ impl Node {
 
     /// Whether the process is to end: it was told to stop, and all is done in its order.
     pub fn is_stopped(&mut self) -> bool {
-        let is_drained = self.shards.iter().all(ShardCore::is_drained);
-        if self.stopping == Stopping::Shards && is_drained {
+        if self.stopping == Stopping::Shards && self.shards.iter().all(ShardCore::is_drained) {
             self.consensus.on_stop();
             self.stopping = Stopping::Log;
         }

@@ -10,10 +10,9 @@ mod script;
 mod troubles;
 
 use crate::catalogue::CatalogueUser;
-use crate::checker::{self, Checker};
+use crate::checker::Checker;
 use crate::clients::Clients;
 use crate::faults::{Faults, Trouble};
-use crate::keyed;
 use crate::machine::Machine;
 use crate::marks::{Mark, Marks};
 use crate::network::{self, Delivery, Network, Under};
@@ -185,6 +184,7 @@ pub struct World {
     crashes: Prng,
     troubles: Prng,
     next_trouble: Instant,
+    next_request: Instant,
     disks: Prng,
     clients: Clients,
     readers: Readers,
@@ -236,6 +236,7 @@ impl World {
             next_order: 0,
             at_once: 0,
             next_trouble: BEGIN,
+            next_request: BEGIN,
             checker: Checker::default(),
             transcript: Transcript::default(),
             is_scripted: false,
@@ -280,16 +281,16 @@ impl World {
             self.start_all()?;
         }
         let last = self.faults.messages.saturating_sub(self.clients.next_nonce - 1).max(10);
-        let until = self.instant + Duration::from_secs(1);
+        let lasts = self.faults.pace * u32::try_from(last).unwrap_or(u32::MAX);
+        let until = self.instant + lasts.max(Duration::from_secs(1));
         self.live(until, last)?;
         self.rest()?;
         self.send_what_is_left()?;
         for machine in &self.machines {
-            checker::check_acknowledged(machine.running(), &self.clients)?;
-            self.report.instances = checker::check_instances(machine.running())?;
-            let keyed::Seen { instances, asked } = keyed::check(machine.running().shards())?;
-            self.report.keyed_instances = instances;
-            self.report.keyed_starts = asked;
+            let seen = self.checker.check_all(machine.running(), &self.clients)?;
+            self.report.instances = seen.instances;
+            self.report.keyed_instances = seen.keyed.instances;
+            self.report.keyed_starts = seen.keyed.asked;
             self.checker.on_rest(machine.running())?;
         }
         self.report.virtual_time = self.instant.since(BEGIN);
@@ -353,7 +354,7 @@ impl World {
         if let [alone] = &self.machines[..]
             && let Some(node) = &alone.node
         {
-            checker::check_acknowledged(node, &self.clients)?;
+            self.checker.check_acknowledged(node, &self.clients)?;
         }
         Ok(())
     }
@@ -429,7 +430,7 @@ impl World {
     fn live(&mut self, until: Instant, messages: u64) -> Result<(), String> {
         let last = self.clients.next_nonce + messages;
         self.pass(until, |world| {
-            while world.clients.next_nonce < last && world.clients.prng.chance(1, 3) {
+            while world.clients.next_nonce < last && world.is_request_due() {
                 world.send()?;
             }
             if world.faults.read_odds > 0 && world.readers.prng.chance(1, world.faults.read_odds) {
@@ -448,6 +449,21 @@ impl World {
             }
             Ok(())
         })
+    }
+
+    /// Whether a client asks something now.
+    fn is_request_due(&mut self) -> bool {
+        let pace = self.faults.pace;
+        if pace.is_zero() {
+            return self.clients.prng.chance(1, 3);
+        }
+        let due = self.next_request.max(BEGIN);
+        if due > self.instant {
+            return false;
+        }
+        // Nothing is made up for: what was not asked while nothing happened is not asked at once.
+        self.next_request = if self.instant.since(due) > pace { self.instant } else { due } + pace;
+        true
     }
 
     /// Runs until `until`, calling `each` between events.

@@ -28,6 +28,11 @@ fn a_group_loses_and_doubles_nothing_whatever_goes_wrong() {
         Mark::PeerRefused,
         Mark::EntriesServed,
         Mark::NoLeaderTold,
+        Mark::SyncFailed,
+        Mark::HandedOver,
+        Mark::Wiped,
+        Mark::RotFound,
+        Mark::Mended,
     ] {
         assert!(total.marks.count(mark) > 0, "{mark:?} was reached");
     }

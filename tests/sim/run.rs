@@ -4,7 +4,8 @@
 //! cargo sim                        groups and single nodes, one seed after the other, until Ctrl-C
 //! cargo sim group --for 2h         for so long (s, m, h)
 //! cargo sim power --seeds 5000 --from 100000
-//! cargo sim idle --seeds 10         three nodes that nobody asks anything, an hour each; load: as much as they take
+//! cargo sim idle --seeds 10         three nodes that nobody asks anything, an hour each
+//! cargo sim load                   three nodes that are kept busy; burst: as much as they take at once
 //! cargo sim group --seed 17        one seed, and all that came of it
 //! cargo sim scenarios --record     the scenarios: what goes otherwise than recorded, or record it
 //! cargo sim group --seed 17 --tell the same, with all that happened in words
@@ -18,12 +19,17 @@
 mod scenarios;
 mod worlds;
 
+use mimalloc::MiMalloc;
 use sim::{Mark, Report};
 use std::cell::RefCell;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use worlds::Kind;
+
+/// As the real nodes have it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Between two lines of progress where nobody looks on.
 const QUIET_BETWEEN: Duration = Duration::from_mins(1);
@@ -59,7 +65,7 @@ fn asked(words: impl Iterator<Item = String>) -> Result<Asked, String> {
             "--for" => asked.within = Some(duration(&value()?)?),
             kind => {
                 let kind = Kind::of(kind).ok_or_else(|| {
-                    format!("{kind:?} is nothing to run: power, group, idle, load, scenarios, or an option")
+                    format!("{kind:?} is nothing to run: power, group, idle, load, burst, scenarios, or an option")
                 })?;
                 asked.kinds.push(kind);
             }

@@ -63,8 +63,11 @@ rules:
 
 /// How long nothing happens in an idle world.
 const IDLE: Duration = Duration::from_hours(1);
-/// What a world under load is sent.
+/// What a world under a burst is sent within a second.
+const BURST_MESSAGES: u64 = 20_000;
+/// What a world under load is sent: a request a millisecond.
 const LOAD_MESSAGES: u64 = 20_000;
+const LOAD_PACE: Duration = Duration::from_millis(1);
 
 /// Which worlds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,14 +78,16 @@ pub(crate) enum Kind {
     Group,
     /// Three nodes that nobody asks anything: an hour.
     Idle,
-    /// Three nodes that are sent as much as they take, and nothing goes wrong.
+    /// Three nodes that are kept busy, and nothing goes wrong.
     Load,
+    /// Three nodes that are sent as much as they take.
+    Burst,
 }
 
 impl Kind {
     /// By the name that a replay line has.
     pub(crate) fn of(name: &str) -> Option<Self> {
-        [Self::Power, Self::Group, Self::Idle, Self::Load]
+        [Self::Power, Self::Group, Self::Idle, Self::Load, Self::Burst]
             .into_iter()
             .find(|kind| kind.name() == name)
     }
@@ -93,6 +98,7 @@ impl Kind {
             Self::Group => "group",
             Self::Idle => "idle",
             Self::Load => "load",
+            Self::Burst => "burst",
         }
     }
 
@@ -112,21 +118,25 @@ impl Kind {
         match self {
             Self::Power => power(seed),
             Self::Group => group(seed),
-            Self::Idle => calm(seed, 0),
-            Self::Load => calm(seed, LOAD_MESSAGES),
+            Self::Idle => calm(seed, Faults::none(0)),
+            Self::Load => calm(seed, Faults { pace: LOAD_PACE, ..Faults::none(LOAD_MESSAGES) }),
+            Self::Burst => calm(seed, Faults::none(BURST_MESSAGES)),
         }
     }
 }
 
-fn calm(seed: u64, messages: u64) -> World {
-    // Under load entries grow as large as they may, and nothing is dropped while the world watches.
+fn calm(seed: u64, faults: Faults) -> World {
+    // Under load entries grow as large as they may, and nothing is dropped while the world watches. A
+    // snapshot is much larger than in small worlds, and comes as rarely as where people run nodes.
     let config = |shards| {
-        let mut config = NodeConfig { segment_bytes: 16 << 20, ..node(shards) };
+        let small = node(shards);
+        let (segment_bytes, snapshot_journal_bytes) = (16 << 20, 32 << 20);
+        let mut config = NodeConfig { segment_bytes, snapshot_journal_bytes, ..small };
         config.born.retention_bytes = 4 << 30;
         config
     };
     let configs = (1..=3).map(config).collect();
-    World::group(seed, configs, Faults::none(messages))
+    World::group(seed, configs, faults)
 }
 
 fn power(seed: u64) -> World {

@@ -16,7 +16,7 @@ use crate::keys::Known;
 use crate::producers::Producer;
 use crate::record::{Born, KeyedStart};
 use crate::shard::OrderId;
-use crate::shelf::Entry;
+use crate::shelf::{Entry, ShelfSum};
 use base::{BootId, InstanceId, PartitionId, UnixMicros, WorkerId, hash64};
 use document::Source;
 use flow::{Definition, Instance, TaskIndex};
@@ -143,9 +143,85 @@ impl KnownImage {
     }
 }
 
+fn add_text(bytes: &mut Vec<u8>, text: &str) {
+    bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(text.as_bytes());
+}
+
+fn add_known(bytes: &mut Vec<u8>, known: &Known) {
+    let Known { sequence, body: (hash, length), workflows } = known;
+    for number in [*sequence, *hash, u64::from(*length), workflows.len() as u64] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    for name in workflows.iter() {
+        add_text(bytes, name);
+    }
+}
+
 impl Partition {
     /// The bytes of an image.
     pub fn image(&self) -> Vec<u8> {
+        let mut image = self.without_tables();
+        let keys = self.keys.iter();
+        image.keys.extend(keys.map(|(due, key, known)| KeyImage {
+            due,
+            key: key.into(),
+            known: KnownImage::of(known),
+        }));
+        let producers = self.producers.iter();
+        image.producers.extend(producers.map(|(id, producer)| ProducerImage {
+            producer: id,
+            seen: producer.seen,
+            base: producer.base,
+            places:
+                (producer.places.iter()).map(|known| known.as_ref().map(KnownImage::of)).collect(),
+        }));
+        image.shelf.reserve(self.shelf.len());
+        image.shelf_bytes.reserve(self.shelf.used());
+        for (sequence, entry) in self.shelf.oldest_first() {
+            let bytes = u32::try_from(entry.bytes.len()).expect("an entry is small");
+            image.shelf.push((sequence, bytes));
+            image.linked.extend(entry.linked.then_some(sequence));
+            image.shelf_bytes.extend_from_slice(entry.bytes);
+        }
+        rkyv::to_bytes::<Rancor>(&image).expect("writing to memory cannot fail").to_vec()
+    }
+
+    /// A number that is equal exactly when the state is, for whoever asks again and again: what
+    /// `hashed` knows of this very partition is not hashed again. Not the number of
+    /// [`Self::checksum`].
+    pub fn checksum_again(&self, hashed: &mut ShelfSum) -> u64 {
+        let image = rkyv::to_bytes::<Rancor>(&self.without_tables());
+        let mut bytes = image.expect("writing to memory cannot fail").into_vec();
+        let mut keys = 0_u64;
+        let image_bytes = bytes.len() as u64;
+        for (due, key, known) in self.keys.iter() {
+            keys += 1;
+            bytes.extend_from_slice(&due.0.to_le_bytes());
+            add_text(&mut bytes, key);
+            add_known(&mut bytes, known);
+        }
+        for (id, producer) in self.producers.iter() {
+            let Producer { seen, base, places } = producer;
+            for number in [id, seen.0, *base, places.len() as u64] {
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
+            for place in places {
+                bytes.push(u8::from(place.is_some()));
+                if let Some(known) = place {
+                    add_known(&mut bytes, known);
+                }
+            }
+        }
+        // How much of it is what: no two states are told by the same bytes.
+        for number in [image_bytes, keys, self.shelf.sum(hashed)] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        hash64(&bytes)
+    }
+
+    /// An image but for what is known of keys and producers, and for the shelf.
+    fn without_tables(&self) -> PartitionImage {
         let mut sequences: Vec<u64> = self.live.keys().copied().collect();
         sequences.sort_unstable();
         let mut definitions: BTreeMap<u64, &Definition> = BTreeMap::new();
@@ -156,23 +232,6 @@ impl Partition {
                     definitions.insert(run.definition.hash, &run.definition);
                 }
                 live_image(sequence, live)
-            })
-            .collect();
-        let keys = (self.keys.iter())
-            .map(|(due, key, known)| KeyImage {
-                due,
-                key: key.into(),
-                known: KnownImage::of(known),
-            })
-            .collect();
-        let producers = (self.producers.iter())
-            .map(|(id, producer)| ProducerImage {
-                producer: id,
-                seen: producer.seen,
-                base: producer.base,
-                places: (producer.places.iter())
-                    .map(|known| known.as_ref().map(KnownImage::of))
-                    .collect(),
             })
             .collect();
         for link in self.passing.links.values() {
@@ -187,30 +246,21 @@ impl Partition {
                 waiting: link.waiting.iter().map(|order| order.start.clone()).collect(),
             })
             .collect();
-        let mut places = Vec::with_capacity(self.shelf.len());
-        let mut linked = Vec::new();
-        let mut shelf_bytes = Vec::with_capacity(self.shelf.used());
-        for (sequence, entry) in self.shelf.oldest_first() {
-            places.push((sequence, u32::try_from(entry.bytes.len()).expect("an entry is small")));
-            linked.extend(entry.linked.then_some(sequence));
-            shelf_bytes.extend_from_slice(entry.bytes);
-        }
-        let image = PartitionImage {
+        PartitionImage {
             id: self.id,
             applied: self.applied,
             next_sequence: self.next_sequence,
             definitions: definitions.values().map(|definition| definition.source.clone()).collect(),
             live,
-            keys,
-            producers,
+            keys: Vec::new(),
+            producers: Vec::new(),
             links,
             taken: self.taken().collect(),
-            shelf: places,
-            linked,
-            shelf_bytes,
+            shelf: Vec::new(),
+            linked: Vec::new(),
+            shelf_bytes: Vec::new(),
             assigned: self.assigned.iter().map(assigned_image).collect(),
-        };
-        rkyv::to_bytes::<Rancor>(&image).expect("writing to memory cannot fail").to_vec()
+        }
     }
 
     /// A number that is equal exactly when the state is.

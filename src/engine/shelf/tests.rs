@@ -31,6 +31,7 @@ proptest! {
     ) {
         let mut shelf = Shelf::new(budget);
         let mut list: Vec<(u64, Vec<u8>)> = Vec::new();
+        let (mut sum, mut before) = (ShelfSum::default(), None);
         // Some finish late.
         let mut sequences: Vec<u64> = (1..=puts.len() as u64).collect();
         for (at, (_, late)) in puts.iter().enumerate() {
@@ -55,6 +56,11 @@ proptest! {
             }
             prop_assert!(dropped.is_empty());
             prop_assert_eq!(shelf.used(), cost(&list));
+            if size % 3 > 0 {
+                let now = shelf.sum(&mut sum);
+                prop_assert_eq!(now, shelf.sum(&mut ShelfSum::default()), "step by step");
+                prop_assert_ne!(before.replace(now), Some(now), "each put changes it");
+            }
         }
         let kept: Vec<(u64, Vec<u8>)> =
             shelf.oldest_first().map(|(s, entry)| (s, entry.bytes.to_vec())).collect();
@@ -69,4 +75,28 @@ proptest! {
         prop_assert_eq!(shelf.find(puts.len() as u64 + 1), None);
         prop_assert_eq!(kept, list);
     }
+}
+
+#[test]
+fn a_shelfs_sum_tells_bytes_sequences_layouts_and_order() {
+    let shelf = |entries: &[(u64, &[u8], bool)]| {
+        let mut shelf = Shelf::new(1 << 20);
+        for (sequence, bytes, linked) in entries {
+            shelf.put(*sequence, Entry { bytes, linked: *linked }, |_| {});
+        }
+        shelf.sum(&mut ShelfSum::default())
+    };
+    let usual = [(1, &b"one"[..], false), (2, b"two", false), (3, b"one", true)];
+    let first = shelf(&usual);
+    assert_eq!(shelf(&usual), first);
+    let others = [
+        shelf(&usual[..2]),
+        shelf(&usual[1..]),
+        shelf(&[usual[1], usual[0], usual[2]]),
+        shelf(&[(1, b"one", true), usual[1], usual[2]]),
+        shelf(&[(1, b"onE", false), usual[1], usual[2]]),
+        shelf(&[(1, b"one", false), (4, b"two", false), usual[2]]),
+        shelf(&[]),
+    ];
+    assert!(!others.contains(&first));
 }

@@ -1,9 +1,7 @@
 //! Worlds that do what a script says, and tell what happens: `tests/sim/scenarios`.
 
 use super::World;
-use crate::checker;
 use crate::faults::Faults;
-use crate::keyed;
 use crate::node::NodeConfig;
 use api::Method;
 use std::fmt::Write;
@@ -190,9 +188,7 @@ impl World {
     /// What holds at rest is checked.
     fn check_all(&mut self) -> Result<(), String> {
         for machine in &self.machines {
-            checker::check_acknowledged(machine.running(), &self.clients)?;
-            checker::check_instances(machine.running())?;
-            keyed::check(machine.running().shards())?;
+            self.checker.check_all(machine.running(), &self.clients)?;
             self.checker.on_rest(machine.running())?;
         }
         let (entries, messages) = (self.checker.last(), self.clients.acknowledged.len());

@@ -225,3 +225,27 @@ fn the_oldest_version_is_the_newest_without_what_came_later() {
     let written = rkyv::to_bytes::<Rancor>(&old).unwrap();
     assert_eq!(hex(&written), include_str!("version_1.hex").trim());
 }
+
+#[test]
+fn a_checksum_made_again_tells_what_an_image_tells() {
+    let all = [partition(false), partition(true), linked()];
+    for (at, one) in all.iter().enumerate() {
+        let mut kept = ShelfSum::default();
+        let sum = one.checksum_again(&mut kept);
+        assert_eq!(one.checksum_again(&mut kept), sum, "nothing has changed");
+        let again = Partition::from_image(&one.image(), &born(), 0).unwrap();
+        assert_eq!(again.checksum_again(&mut ShelfSum::default()), sum);
+        for (other_at, other) in all.iter().enumerate() {
+            let other = other.checksum_again(&mut ShelfSum::default());
+            assert_eq!(other == sum, other_at == at);
+        }
+    }
+    // Each of the tables that are not in the image that is hashed counts.
+    let mut changed = partition(true);
+    let before = changed.checksum_again(&mut ShelfSum::default());
+    let (id, producer) = changed.producers.iter().next().unwrap();
+    let mut producer = producer.clone();
+    producer.places.push_back(None);
+    changed.producers.restore(id + 1, producer);
+    assert_ne!(changed.checksum_again(&mut ShelfSum::default()), before);
+}
