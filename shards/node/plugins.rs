@@ -6,8 +6,14 @@ use anyhow::{Context, Result};
 use base::{BootId, StoreId, WorkerId};
 use crew::{Plugins, Worker, WorkerIdentity};
 use engine::workers::WorkerConfig;
-use host::Host;
+use host::{Host, Meters};
+use runtime::{Task, sleep, spawn_local};
 use std::rc::Rc;
+use std::time::Duration;
+use telemetry::Registry;
+
+/// How often the plugins' figures are read.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Starts the plugins of a node that runs tasks. To be called before the cores are started: processes
 /// may run on the CPUs that this thread may use.
@@ -24,6 +30,17 @@ pub(crate) fn open(settings: &Membership) -> Result<Option<Host>> {
 pub(crate) fn capacity(settings: &Membership, host: &Host) -> u32 {
     let most = host.capacity().min(engine::workers::CAPACITY_MAX);
     settings.worker_capacity.map_or(most, |wanted| wanted.min(most))
+}
+
+/// Keeps the figures of this node's plugins, on one core, until dropped.
+pub(crate) fn watch(host: &Host, registry: &Registry) -> Task<()> {
+    let meters = Meters::new(registry, host);
+    spawn_local(async move {
+        loop {
+            sleep(WATCH_INTERVAL).await;
+            meters.read();
+        }
+    })
 }
 
 /// Who a worker is.
