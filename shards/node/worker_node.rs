@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use api::{ApiError, Code, Request, Response, Route};
 use base::{CoreId, StoreId, WorkerId};
 use crew::Worker;
+use engine::workers::WorkerCore;
 use engine::{Submission, SubmitResults};
 use host::Host;
 use ingress::{Backend, Doors};
@@ -361,8 +362,7 @@ impl Desk {
     /// Whether the leader knows this worker.
     fn look(&self) {
         let worker = self.inner.members.worker();
-        let is_known =
-            worker.is_some_and(|worker: Worker| worker.look(|core| core.is_registered()));
+        let is_known = worker.is_some_and(|worker: Worker| worker.look(WorkerCore::is_registered));
         let (state, why) = if is_known {
             (State::Up, "")
         } else {

@@ -47,7 +47,7 @@ use checksums::Checksums;
 use clocks::Clocks;
 use ingress::Ingress;
 use journal::{Buffers, Journal, Token};
-use members::Members;
+use members::{Confirmed, Members};
 use quorum::{Entry, EntryKind, Group, HardState, Membership, Role, SnapshotMark, Status};
 use reads::Reads;
 use replay::stamp_of;
@@ -545,7 +545,8 @@ impl<A: Buffers> ConsensusCore<A> {
                 self.is_idle() && self.time_entry_due(now).is_some_and(|due| due <= now.instant);
             let batch_is_due =
                 !self.batcher.is_empty() && (self.is_idle() || self.batcher.is_due(now.instant));
-            if !time_is_due && !batch_is_due {
+            let is_confirming = self.members.confirmed == Confirmed::Due;
+            if !time_is_due && !batch_is_due && !is_confirming {
                 break;
             }
             self.last_time_entry = Some(now.instant);
@@ -556,6 +557,7 @@ impl<A: Buffers> ConsensusCore<A> {
                 .group
                 .on_propose(data, &mut self.group_out)
                 .expect("a leader that hands nothing over takes every proposal");
+            self.on_proposed(self.last_proposed);
             self.proposed_at.push_back((self.last_proposed, now.instant));
             if !prepared.is_empty() {
                 self.prepared.push_back((self.last_proposed, self.group.status().term, prepared));
@@ -656,6 +658,7 @@ impl<A: Buffers> ConsensusCore<A> {
         let is_new = (leading, term) != (self.leading, self.term);
         if self.leading && is_new {
             self.forget_proposals(last);
+            self.members.confirmed = Confirmed::Yes;
         }
         if leading && is_new {
             self.clock.on_office(self.agreed_now(now));

@@ -171,6 +171,12 @@ impl Nonces {
         Self { salt, count: 0 }
     }
 
+    /// So far on.
+    #[cfg(test)]
+    pub(crate) fn at(salt: u64, count: u32) -> Self {
+        Self { salt, count }
+    }
+
     pub(crate) fn next(&mut self) -> [u8; NONCE_LEN] {
         let mut nonce = [0; NONCE_LEN];
         nonce[..8].copy_from_slice(&self.salt.to_be_bytes());

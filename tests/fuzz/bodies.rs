@@ -5,11 +5,13 @@
 #![allow(dead_code, reason = "each fuzz target calls one of them")]
 
 use api::{Method, route};
-use base::UnixMicros;
+use base::{BootId, Instant, Now, Outbox, Prng, UnixMicros};
 use bytes::Bytes;
 use engine::peer::PeerMessage;
 use engine::workers::{FromWorker, ToWorker};
+use std::net::SocketAddr;
 use std::ops::Range;
+use swim::{Config, Effect, MemberData, MemberId, Membership};
 use wire::tlv::{DEPTH_MAX, TlvReader, Value};
 use wire::{
     Decoder, Flags, Frame, FrameError, HEADER_BYTES, Head, Header, Kind, Message, PEER_BYTES_MAX,
@@ -66,6 +68,65 @@ fn look(value: Value<'_>, input: &Range<*const u8>, depth: u8) {
 fn lies_in(part: &[u8], whole: &Range<*const u8>) -> bool {
     let range = part.as_ptr_range();
     part.is_empty() || (whole.start <= range.start && range.end <= whole.end)
+}
+
+/// The kinds of gossip, and who is addressed by the golden frames.
+const GOSSIP_KINDS: Range<u16> = Kind::GOSSIP_PING.0..Kind::GOSSIP_SEALED.0 + 1;
+const GOSSIP_CLUSTER: u64 = 0x00d1_0000_0000_c001;
+const GOSSIP_BOOT: u64 = 0x9a3f_0000_1111_2222;
+
+/// A datagram of gossip: its first byte chooses the kind, the rest is the payload. A member hears
+/// it, lives on for a few seconds, and says nothing that is no frame.
+pub(crate) fn gossip(data: &[u8]) {
+    let Some((kind, payload)) = data.split_first() else { return };
+    let kind =
+        Kind(GOSSIP_KINDS.start + u16::from(*kind) % (GOSSIP_KINDS.end - GOSSIP_KINDS.start));
+    let other: SocketAddr = ([10, 0, 0, 1], 7_946).into();
+    let (member, boot) = (MemberId(4), BootId(GOSSIP_BOOT));
+    let config = Config::new(Some(GOSSIP_CLUSTER), member, boot, ([10, 0, 0, 4], 7_946).into());
+    let mut membership =
+        Membership::new(config, MemberData::default(), None, 0, Prng::new(1)).expect("it is fine");
+    let mut out = Outbox::new();
+    let mut now = Now { instant: Instant(1 << 40), wall: UnixMicros(1 << 50) };
+    membership.on_start(now, &mut out);
+    let hear = |membership: &mut Membership, kind, payload: &[u8], out: &mut Outbox<Effect>| {
+        let head = Head { kind, flags: Flags::NONE, call: 0, sent_at: now.wall, trace: None };
+        let mut datagram = Vec::new();
+        wire::write_frame(&mut datagram, &head, |out| out.extend_from_slice(payload));
+        membership.on_datagram(now, other, &datagram, out);
+    };
+    // The golden frames are for a member that was once taken for failed, and came back.
+    let mut failed = Vec::new();
+    wire::GossipFailed {
+        cluster: GOSSIP_CLUSTER,
+        from: wire::Gossiper {
+            member: 1,
+            boot: 1,
+            renewal: 0,
+            incarnation: 0,
+            address: &[10, 0, 0, 1, 0x1f, 0x0a],
+        },
+        to: member.0,
+        to_boot: boot.0,
+        to_renewal: 0,
+        updates: b"",
+        data: wire::List::EMPTY,
+    }
+    .encode(&mut failed);
+    hear(&mut membership, Kind::GOSSIP_FAILED, &failed, &mut out);
+    hear(&mut membership, kind, payload, &mut out);
+    for _ in 0..16 {
+        let deadline = membership.deadline().expect("a member always has something to do");
+        now.instant = deadline.max(now.instant);
+        membership.on_deadline(now, &mut out);
+        for effect in out.drain() {
+            if let Effect::Send { datagram, .. } = effect {
+                let frame = Frame::decode(&datagram, swim::DATAGRAM_BYTES_MAX);
+                assert!(frame.is_ok_and(|it| GOSSIP_KINDS.contains(&it.header.kind.0)));
+            }
+        }
+    }
+    assert!(membership.members().count() <= 60, "one datagram names few members");
 }
 
 macro_rules! every_message {

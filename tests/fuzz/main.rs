@@ -11,7 +11,7 @@ use wire::{HEADER_BYTES, Kind};
 /// Damaged inputs per body.
 const CASES: usize = 100_000;
 
-/// Those of a body that makes a catalogue of each.
+/// Those of a body that makes a catalogue, or a member of a cluster, of each.
 const CASES_WITH_RULES: usize = 10_000;
 
 /// The data that `wire`'s own tests check byte by byte.
@@ -142,6 +142,15 @@ fn no_payload_makes_a_worker_or_its_leader_hear_what_cannot_be_said() {
 #[test]
 fn no_payload_makes_a_message_that_it_does_not_hold() {
     run(&payloads(), "message", bodies::message);
+}
+
+#[test]
+fn no_datagram_makes_a_member_say_what_is_no_frame() {
+    let gossip = golden_frames().into_iter().filter(|frame| frame[6] == 0x20);
+    let inputs: Vec<_> =
+        gossip.map(|frame| [&[frame[7] - 1], &frame[HEADER_BYTES..]].concat()).collect();
+    assert!(inputs.len() >= 20, "every kind of gossip has golden frames");
+    run_cases(CASES_WITH_RULES, &inputs, "gossip", bodies::gossip);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn a_worker_that_is_stopped_under_load_ends_what_it_runs_and_nothing_runs_twice(
 
 #[test]
 fn many_workers_on_one_machine_share_the_work() {
-    let Some(mut crew) = Crew::found(1) else { return };
+    let Some(crew) = Crew::found(1) else { return };
     let (many, seconds) = (count("WORKERS", 12), count("WORKERS_SECONDS", 3));
     // One plugin each: a process more per worker is enough.
     let steady = crate::crew::only(crew.plugins(), "steady");

@@ -148,6 +148,17 @@ fn a_wrong_setting_says_where_it_came_from_and_what_was_expected() {
             &[],
             "--set retention: `big` is not usable: expected a size from 1048576 to 1099511627776 bytes, as in 64MiB or 1GiB",
         ),
+        (&["--config", &file], &[], &typo),
+    ];
+    for (arguments, variables, expected) in rows {
+        let error = read(arguments, variables).unwrap_err();
+        assert_eq!(format!("{error:#}"), *expected);
+    }
+}
+
+#[test]
+fn roles_that_do_not_go_with_the_other_settings_are_refused_with_what_to_do() {
+    let rows: &[Row<'_>] = &[
         (
             &["--role", "boss"],
             &[],
@@ -198,7 +209,6 @@ fn a_wrong_setting_says_where_it_came_from_and_what_was_expected() {
             &[],
             "--set worker_strategy: `best` is not usable: there is no strategy `best`: known are round_robin, least_loaded, random, locality",
         ),
-        (&["--config", &file], &[], &typo),
     ];
     for (arguments, variables, expected) in rows {
         let error = read(arguments, variables).unwrap_err();

@@ -1,10 +1,16 @@
 //! Who belongs to the group, as far as this mind has a part in it.
+//!
+//! A change is in force on a node that knows its entry to be committed, and a node that starts again
+//! knows of that what its journal says. So a leader makes an entry behind every change: what it writes,
+//! and what it sends with that, says that the change is committed, and once a majority of the new
+//! members has it, any majority of them can elect one who knows. Otherwise the old members alone could,
+//! of whom too many may be gone by then.
 
 use super::{ConsensusCore, ConsensusEffect};
 use crate::message::ToShard;
 use base::{Address, Now, Outbox};
 use journal::Buffers;
-use quorum::{Change, Step};
+use quorum::{Change, Role, Step};
 
 /// Whether this node alone is the group. Its shards answer reads by themselves then, and what others
 /// send is taken only once all of them know that there are others.
@@ -22,9 +28,22 @@ impl Default for Alone {
     }
 }
 
+/// Whether a majority of the members knows, whatever becomes of its processes, who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Confirmed {
+    /// It does, or this node does not lead.
+    #[default]
+    Yes,
+    /// An entry is to be made behind the change.
+    Due,
+    /// Once this entry is committed.
+    By(u64),
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Members {
     alone: Alone,
+    pub(super) confirmed: Confirmed,
     /// This node was a member, and is none any more.
     pub(super) is_removed: bool,
     /// Whoever keeps the links is to be told.
@@ -42,6 +61,9 @@ impl<A: Buffers> ConsensusCore<A> {
     /// Who belongs to the group was told for the entry at `index`, or at the start.
     pub(super) fn on_members(&mut self, index: u64, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
         let members = self.group.membership();
+        if self.is_in_office() {
+            self.members.confirmed = Confirmed::Due;
+        }
         let is_alone = members.members().len() == 1 && members.is_lone_voter(self.config.node);
         self.members.changed = true;
         if is_alone != matches!(self.members.alone, Alone::Since(_)) {
@@ -56,6 +78,18 @@ impl<A: Buffers> ConsensusCore<A> {
             self.tell_all(out, || ToShard::Removed { is_removed });
         }
         self.on_change_made(out);
+    }
+
+    /// Whether this node leads, also after what was just put in force: a leader that was removed does not.
+    pub(super) fn is_in_office(&self) -> bool {
+        self.leading && self.group.status().role == Role::Leader
+    }
+
+    /// An entry was made, behind whatever was in force.
+    pub(super) fn on_proposed(&mut self, index: u64) {
+        if self.members.confirmed == Confirmed::Due {
+            self.members.confirmed = Confirmed::By(index);
+        }
     }
 
     /// The entry at `index` may end this node's being alone: its shards hear of it before they apply

@@ -8,6 +8,7 @@
 //! - one change of members or of the lead is under way at most;
 //! - no change is begun whose group could not go on with those heard of lately.
 
+use super::members::Confirmed;
 use super::{ConsensusCore, ConsensusEffect, ENTRY_HEADERS_BYTES};
 use crate::cluster::{
     Answered, Demand, Fulfilled, GroupView, Probed, Progress, REQUESTS_MAX, Reached,
@@ -17,7 +18,7 @@ use crate::peer::PeerMessage;
 use api::{ApiError, Code};
 use base::{Address, BootId, CoreId, Instant, NodeId, Now, Outbox, StoreId};
 use journal::Buffers;
-use quorum::{Change, Member, ProposeError, Role, Step, TransferError};
+use quorum::{Change, Member, ProposeError, Step, TransferError};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -101,6 +102,8 @@ enum Doing {
     Probing { ticket: u64, node: NodeId, address: Address, cluster: u64 },
     /// The change is on its way through the log.
     Committing { index: u64, term: u64 },
+    /// The change is made, by this entry, and a majority of the new members is to know it for good.
+    Confirming { index: u64 },
     /// The lead goes over. Without `begun`, a successor is still looked for.
     HandingOver { to: Option<NodeId>, begun: bool },
 }
@@ -536,8 +539,14 @@ impl<A: Buffers> ConsensusCore<A> {
     pub(super) fn on_change_made(&mut self, out: &mut Outbox<ConsensusEffect<A::Buffer>>) {
         let at = self.delivered;
         let is_made = |change: &mut Underway| matches!(change.doing, Doing::Committing { index, term } if (index, term) == at);
-        if let Some(change) = self.requests.change.take_if(is_made) {
-            self.tell(change.by, Fulfilled::Changed { index: at.0 }, out);
+        if let Some(mut change) = self.requests.change.take_if(is_made) {
+            if self.is_in_office() {
+                change.doing = Doing::Confirming { index: at.0 };
+                self.requests.change = Some(change);
+            } else {
+                // Another one leads, or will: this leader is no member any more.
+                self.tell(change.by, Fulfilled::Changed { index: at.0 }, out);
+            }
         }
         let Self { requests, clocks, group, .. } = self;
         requests.heard.retain(|node, _| group.membership().member(*node).is_some());
@@ -552,6 +561,15 @@ impl<A: Buffers> ConsensusCore<A> {
             let detail = "the change came out of the log empty, or another leader's entry took its \
                           place: nothing has changed";
             self.tell(change.by, Fulfilled::Refused(refused(Code::WrongState, detail, LOOK)), out);
+        }
+        if matches!(self.members.confirmed, Confirmed::By(index) if index <= delivered) {
+            self.members.confirmed = Confirmed::Yes;
+            let is_made = |change: &mut Underway| matches!(change.doing, Doing::Confirming { .. });
+            if let Some(change) = self.requests.change.take_if(is_made)
+                && let Doing::Confirming { index } = change.doing
+            {
+                self.tell(change.by, Fulfilled::Changed { index }, out);
+            }
         }
         let is_ready = |held: &mut Held| held.index <= delivered;
         let ready: Vec<Held> = self.requests.held.extract_if(.., is_ready).collect();
@@ -590,6 +608,10 @@ impl<A: Buffers> ConsensusCore<A> {
             Doing::Probing { .. } => {
                 let error = no_leader(format!("node {node} leads now; nothing was changed"));
                 self.tell(change.by, Fulfilled::Refused(error), out);
+            }
+            Doing::Confirming { index } => {
+                let detail = format!("the change is made by entry {index}; node {node} leads now");
+                self.tell(change.by, Fulfilled::Refused(unknown(detail)), out);
             }
             // Its entry may be committed all the same: what comes out of the log there tells.
             Doing::Committing { .. } => self.requests.change = Some(change),
@@ -639,7 +661,7 @@ impl<A: Buffers> ConsensusCore<A> {
         let Some(mut change) = self.requests.change.take() else { return };
         let is_late = change.due <= now.instant;
         // A tick may have ended the office just now.
-        let leads = self.leading && self.group.status().role == Role::Leader;
+        let leads = self.is_in_office();
         let error = match &mut change.doing {
             Doing::HandingOver { to, begun } if leads && !self.group.is_handing_over() => {
                 if *begun || is_late {
@@ -669,6 +691,12 @@ impl<A: Buffers> ConsensusCore<A> {
                 let detail = format!("node {node} did not answer at {address} within {ms} ms");
                 let hint = format!("start it there with --node {node} --peer {address}");
                 Some(refused(Code::WrongState, detail, hint))
+            }
+            Doing::Confirming { index } if is_late => {
+                let ms = CHANGE_MAX.as_millis();
+                Some(unknown(format!(
+                    "the change is made by entry {index}; a majority did not confirm it within {ms} ms"
+                )))
             }
             Doing::Committing { .. } if is_late => {
                 let ms = CHANGE_MAX.as_millis();

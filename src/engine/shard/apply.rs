@@ -35,8 +35,12 @@ impl ShardCore {
     }
 
     fn restored(&mut self, partitions: &[Bytes]) -> Result<(), String> {
+        let Some(born) = self.globals.born.clone() else {
+            // It was taken of the first entries alone: the birth is yet to come out of the log.
+            let is_whole = partitions.is_empty();
+            return is_whole.then_some(()).ok_or_else(|| "partitions without a birth".into());
+        };
         self.make_partitions()?;
-        let born = self.globals.born.clone().ok_or("the globals have no birth")?;
         for image in partitions {
             let partition = Partition::from_image(image, &born, self.globals.applied)?;
             let slot = self

@@ -659,3 +659,22 @@ fn an_order_carries_its_messages_trace_also_when_it_goes_out_again() {
     let again: Vec<_> = case.shard.partitions().flat_map(Partition::outstanding).collect();
     assert_eq!(again.iter().map(|order| order.trace).collect::<Vec<_>>(), [trace]);
 }
+
+#[test]
+fn a_snapshot_of_the_first_entries_alone_is_started_from_and_the_birth_comes_behind_it() {
+    let mut case = Case::new();
+    let mut globals = Globals::default();
+    globals.applied = 1;
+    case.packet(ToShard::Restore { globals: Box::new(globals), partitions: Vec::new() });
+    case.index = 1;
+    case.lead();
+    case.commit_all();
+    assert!(case.shard.serving);
+    assert_eq!(case.shard.partitions().count(), 4);
+    let mut other = Case::new();
+    let (globals, image) = (Box::new(Globals::default()), Bytes::from_static(b"of nothing"));
+    let message = ToShard::Restore { globals, partitions: vec![image] };
+    other.shard.on_packet(other.now, CoreId(0), message, &mut other.out);
+    let told = other.out.take();
+    assert!(matches!(&told[..], [ShardEffect::Fatal(reason)] if reason.contains("birth")));
+}

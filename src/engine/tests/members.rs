@@ -362,3 +362,28 @@ fn a_node_that_knows_of_its_removal_refuses_at_once_and_ends_what_waits_soon() {
     assert_eq!((status, text.contains("outcome_unknown")), (503, true), "{text}");
     world.accepted(leader, None, "{}");
 }
+
+#[test]
+fn whoever_is_told_of_a_new_voter_may_lose_an_old_one_in_the_same_moment() {
+    let mut world = World::serving(3, FAR);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    let last = (1..=3).map(NodeId).find(|id| *id != leader && *id != follower).unwrap();
+    assert_eq!(remove(&mut world, leader, last).0, 200);
+    world.kill(last);
+    let fourth = world.extend();
+    assert_eq!(add(&mut world, leader, fourth).0, 200);
+    world.until("it serves", |world| world.nodes[3].minds.as_ref().unwrap().shards[0].is_serving());
+    let id = world.accepted(leader, None, "{}");
+    // A majority of the three that there are is a majority, also if nobody's process lives on who knew
+    // that they are three.
+    assert_eq!(promote(&mut world, leader, fourth).0, 200);
+    for node in [leader, follower, fourth] {
+        world.kill(node);
+    }
+    world.start(leader);
+    world.start(fourth);
+    world.until("one of both leads", |world| world.leader().is_some());
+    world.until("both serve", World::all_serve);
+    assert_eq!(world.answered(fourth, 1, &format!("/api/v1/messages/{id}")).0, 200);
+    world.accepted(fourth, None, "{}");
+}

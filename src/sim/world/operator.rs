@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// After a node is seen to vote the next data directory may be lost. Who is told of the change by its
+/// answer may go on at once; who sees it in a list sees it a moment before a majority has written it.
+const SETTLES: Duration = Duration::from_secs(2);
 /// An answer that does not come in this time will not come: the node asked is gone, or has forgotten.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
 
@@ -26,6 +29,8 @@ pub(super) struct Operator {
     prng: Prng,
     /// The place of the node that has a new data directory.
     mending: Option<usize>,
+    /// Since when it is seen to vote.
+    mended_at: Option<Instant>,
     /// A request under way: its name, where, since when, and whether it asks who belongs to the group.
     asked: Option<(RequestId, usize, Instant, bool)>,
     next_look: Instant,
@@ -41,7 +46,7 @@ enum Next {
 
 impl Operator {
     pub(super) fn new(prng: Prng) -> Self {
-        Self { prng, mending: None, asked: None, next_look: Instant(1) }
+        Self { prng, mending: None, mended_at: None, asked: None, next_look: Instant(1) }
     }
 
     /// Whether nothing is to be mended.
@@ -76,6 +81,12 @@ impl World {
     pub(super) fn operate(&mut self) -> Result<(), String> {
         let Some(place) = self.operator.mending else { return Ok(()) };
         let now = self.instant;
+        if let Some(since) = self.operator.mended_at {
+            if now.since(since) > SETTLES {
+                (self.operator.mending, self.operator.mended_at) = (None, None);
+            }
+            return Ok(());
+        }
         self.operator.asked.take_if(|(_, _, since, _)| now.since(*since) > ANSWER_MAX);
         if self.operator.asked.is_some() || now < self.operator.next_look {
             return Ok(());
@@ -133,7 +144,7 @@ impl World {
                 self.demand(at, (Method::Post, &format!("{path}/promote")), "", false)?;
             }
             Next::Done => {
-                self.operator.mending = None;
+                self.operator.mended_at = Some(self.instant);
                 self.report.marks.reach(Mark::Mended);
                 self.transcript.say(self.instant, || format!("{node} votes again"));
             }

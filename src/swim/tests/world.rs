@@ -1,6 +1,6 @@
 //! A world of gossiping nodes. It knows no more of them than their interface.
 
-use crate::{
+use super::gossip::{
     Config, Effect, Happened, KeyRing, Member, MemberData, MemberEvent, MemberId, Membership,
     Roles, State,
 };
@@ -76,6 +76,8 @@ pub(crate) struct World {
     pub(crate) usurped: Vec<usize>,
     pub(crate) found: Vec<(usize, u64)>,
     pub(crate) traffic: Traffic,
+    /// Every datagram that was sent, when asked for.
+    pub(crate) record: Option<Vec<Vec<u8>>>,
     pub(crate) prng: Prng,
     pub(crate) keys: Option<KeyRing>,
     now: u64,
@@ -115,6 +117,7 @@ impl World {
             usurped: Vec::new(),
             found: Vec::new(),
             traffic: Traffic::default(),
+            record: None,
             prng: Prng::new(seed),
             keys: None,
             // Some time after the machine's start.
@@ -258,9 +261,12 @@ impl World {
     }
 
     fn send(&mut self, from: usize, to: SocketAddr, bytes: &[u8]) {
-        assert!(bytes.len() <= crate::DATAGRAM_BYTES_MAX, "{} bytes", bytes.len());
+        assert!(bytes.len() <= super::gossip::DATAGRAM_BYTES_MAX, "{} bytes", bytes.len());
         self.traffic.datagrams += 1;
         self.traffic.bytes += bytes.len() as u64;
+        if let Some(record) = &mut self.record {
+            record.push(bytes.to_vec());
+        }
         let Some(to) = node_at(to).filter(|to| *to < self.nodes.len()) else { return };
         let sides = &self.network.sides;
         let is_cut = !sides.is_empty() && sides[from] != sides[to];

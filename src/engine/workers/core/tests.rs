@@ -46,7 +46,7 @@ fn output() -> Ended {
 }
 
 fn failed() -> Ended {
-    Ended::Failed(Failed { code: "plugin_crashed".into(), message: "".into(), retryable: true })
+    Ended::Failed(Failed { code: "plugin_crashed".into(), message: String::new(), retryable: true })
 }
 
 /// A worker, and what it says.
