@@ -106,7 +106,7 @@ pub(crate) async fn run(
     let tracing = trace::start(&shared.traces, core, &spans, &registry);
     let _watching = process::watch(core, context.cpu(), &registry);
     let own_plugins = shared.plugins.as_ref().filter(|_| core == CONSENSUS);
-    let _meters = own_plugins.map(|host| plugins::watch(host, &registry));
+    let _plugins = own_plugins.map(|host| plugins::watch(host, &registry));
     let listener = Listener::bind(shared.http)?;
     let binary = shared.tcp.map(Listener::bind).transpose()?;
 

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use telemetry::Registry;
 
-/// How often the figures of plugins are read.
+/// How often the plugins' figures are read.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Starts the plugins of a node that runs tasks. To be called before the cores are started: processes
@@ -32,7 +32,7 @@ pub(crate) fn capacity(settings: &Membership, host: &Host) -> u32 {
     settings.worker_capacity.map_or(most, |wanted| wanted.min(most))
 }
 
-/// Keeps the figures of the plugins among a core's metrics, until dropped.
+/// Keeps the figures of this node's plugins, on one core, until dropped.
 pub(crate) fn watch(host: &Host, registry: &Registry) -> Task<()> {
     let meters = Meters::new(registry, host);
     spawn_local(async move {

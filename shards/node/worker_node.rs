@@ -243,7 +243,7 @@ async fn run(context: CoreContext, shared: Shared) -> Result<(), CoreFailure> {
     let registry = Registry::new();
     let _logging = log::on_core(core, &registry);
     let _watching = process::watch(core, context.cpu(), &registry);
-    let _meters = plugins::watch(&shared.host, &registry);
+    let _plugins = plugins::watch(&shared.host, &registry);
     let host = Rc::new(process::Host::new(core));
     let settings = &shared.settings.membership;
     let part = Part {

@@ -11,6 +11,9 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+/// How a process ends whose lease is over: none of its tasks is to blame.
+pub(crate) const LEASE_OVER: i32 = 75;
+
 /// The end of the lease, by the boot clock. Unit: nanoseconds.
 static UNTIL: AtomicU64 = AtomicU64::new(u64::MAX);
 
@@ -29,7 +32,7 @@ pub(crate) fn keep(until: u64) {
         let watch = std::thread::Builder::new().name("lease".to_owned());
         if watch.spawn(watch_over).is_err() {
             // Nobody would end what must not run on. The node starts another process.
-            crash::leave();
+            crash::leave(LEASE_OVER);
         }
     });
 }
@@ -67,7 +70,7 @@ fn end_when_over() -> Duration {
         return Duration::from_nanos(until - now);
     }
     if RUNNING.load(Ordering::SeqCst) > 0 {
-        crash::leave();
+        crash::leave(LEASE_OVER);
     }
     LOOK_EVERY
 }
