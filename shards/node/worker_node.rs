@@ -205,9 +205,9 @@ pub(crate) fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         capacity: plugins::capacity(&shared.settings.membership, &shared.host),
         plugins: &plugins.join(", "),
     };
-    console.worker_ready(&lines);
     let shutdown = Shutdown::new();
     let _signals = stop_on_signals(&shutdown).context("cannot wait for signals")?;
+    console.worker_ready(&lines);
     let mut bodies = vec![move |context| run(context, shared)];
     // Only the first core is used; where several were named, the others are none of ours.
     let placement = if placement.len() == 1 { placement } else { first_of(&placement)? };

@@ -1,4 +1,5 @@
-//! Many workers.
+//! Many workers. More of them, for longer: `WORKERS=20 cargo test --test workers come_and_go` and
+//! `WORKERS=100 WORKERS_SECONDS=60 cargo test --test workers many_workers`.
 
 use crate::crew::{Crew, THREADS, is_registered};
 use crate::server::until;
@@ -29,6 +30,8 @@ fn workers_that_come_and_go_under_load_lose_nothing() {
             if turn % 4 == 0 {
                 worker.kill();
             } else {
+                // Before that a signal ends it as it ends any program.
+                worker.ready();
                 worker.terminate();
                 let (status, said) = worker.ended();
                 assert!(status.success(), "{status}: {said}");
@@ -72,6 +75,6 @@ fn many_workers_on_one_machine_share_the_work() {
         ordered += many;
     }
     crew.all_complete(ordered);
-    let lost = crew.server().metric("distric_workers");
-    assert_eq!(lost as usize, many, "all of them are there, and are known");
+    let known = crew.server().metric("distric_workers");
+    assert_eq!(known, many as u64, "all of them are there, and are known");
 }
