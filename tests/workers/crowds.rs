@@ -1,4 +1,4 @@
-//! Many workers. More of them, for longer: `WORKERS=20 cargo test --test workers come_and_go` and
+//! Many workers. A hundred of them, for a minute:
 //! `WORKERS=100 WORKERS_SECONDS=60 cargo test --test workers many_workers`.
 
 use crate::crew::{Crew, THREADS, is_registered};
@@ -14,7 +14,7 @@ fn count(variable: &str, default: usize) -> usize {
 #[test]
 fn workers_that_come_and_go_under_load_lose_nothing() {
     let Some(mut crew) = Crew::found(1) else { return };
-    let most = count("WORKERS", 6);
+    let most = count("WORKERS", 20);
     let mut workers = crew.hire_all(2);
     crew.teach();
     let mut dice = Prng::new(u64::from(std::process::id()));
