@@ -165,7 +165,7 @@ fn wait_for_the_log(id: u64, server: &Server) -> anyhow::Result<()> {
     }
 }
 
-fn done(
+pub(crate) fn done(
     answer: anyhow::Result<Answer>,
     json: bool,
     out: &mut dyn Write,

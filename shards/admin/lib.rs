@@ -27,6 +27,7 @@ mod rule_commands;
 mod server;
 mod show;
 mod table;
+mod worker_commands;
 
 use clap::{Parser, Subcommand};
 use cluster_commands::{ClusterCommand, NodesCommand};
@@ -35,6 +36,7 @@ use rule_commands::{DefinitionsCommand, RulesCommand};
 use server::Server;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use worker_commands::WorkersCommand;
 
 /// Looks after a DistriC node.
 #[derive(Debug, Parser)]
@@ -66,6 +68,9 @@ enum Command {
     /// Who belongs to the cluster. Any node can be asked
     #[command(subcommand)]
     Nodes(NodesCommand),
+    /// Workers: they run the tasks of plugins
+    #[command(subcommand)]
+    Workers(WorkersCommand),
     /// Rules: which messages start which workflows
     #[command(subcommand)]
     Rules(RulesCommand),
@@ -190,6 +195,8 @@ fn run(options: &Options, out: &mut dyn Write) -> Result<(), Trouble> {
         Command::Cluster(command) => cluster_commands::cluster(command, &server()?, json, out),
         Command::Nodes(command) => cluster_commands::nodes(command, &server()?, json, out),
         Command::Rules(command) => rule_commands::rules(command, &server, json, out),
+        Command::Workers(command) => worker_commands::workers(command, &server()?, json, out),
+        Command::Plugins(PluginsCommand::List) => worker_commands::plugins(&server()?, json, out),
         Command::Plugins(command) => plugin_commands::plugins(command, json, out),
         Command::Definitions(command) => rule_commands::definitions(command, &server, json, out),
         Command::Workflows(WorkflowsCommand::List { status, workflow, limit, after }) => {

@@ -18,6 +18,8 @@ const END_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginsCommand {
+    /// The plugins that workers have brought, and how many workers have each
+    List,
     /// Load a plugin as a node would, and tell what it is; with --run, run a task
     Check(Check),
     /// Print distric_plugin.h, which plugins in C are built with
@@ -56,6 +58,7 @@ pub(crate) fn plugins(
 ) -> Result<(), Trouble> {
     let check = match command {
         PluginsCommand::Check(check) => check,
+        PluginsCommand::List => unreachable!("the node is asked for it"),
         PluginsCommand::Header => return Ok(out.write_all(plugin::abi::HEADER.as_bytes())?),
     };
     let config = read_config(check).map_err(input)?;

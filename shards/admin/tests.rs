@@ -73,7 +73,7 @@ fn refused(arguments: &[&str]) -> String {
 
 #[test]
 fn every_command_asks_its_path() {
-    let rows: [(&[&str], &str); 24] = [
+    let rows: [(&[&str], &str); 29] = [
         (&["cluster", "status"], "GET /api/v1/cluster/status HTTP/1.1"),
         (&["cluster", "transfer"], "POST /api/v1/cluster/transfer HTTP/1.1"),
         (&["cluster", "transfer", "--to", "2"], "POST /api/v1/cluster/transfer HTTP/1.1"),
@@ -81,6 +81,11 @@ fn every_command_asks_its_path() {
         (&["nodes", "add", "4", "h:9101"], "POST /api/v1/cluster/nodes HTTP/1.1"),
         (&["nodes", "promote", "4"], "POST /api/v1/cluster/nodes/4/promote HTTP/1.1"),
         (&["nodes", "remove", "4"], "DELETE /api/v1/cluster/nodes/4 HTTP/1.1"),
+        (&["workers", "list"], "GET /api/v1/workers HTTP/1.1"),
+        (&["workers", "show", "1a"], "GET /api/v1/workers/1a HTTP/1.1"),
+        (&["workers", "drain", "1a"], "POST /api/v1/workers/1a/drain HTTP/1.1"),
+        (&["workers", "resume", "1a"], "POST /api/v1/workers/1a/resume HTTP/1.1"),
+        (&["plugins", "list"], "GET /api/v1/plugins HTTP/1.1"),
         (&["rules", "list"], "GET /api/v1/rules HTTP/1.1"),
         (&["rules", "versions", "a b"], "GET /api/v1/rules/a%20b/versions HTTP/1.1"),
         (&["rules", "versions", "x", "3"], "GET /api/v1/rules/x/versions/3 HTTP/1.1"),

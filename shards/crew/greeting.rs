@@ -26,8 +26,8 @@ pub(crate) struct Caller {
     pub(crate) store: StoreId,
     /// This run of its process.
     pub(crate) boot: BootId,
-    /// The cluster that it belongs to; none before it has found one.
-    pub(crate) cluster: Option<u64>,
+    /// The cluster that it belongs to.
+    pub(crate) cluster: u64,
     /// Its program and version.
     pub(crate) program: String,
 }
@@ -38,7 +38,7 @@ impl Caller {
             node: self.worker.0,
             program: &self.program,
             payload_bytes_max: u32::try_from(PEER_BYTES_MAX).unwrap_or(u32::MAX),
-            cluster: self.cluster.unwrap_or(0),
+            cluster: self.cluster,
             store: self.store.0,
             boot: self.boot.0,
             ..Hello::of(Hello::WORKER)
@@ -53,34 +53,13 @@ pub(crate) async fn call(address: &Address, caller: &Caller) -> Result<Introduce
     let first: SocketAddr = *found.first().ok_or_else(|| lost("it has no address".into()))?;
     let introduced = call_channel(first, &caller.hello(), OPTIONS).await?;
     let cluster = coordinator(&introduced).map_err(lost)?;
-    match caller.cluster {
-        Some(own) if own != cluster => Err(lost(format!(
-            "it belongs to cluster {cluster:016x}, and this worker to cluster {own:016x}: give the \
-             worker a data directory of its own for each cluster"
-        ))),
-        _ => Ok(introduced),
+    if cluster != caller.cluster {
+        return Err(lost(format!(
+            "it belongs to cluster {cluster:016x}, and this worker to cluster {:016x}",
+            caller.cluster
+        )));
     }
-}
-
-/// Which cluster the coordinator at an address belongs to.
-///
-/// # Errors
-/// Nobody is there, or it belongs to none yet; in words.
-pub async fn ask_cluster(
-    address: &Address,
-    worker: WorkerId,
-    boot: BootId,
-    program: &str,
-) -> Result<u64, String> {
-    let caller = Caller {
-        worker,
-        store: StoreId(worker.0),
-        boot,
-        cluster: None,
-        program: program.to_owned(),
-    };
-    let introduced = call(address, &caller).await.map_err(|error| error.to_string())?;
-    coordinator(&introduced)
+    Ok(introduced)
 }
 
 /// The cluster of the coordinator at the other end.

@@ -17,12 +17,12 @@
 mod door;
 mod greeting;
 mod load;
+mod plugins;
 mod runner;
 mod worker;
 
 pub use door::{Desk, Door, DoorIdentity};
-pub use greeting::ask_cluster;
-pub use load::Load;
+pub use plugins::Plugins;
 pub use runner::{Over, Runner};
 pub use worker::{Host, Worker, WorkerIdentity};
 

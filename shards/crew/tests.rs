@@ -1,7 +1,7 @@
 //! A worker and a coordinator's door, over real sockets of this machine.
 
 use crate::greeting::{Caller, call};
-use crate::{Desk, Door, DoorIdentity, Host, Over, Runner, Worker, WorkerIdentity, ask_cluster};
+use crate::{Desk, Door, DoorIdentity, Host, Over, Runner, Worker, WorkerIdentity};
 use base::{Address, BootId, InstanceId, Instant, MessageId, NodeId, StoreId, WorkerId};
 use bytes::Bytes;
 use engine::OrderId;
@@ -220,8 +220,6 @@ fn a_worker_registers_runs_says_it_again_on_the_next_link_and_leaves() {
 fn a_worker_of_another_cluster_is_refused_and_says_so_once() {
     block_on(async {
         let (door, ear, address) = door();
-        let found = ask_cluster(&address, WorkerId::of(StoreId(9)), BOOT, "test").await;
-        assert_eq!(found, Ok(CLUSTER));
         let (worker, log) = worker(CLUSTER + 1);
         worker.on_leader(Some(&address));
         let said = async {
@@ -253,7 +251,7 @@ fn a_frame_that_no_worker_says_ends_the_connection() {
             worker: WorkerId::of(StoreId(7)),
             store: StoreId(7),
             boot: BOOT,
-            cluster: Some(CLUSTER),
+            cluster: CLUSTER,
             program: "test".to_owned(),
         };
         let introduced = call(&address, &caller).await.expect("it is greeted");

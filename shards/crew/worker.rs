@@ -77,7 +77,7 @@ impl Worker {
             worker: config.worker,
             store: identity.store,
             boot: config.boot,
-            cluster: Some(identity.cluster),
+            cluster: identity.cluster,
             program: identity.program,
         };
         let inner = Inner {

@@ -14,11 +14,13 @@
 mod calls;
 mod crash;
 mod handles;
+mod lease;
 mod library;
 mod sandbox;
 mod work;
 
 pub(crate) use crash::MARK;
+pub(crate) use lease::LEASE_OVER;
 
 use plugin::frame::{FrameReader, FromChild, Load, Ticket, ToChild};
 use plugin::{TaskError, code};
@@ -146,6 +148,7 @@ fn serve(frames: &mut Frames, workers: &work::Workers, sender: &Sender) -> io::R
                     sender.send(ticket, &FromChild::Pong { memory_bytes });
                 }
                 ToChild::Quit => quit = true,
+                ToChild::Keep { until } => lease::keep(until),
                 ToChild::Load(_) => {}
             }
             quit
@@ -158,7 +161,7 @@ fn serve(frames: &mut Frames, workers: &work::Workers, sender: &Sender) -> io::R
         workers.clean_up();
     }
     // Neither destructors of the library nor of this program: threads may be in both.
-    crash::leave()
+    crash::leave(0)
 }
 
 /// The node's frames.
@@ -215,7 +218,7 @@ impl Sender {
         let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         if socket.write_all(bytes).is_err() {
             // Nobody wants anything of this process any more.
-            crash::leave();
+            crash::leave(0);
         }
     }
 }

@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Stop { key: u64 },
     /// See [`crate::Host::stop_all`].
     StopAll { at_once: bool },
+    /// See [`crate::Host::keep_until`].
+    Keep { until: Instant },
     /// See [`crate::Host::validate`].
     Validate { plugin: usize, config: Bytes, answer: Answer<Result<(), TaskError>> },
     /// See [`crate::Host::shutdown`].
@@ -227,6 +229,11 @@ impl Driver {
             Command::StopAll { at_once } => {
                 for seat in &mut self.seats {
                     seat.stop_all(now, at_once);
+                }
+            }
+            Command::Keep { until } => {
+                for seat in &mut self.seats {
+                    seat.keep(until);
                 }
             }
             Command::Validate { plugin, config, answer } => {

@@ -26,6 +26,7 @@ mod cpu;
 mod driver;
 mod folder;
 mod job;
+mod meters;
 mod output;
 mod pending;
 mod process;
@@ -34,9 +35,11 @@ mod transport;
 
 pub use child::child_main;
 pub use job::{Finished, Job, PluginInfo, PluginMetrics, RefusedPlugin, RunError};
+pub use meters::Meters;
 pub use pending::Pending;
 pub use plugin::TaskError;
 
+use base::Instant;
 use bytes::Bytes;
 use driver::{Command, Driver};
 use plugin::code;
@@ -279,6 +282,16 @@ impl Host {
         let front = lock(&self.inner.shared.front);
         if !front.is_closed {
             self.inner.shared.push(front, Command::StopAll { at_once });
+        }
+    }
+
+    /// No task runs beyond `until`, by the machine's boot clock, unless a later one is told: a process
+    /// that runs one then ends itself, also when this one stands still. Nothing limits them so before
+    /// the first call.
+    pub fn keep_until(&self, until: Instant) {
+        let front = lock(&self.inner.shared.front);
+        if !front.is_closed {
+            self.inner.shared.push(front, Command::Keep { until });
         }
     }
 

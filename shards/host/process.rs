@@ -4,6 +4,7 @@
 //! - a process leads a group of its own, and the whole group is killed when it ends;
 //! - it is reaped once, and only then its end is told.
 
+use crate::child::LEASE_OVER;
 use crate::output::{LastWords, Lines};
 use crate::transport::{Socket, Transport};
 use plugin::Manifest;
@@ -114,6 +115,7 @@ impl Process {
         let how = match (status.signal(), status.code(), words) {
             (Some(signal), _, _) => signal_name(signal),
             (None, Some(code), Some(_)) => format!("it called exit, with {code}"),
+            (None, Some(LEASE_OVER), None) => "its node's lease on tasks was over".to_owned(),
             (None, Some(code), None) => format!("it ended with {code}"),
             (None, None, _) => "it ended".to_owned(),
         };
@@ -122,7 +124,8 @@ impl Process {
             culprit,
             out_of_memory: words.is_some_and(|words| words.is_full)
                 || (is_crash && self.told_of_memory),
-            killed: status.signal() == Some(Signal::KILL.as_raw()),
+            killed: status.signal() == Some(Signal::KILL.as_raw())
+                || (words.is_none() && status.code() == Some(LEASE_OVER)),
             how,
         }
     }

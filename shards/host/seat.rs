@@ -37,6 +37,8 @@ pub(crate) struct Seat {
     pool: Pool,
     out: Outbox<Effect>,
     processes: BTreeMap<Child, Process>,
+    /// What every process was told of the node's lease.
+    keep_until: Option<Instant>,
     /// Those that closed their end, and when they must have ended.
     deaf: BTreeMap<Child, Instant>,
     jobs: HashMap<u64, Kept>,
@@ -68,6 +70,7 @@ impl Seat {
             pool,
             out: Outbox::new(),
             processes: BTreeMap::new(),
+            keep_until: None,
             deaf: BTreeMap::new(),
             jobs: HashMap::new(),
             questions: HashMap::new(),
@@ -122,6 +125,14 @@ impl Seat {
     pub(crate) fn stop(&mut self, now: Instant, key: u64, at_once: bool) {
         self.pool.on_stop(now, Work::Task(key), at_once, &mut self.out);
         self.settle(now);
+    }
+
+    pub(crate) fn keep(&mut self, until: Instant) {
+        self.keep_until = Some(until);
+        let children: Vec<Child> = self.processes.keys().copied().collect();
+        for child in children {
+            self.send(child, 0, &ToChild::Keep { until: until.0 });
+        }
     }
 
     pub(crate) fn stop_all(&mut self, now: Instant, at_once: bool) {
@@ -307,13 +318,17 @@ impl Seat {
         }
     }
 
-    /// Holds an output against what it has to be.
+    /// Holds an output against what it has to be. Here and not in the process, which may send anything.
     fn check(&self, output: &[u8]) -> Result<Vec<u8>, TaskError> {
         let most = self.manifest.output_max;
         if output.len() > most {
             let message = format!("the output has more than {most} bytes");
             return Err(TaskError::lasting(code::OUTPUT_TOO_LARGE, message));
         }
+        serde_json::from_slice::<IgnoredAny>(output).map_err(|error| {
+            let message = format!("the output is no JSON: {error}");
+            TaskError::lasting(code::BAD_OUTPUT, message)
+        })?;
         Ok(output.to_vec())
     }
 
@@ -428,6 +443,9 @@ impl Seat {
                     parent: std::process::id(),
                 };
                 self.send(child, 0, &ToChild::Load(load));
+                if let Some(until) = self.keep_until {
+                    self.send(child, 0, &ToChild::Keep { until: until.0 });
+                }
             }
             Err(error) => {
                 let how = format!("no process can be started: {error}");
@@ -477,14 +495,7 @@ impl Seat {
 
     fn end(&mut self, now: Instant, key: u64, outcome: Result<Vec<u8>, TaskError>) {
         let Some(Kept { taken, .. }) = self.jobs.remove(&key) else { return };
-        // Here and not in the process, which may send anything.
-        let outcome = outcome.and_then(|output| {
-            serde_json::from_slice::<IgnoredAny>(&output).map_err(|error| {
-                let message = format!("the output is no JSON: {error}");
-                TaskError::lasting(code::BAD_OUTPUT, message)
-            })?;
-            Ok(Bytes::from(output))
-        });
+        let outcome = outcome.map(Bytes::from);
         if let Err(error) = &outcome {
             let known = code::ALL.iter().find(|known| **known == error.code);
             let known = known.copied().unwrap_or(code::FAILED);

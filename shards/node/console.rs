@@ -7,6 +7,7 @@
 //!   collects standard output can read all of it.
 
 use crate::log::Format;
+use crate::worker_node::Started;
 use runtime::Placement;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
@@ -32,6 +33,7 @@ pub(crate) struct Ready<'a> {
     pub(crate) http: SocketAddr,
     pub(crate) tcp: Option<SocketAddr>,
     pub(crate) peer: Option<SocketAddr>,
+    pub(crate) gossip: Option<SocketAddr>,
     pub(crate) data: &'a Path,
     pub(crate) node: u64,
     pub(crate) start: u64,
@@ -67,6 +69,18 @@ impl Console {
         }
         if self.is_logged_apart() {
             ready.log();
+        }
+    }
+
+    /// Who a worker is, and what it runs.
+    pub(crate) fn worker_ready(self, started: &Started<'_>) {
+        if self.for_people {
+            print(started.text().as_bytes());
+        } else {
+            print(&started.line());
+        }
+        if self.is_logged_apart() {
+            started.log();
         }
     }
 
@@ -109,6 +123,9 @@ impl Ready<'_> {
         if let Some(peer) = self.peer {
             row("peers", format_args!("{peer}"));
         }
+        if let Some(gossip) = self.gossip {
+            row("gossip", format_args!("{gossip}   (and workers, by TCP)"));
+        }
         row("data", format_args!("{}   (node {node}, start {start})", data.display()));
         for (core, cpu) in self.placement.cores() {
             let roles = if core == crate::core::CONSENSUS {
@@ -135,6 +152,9 @@ impl Ready<'_> {
             if let Some(peer) = self.peer {
                 line.display("peer", peer);
             }
+            if let Some(gossip) = self.gossip {
+                line.display("gossip", gossip);
+            }
             line.display("data", self.data.display());
             line.number("node", self.node);
             line.number("start", self.start);
@@ -152,15 +172,47 @@ impl Ready<'_> {
         let Self { version, http, node, start, open_files, .. } = *self;
         let tcp = self.tcp.map(tracing::field::display);
         let peer = self.peer.map(tracing::field::display);
+        let gossip = self.gossip.map(tracing::field::display);
         let (data, cores) = (self.data.display(), self.placement.len());
         let (cpus, note) = (self.cpus(), self.placement.notice());
-        tracing::info!(target: COMPONENT, version, %http, tcp, peer, %data, node, start, cores, cpus, note, open_files, "ready");
+        tracing::info!(target: COMPONENT, version, %http, tcp, peer, gossip, %data, node, start, cores, cpus, note, open_files, "ready");
     }
 
     /// The CPU of each core, from core 0 on.
     fn cpus(&self) -> String {
         let cpus: Vec<String> = self.placement.cores().map(|(_, cpu)| cpu.to_string()).collect();
         cpus.join(",")
+    }
+}
+
+impl Started<'_> {
+    fn text(&self) -> String {
+        let Self { name, worker, http, gossip, data, capacity, plugins } = self;
+        format!(
+            "distric-shard {} is ready: worker {name} ({worker}).\n  health   http://{http}/health/ready\n  \
+             gossip   {gossip}\n  data     {data}\n  tasks    {capacity} at once, of {plugins}\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    }
+
+    fn line(&self) -> Vec<u8> {
+        line("ready", |line| {
+            line.field("version", env!("CARGO_PKG_VERSION"));
+            line.field("worker", self.name);
+            line.display("id", self.worker);
+            line.display("http", self.http);
+            line.display("gossip", self.gossip);
+            line.field("data", self.data);
+            line.number("capacity", u64::from(self.capacity));
+            line.field("plugins", self.plugins);
+        })
+    }
+
+    /// The same fields, through the log.
+    fn log(&self) {
+        let Self { name, worker, http, gossip, data, capacity, plugins } = self;
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(target: COMPONENT, version, worker = name, id = %worker, %http, %gossip, data, capacity, plugins, "ready");
     }
 }
 

@@ -7,6 +7,9 @@
 use crate::door::Door;
 use crate::founding;
 use crate::health::{Board, Facts, LogFacts, Reporter};
+use crate::identity;
+use crate::members::{self, Members, Part};
+use crate::plugins;
 use crate::process;
 use crate::settings::Settings;
 use crate::trace::{self, Traces};
@@ -17,6 +20,7 @@ use engine::cluster::{Fulfilled, GroupView};
 use engine::message::{Answer, ConsensusStatus, Packet, Question, ToConsensus, ToShard};
 use engine::{Membership, ShardConfig, ShardCore};
 use ingress::Doors;
+use membership::{MemberId, Roles};
 use replica::{Outgoing, Replica};
 use rpc::Identity;
 use runtime::{
@@ -32,7 +36,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
-use telemetry::Sampler;
+use telemetry::{Registry, Sampler};
 use wire::Hello;
 
 /// The core that keeps the log.
@@ -59,6 +63,10 @@ pub(crate) struct Shared {
     pub(crate) tcp: Option<SocketAddr>,
     /// None: the node has no peers.
     pub(crate) peer: Option<SocketAddr>,
+    /// None: the node takes neither gossip nor workers of other machines.
+    pub(crate) gossip: Option<SocketAddr>,
+    /// None: the node runs no tasks but built-in ones.
+    pub(crate) plugins: Option<host::Host>,
     /// As it was at the start.
     pub(crate) identity: crate::identity::Identity,
     pub(crate) directory: Arc<DataDirectory>,
@@ -97,13 +105,17 @@ pub(crate) async fn run(
     let _logging = crate::log::on_core(core, &registry);
     let tracing = trace::start(&shared.traces, core, &spans, &registry);
     let _watching = process::watch(core, context.cpu(), &registry);
+    let own_plugins = shared.plugins.as_ref().filter(|_| core == CONSENSUS);
+    let _plugins = own_plugins.map(|host| plugins::watch(host, &registry));
     let listener = Listener::bind(shared.http)?;
     let binary = shared.tcp.map(Listener::bind).transpose()?;
 
     let log = Rc::new(Log::default());
+    let members = Rc::new(RefCell::new(None));
     let core_loop = Loop {
         replica: replica.clone(),
         log: Rc::clone(&log),
+        members: Rc::clone(&members),
         outgoing: outgoing.clone(),
         wake: Rc::clone(&wake),
         reporter: Reporter::new(&shared.board, core),
@@ -118,7 +130,9 @@ pub(crate) async fn run(
         let links = founding::links(&shared, &wake)?;
         let opening = open_log(&shared, links.as_ref(), &replica, sink(&outgoing, &wake), &log);
         let opened = unless_stopped(&context, opening).await;
-        if let Ok(Some(opened)) = opened {
+        if let Ok(Some((opened, cluster))) = opened {
+            let taking_part = take_part(&shared, cluster, &replica, &registry)?;
+            *members.borrow_mut() = Some(taking_part);
             let host = Rc::new(process::Host::new(core));
             let sink = sink(&outgoing, &wake);
             let role = Consensus::start(opened, sink, Rc::clone(&wake), host, links);
@@ -138,6 +152,11 @@ pub(crate) async fn run(
     context.stop().wait().await;
     // The loop tells who asks for the node's health.
     wake.notify();
+    let taking_part = members.take();
+    if let Some(members) = &taking_part {
+        members.stop_worker(shared.settings.stop_timeout / 2).await;
+        members.close().await;
+    }
     stop(&shared, &replica, &log, serving).await;
     pumping.cancel().await;
     // What apply may have started since.
@@ -182,6 +201,68 @@ fn sampler(shared: &Shared, core: CoreId) -> Result<Sampler, CoreFailure> {
     Ok(Sampler::new(shared.settings.trace_ratio, dice)?)
 }
 
+/// Gossip, the door for workers, and this node's own worker.
+fn take_part(
+    shared: &Shared,
+    cluster: u64,
+    replica: &Replica,
+    registry: &Registry,
+) -> Result<Members, CoreFailure> {
+    let (settings, own_identity) = (&shared.settings.membership, &shared.identity);
+    let log = Rc::new(process::Host::new(CONSENSUS));
+    let own = shared.plugins.as_ref().filter(|host| plugins::capacity(settings, host) > 0);
+    let address = shared.gossip.or(own.map(|_| SocketAddr::from(([127, 0, 0, 1], 0))));
+    let door = address.map(|address| open_door(shared, address, cluster, replica, &log));
+    let random = [identity::random()?, identity::random()?];
+    let part = shared.gossip.map(|address| Part {
+        address,
+        member: MemberId(own_identity.node.0),
+        boot: own_identity.boot,
+        cluster: Some(cluster),
+        roles: if own.is_some() { Roles::BOTH } else { Roles::COORDINATOR },
+        name: format!("node-{}", own_identity.node),
+        http: shared.http,
+        capacity: own.map_or(0, |host| plugins::capacity(settings, host)),
+        random,
+    });
+    let gossip = part.map(|part| members::gossip(part, settings, registry, Rc::clone(&log)));
+    let members = Members::of_coordinator(gossip.transpose()?, door.transpose()?, replica);
+    if let Some(host) = own {
+        let name = settings.worker_name.clone();
+        let who = plugins::Who {
+            store: own_identity.store,
+            boot: members::worker_boot(own_identity.starts),
+            cluster,
+            name: name.unwrap_or_else(|| format!("node-{}", own_identity.node)),
+            address: shared.http.to_string(),
+            seed: shared.seed,
+        };
+        members.employ(plugins::employ(settings, host, who, log));
+    }
+    Ok(members)
+}
+
+fn open_door(
+    shared: &Shared,
+    address: SocketAddr,
+    cluster: u64,
+    replica: &Replica,
+    log: &Rc<process::Host>,
+) -> Result<(crew::Door, SocketAddr), CoreFailure> {
+    let listener = Listener::bind(address)?;
+    let address = listener.address();
+    let own = crew::DoorIdentity {
+        node: shared.identity.node,
+        store: shared.identity.store,
+        boot: shared.identity.boot,
+        program: format!("distric-shard {}", shared.shard.program_version),
+    };
+    let desk = members::OfReplica { replica: replica.clone(), host: Rc::clone(log) };
+    let door = crew::Door::new(own, Rc::new(desk));
+    door.open(listener, cluster);
+    Ok((door, address))
+}
+
 /// Joins the cluster, and reads the log.
 async fn open_log(
     shared: &Shared,
@@ -189,8 +270,9 @@ async fn open_log(
     replica: &Replica,
     sink: consensus::Sink,
     log: &Log,
-) -> Result<consensus::Opened, CoreFailure> {
+) -> Result<(consensus::Opened, u64), CoreFailure> {
     let foundation = founding::settle(shared, links).await?;
+    let cluster = foundation.cluster;
     replica.on_founded(foundation.cluster);
     let founded = foundation.of(shared.identity.node, shared.identity.store);
     if let Some(links) = links {
@@ -201,7 +283,7 @@ async fn open_log(
     if links.is_none() && !opened.is_alone {
         return Err(crate::identity::without_peers(shared.identity.node).into());
     }
-    Ok(opened)
+    Ok((opened, cluster))
 }
 
 /// Nothing when the node is told to stop meanwhile.
@@ -367,6 +449,8 @@ impl Log {
 struct Loop {
     replica: Replica,
     log: Rc<Log>,
+    /// On core 0, once the node belongs to its cluster.
+    members: Rc<RefCell<Option<Members>>>,
     outgoing: Outgoing,
     wake: Rc<LocalNotify>,
     reporter: Reporter,
@@ -409,14 +493,20 @@ impl Loop {
     fn report(&self, role: Option<&Consensus>) {
         let log = role.map(|role| {
             let status = role.status();
+            let members = self.members.borrow().clone();
+            if let Some(members) = members {
+                members.on_role(status.leading, status.term);
+            }
             LogFacts {
                 has_leader: status.leader != 0,
                 has_space: status.has_space,
                 is_disk_full: status.is_disk_full,
             }
         });
-        let facts =
-            Facts { serving: self.replica.serving().is_set(), stopping: self.stop.is_set(), log };
+        // The first core, which keeps the log, speaks with the workers, too.
+        let has_workers = log.and_then(|_| self.replica.look(ShardCore::has_workers));
+        let (serving, stopping) = (self.replica.serving().is_set(), self.stop.is_set());
+        let facts = Facts { serving, stopping, log, has_workers };
         self.reporter.report(facts, || runtime::now().wall);
     }
 }

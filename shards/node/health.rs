@@ -6,6 +6,7 @@
 //! | `state` | until a core's state is whole | |
 //! | `storage` | while the log is read; when the journal has no room for the largest request | when the disk has none for another segment |
 //! | `stopping` | when the node stops | |
+//! | `workers` | | when there was one once, and none is there now that gets tasks |
 //!
 //! Invariants:
 //! - a core that has nothing new to say takes no lock;
@@ -69,6 +70,9 @@ pub(crate) struct Facts {
     pub(crate) stopping: bool,
     /// None where the log is not, and while it is read.
     pub(crate) log: Option<LogFacts>,
+    /// Whether a worker is there that gets tasks. None where there never was one, and on other cores
+    /// than the first.
+    pub(crate) has_workers: Option<bool>,
 }
 
 /// A core's pen.
@@ -99,6 +103,11 @@ impl Reporter {
         set("state", up_if(facts.serving), "the log is being read");
         if self.core == crate::core::CONSENSUS {
             set("stopping", up_if(!facts.stopping), "the node is stopping");
+        }
+        if let Some(has_workers) = facts.has_workers {
+            // The node does all else that it is for.
+            let state = if has_workers { State::Up } else { State::Degraded };
+            set("workers", state, "no worker is there that gets tasks: those of plugins wait");
         }
         if let Some(log) = facts.log {
             set("raft", up_if(log.has_leader), "no coordinator is known to lead");

@@ -19,11 +19,14 @@ mod founding;
 mod health;
 mod identity;
 mod log;
+mod members;
+mod plugins;
 mod process;
 mod settings;
 mod trace;
+mod worker_node;
 
-pub use settings::{Options, Settings};
+pub use settings::{Membership, Options, Role, Settings};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -86,7 +89,10 @@ fn run(options: &Options) -> Result<()> {
         file: settings.log_file.as_deref(),
     })?;
     let console = Console::new(settings.log_format, settings.log_file.is_none());
-    let ended = serve(settings, console);
+    let ended = match settings.membership.role {
+        Role::Worker => worker_node::serve(settings, console),
+        Role::Both | Role::Coordinator => serve(settings, console),
+    };
     logging.close();
     console.stopped(&ended?);
     Ok(())
@@ -101,7 +107,9 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         http: probe_port(settings.http)?,
         tcp: settings.tcp.map(probe_port).transpose()?,
         peer: settings.peer.map(probe_port).transpose()?,
+        gossip: settings.membership.gossip.map(probe_port).transpose()?,
     };
+    let plugins = plugins::open(&settings.membership)?;
     let placement = match &settings.cores {
         Some(spec) => spec.place(),
         None => Placement::everywhere(),
@@ -129,7 +137,7 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         started_at: runtime::instant(),
         // A node that is yet to be founded is told before it can lead.
         birth: Birth { born: born(&settings, cluster.unwrap_or_default()), catalogue },
-        workers: engine::WorkersConfig::default(),
+        workers: settings.membership.workers_config(),
     };
     let seed = identity::random()?;
     let traces = traces(&settings, &identity, template.program_version, seed);
@@ -137,6 +145,8 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         http: ports.http.address(),
         tcp: ports.tcp.as_ref().map(Port::address),
         peer: ports.peer.as_ref().map(Port::address),
+        gossip: ports.gossip.as_ref().map(Port::address),
+        plugins,
         identity,
         directory,
         board: health::Board::new(placement.len(), runtime::now().wall),
@@ -162,6 +172,7 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         http: shared.http,
         tcp: shared.tcp,
         peer: shared.peer,
+        gossip: shared.gossip,
         data: &shared.settings.data,
         node: shared.shard.node.0,
         start: shared.identity.starts,
@@ -197,10 +208,12 @@ struct Ports {
     http: Port,
     tcp: Option<Port>,
     peer: Option<Port>,
+    gossip: Option<Port>,
 }
 
 fn check_addresses(settings: &Settings) -> Result<()> {
-    let addresses = [Some(settings.http), settings.tcp, settings.peer];
+    let gossip = settings.membership.gossip;
+    let addresses = [Some(settings.http), settings.tcp, settings.peer, gossip];
     let open = addresses.into_iter().flatten().find(|address| !address.ip().is_loopback());
     match open {
         Some(address) if !settings.allow_remote => bail!(

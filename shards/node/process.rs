@@ -71,6 +71,26 @@ impl consensus::Host for Host {
     }
 }
 
+impl membership::Host for Host {
+    fn note(&self, text: &str) {
+        consensus::Host::note(self, text);
+    }
+
+    fn notice(&self, text: &str) {
+        consensus::Host::notice(self, text);
+    }
+}
+
+impl crew::Host for Host {
+    fn note(&self, text: &str) {
+        consensus::Host::note(self, text);
+    }
+
+    fn notice(&self, text: &str) {
+        consensus::Host::notice(self, text);
+    }
+}
+
 /// Keeps a core's own figures, and on core 0 the process's, until dropped.
 pub(crate) fn watch(core: CoreId, cpu: usize, registry: &Registry) -> Task<()> {
     let name = core.to_string();

@@ -1,6 +1,10 @@
 //! What a node is told: defaults, then the config file, then the environment, then the command
 //! line; the later one wins. Every value knows where it came from, so that an error can say so.
 
+mod roles;
+
+pub use roles::{Membership, Role};
+
 use crate::log;
 use anyhow::{Context, Result, bail};
 use base::{Address, NodeId};
@@ -48,6 +52,20 @@ pub struct Options {
     /// same on each; counts only while the data directory belongs to no cluster [default: off]
     #[arg(long, value_name = "LIST")]
     bootstrap: Option<String>,
+    /// What this node does: `coordinator` holds the log, `worker` runs tasks in plugins, `both` does
+    /// both [default: both]
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// Where this node takes gossip (UDP) and workers (TCP), or `off` [default: off]
+    #[arg(long, value_name = "ADDR")]
+    gossip: Option<String>,
+    /// Where nodes of the cluster take gossip, to begin with, as in `HOST:PORT,HOST:PORT`
+    /// [default: off]
+    #[arg(long, value_name = "LIST")]
+    join: Option<String>,
+    /// The folder of plugins, or `off` [default: ./plugins if it is there]
+    #[arg(long, value_name = "DIR")]
+    plugins: Option<String>,
     /// Serve on an address other machines can reach, though there is no authentication yet
     #[arg(long)]
     allow_remote: bool,
@@ -85,6 +103,10 @@ pub struct Settings {
     /// Who founds a cluster together, and where each is reached; empty: nobody, this node waits to be
     /// added, or is alone.
     pub bootstrap: BTreeMap<NodeId, Address>,
+    /// Gossip and workers.
+    pub membership: Membership,
+    /// Whether somebody said where the data is: a worker finds a place by itself.
+    pub(crate) data_is_given: bool,
     /// Whether an address that is not loopback is all right.
     pub allow_remote: bool,
     /// The log filter.
@@ -140,6 +162,16 @@ const KEYS: &[(&str, &str)] = &[
     ("node", "1"),
     ("peer", "off"),
     ("bootstrap", "off"),
+    ("role", "both"),
+    ("gossip", "off"),
+    ("join", "off"),
+    ("gossip_keys", "off"),
+    ("plugins", "./plugins"),
+    ("worker_capacity", "auto"),
+    ("worker_name", "auto"),
+    ("zone", "off"),
+    ("worker_lease", "10s"),
+    ("worker_strategy", "least_loaded"),
     ("allow_remote", "false"),
     ("log", "info"),
     ("log_format", "auto"),
@@ -231,6 +263,10 @@ fn read_options(options: &Options, given: &mut BTreeMap<String, Given>) -> Resul
         ("node", &options.node),
         ("peer", &options.peer),
         ("bootstrap", &options.bootstrap),
+        ("role", &options.role),
+        ("gossip", &options.gossip),
+        ("join", &options.join),
+        ("plugins", &options.plugins),
         ("log", &options.log),
         ("log_format", &options.log_format),
         ("log_file", &options.log_file),
@@ -268,7 +304,7 @@ struct Reader {
 
 impl Reader {
     fn settings(&self) -> Result<Settings> {
-        let settings = Settings {
+        let mut settings = Settings {
             cores: match self.text("cores").text.as_str() {
                 "all" => None,
                 _ => Some(self.parsed("cores", |text| text.parse().map_err(anyhow::Error::from))?),
@@ -289,6 +325,8 @@ impl Reader {
                 text => address(text, "127.0.0.1:9101, or `off`").map(Some),
             })?,
             bootstrap: self.parsed("bootstrap", founders)?,
+            membership: Membership::read(self)?,
+            data_is_given: true,
             allow_remote: self.parsed("allow_remote", truth)?,
             log: self.parsed("log", filter)?,
             log_format: self.parsed("log_format", str::parse)?,
@@ -327,6 +365,7 @@ impl Reader {
             );
         }
         check_founders(&settings)?;
+        roles::settle(&mut settings, self)?;
         let share = settings.retention / u64::from(settings.partitions);
         if share > PARTITION_RETENTION_MAX {
             bail!(

@@ -12,9 +12,10 @@ mod spans;
 pub use outgoing::Outgoing;
 
 use api::{Request, Response, Route};
-use base::{CoreId, Instant, Outbox};
+use base::{CoreId, Instant, Outbox, WorkerId};
 use engine::message::{Packet, ToShard};
 use engine::record::Ended;
+use engine::workers::{FromWorker, ToWorker, WorkerLink};
 use engine::{OrderId, RequestId, ShardCore, ShardEffect, Submission, SubmitResults, Work};
 use runtime::{
     LocalEvent, LocalNotify, LocalOneshot, LocalReceiver, LocalSender, OffloadFull, Task, TaskSet,
@@ -32,6 +33,9 @@ use spans::{Answer, TaskSpan, Traced};
 
 /// Carries out one order; the future is dropped when the order is withdrawn.
 pub type Caller = Box<dyn Fn(Box<flow::Order>) -> Pin<Box<dyn Future<Output = Ended>>>>;
+
+/// Says something to a worker over its connection to this node.
+pub type ToWorkers = Box<dyn Fn(WorkerLink, &ToWorker)>;
 
 /// What a mind says of its own end, or of a workflow's log line.
 pub trait Host {
@@ -74,6 +78,8 @@ struct Inner {
     calls: RefCell<BTreeMap<OrderId, Task<()>>>,
     work: TaskSet,
     caller: Caller,
+    /// None: this node takes no workers.
+    to_workers: RefCell<Option<ToWorkers>>,
     host: Box<dyn Host>,
     serving: LocalEvent,
     spans: SpanBuffer,
@@ -106,6 +112,7 @@ impl Replica {
             calls: RefCell::new(BTreeMap::new()),
             work: TaskSet::new(),
             caller,
+            to_workers: RefCell::new(None),
             host,
             serving: LocalEvent::new(),
             spans: SpanBuffer::off(),
@@ -177,6 +184,35 @@ impl Replica {
             }
         });
         self.carry_out();
+    }
+
+    /// Where what is said to workers goes from now on; nowhere without one. Of core 0.
+    pub fn link_workers(&self, to_workers: Option<ToWorkers>) {
+        *self.inner.to_workers.borrow_mut() = to_workers;
+    }
+
+    /// A worker says something, over a connection of its own. Of core 0.
+    pub fn on_worker_message(&self, link: WorkerLink, message: FromWorker) {
+        let now = runtime::now();
+        self.inner.with(|mind, out| mind.on_worker_message(now, link, message, out));
+        self.carry_out();
+        self.inner.wake.notify();
+    }
+
+    /// A worker's connection has ended. Of core 0.
+    pub fn on_worker_link_down(&self, link: WorkerLink) {
+        let now = runtime::now();
+        self.inner.with(|mind, out| mind.on_worker_link_down(now, link, out));
+        self.carry_out();
+        self.inner.wake.notify();
+    }
+
+    /// Whether gossip doubts that a worker lives. Of core 0.
+    pub fn on_worker_suspected(&self, worker: WorkerId, is_suspected: bool) {
+        let now = runtime::now();
+        self.inner.with(|mind, out| mind.on_worker_suspected(now, worker, is_suspected, out));
+        self.carry_out();
+        self.inner.wake.notify();
     }
 
     /// The node has come to belong to a cluster.
@@ -287,7 +323,11 @@ impl Replica {
                 inner.wake.notify();
             }
             ShardEffect::Work(work) => self.start_work(work),
-            ShardEffect::ToWorker { .. } => unreachable!("no worker is linked to this program"),
+            ShardEffect::ToWorker { link, message } => {
+                if let Some(to_workers) = &*inner.to_workers.borrow() {
+                    to_workers(link, &message);
+                }
+            }
             ShardEffect::Log(line) => inner.host.log(&line),
             ShardEffect::Serving => inner.serving.set(),
             ShardEffect::Fatal(reason) => inner.host.fatal(&reason),

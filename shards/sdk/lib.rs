@@ -65,8 +65,8 @@ pub trait Plugin: Send + Sync + Sized + 'static {
     /// For people.
     const VERSION: &CStr;
 
-    /// Whether a configuration is legal; if not, why. Called when a workflow is loaded; must not have
-    /// any effect.
+    /// Whether a configuration is legal; if not, why. May be asked at any time; must not have any
+    /// effect.
     fn validate_config(config: &Value) -> Result<(), String> {
         let _ = config;
         Ok(())

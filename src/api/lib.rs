@@ -35,8 +35,9 @@ pub use view::{
     CatalogueChange, CatalogueEvent, CatalogueReplaced, ChecksumView, ClusterStatus, CoreStatus,
     DefinitionSummary, DefinitionsView, EventKind, EventView, EventsView, GroupChanged,
     InstanceSummary, InstancesView, KeyedStart, MessageView, NodeChecksum, NodeProgress, NodeView,
-    NodesView, RuleMatch, RuleSummary, RulesView, Standing, VersionHow, VersionSummary,
-    VersionsView,
+    NodesView, PluginOf, PluginView, PluginsView, RuleMatch, RuleSummary, RulesView, Standing,
+    VersionHow, VersionSummary, VersionsView, WaitingView, WorkerDrained, WorkerHeard, WorkerState,
+    WorkerView, WorkersView,
 };
 
 #[cfg(test)]

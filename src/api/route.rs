@@ -9,7 +9,7 @@ use crate::error::{ApiError, Code, quoted};
 use crate::page::{EventsQuery, InstancesQuery, LIMIT_MAX, WAIT_MAX};
 use crate::request::Method;
 use base::limits::{BATCH_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
-use base::{InstanceId, MessageId, NodeId};
+use base::{InstanceId, MessageId, NodeId, WorkerId};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -95,6 +95,16 @@ pub enum Route {
     TransferLead,
     /// `POST /api/v1/cluster/checksum`: whether all nodes have the same state
     Checksum,
+    /// `GET /api/v1/workers`
+    Workers,
+    /// `GET /api/v1/workers/{id}`
+    Worker(WorkerId),
+    /// `POST /api/v1/workers/{id}/drain`: it gets no more tasks
+    DrainWorker(WorkerId),
+    /// `POST /api/v1/workers/{id}/resume`: it gets tasks again
+    ResumeWorker(WorkerId),
+    /// `GET /api/v1/plugins`
+    Plugins,
     /// `GET /metrics`
     Metrics,
     /// `GET /health/live`
@@ -156,6 +166,11 @@ impl Route {
             Self::RemoveNode(_) => "DELETE /api/v1/cluster/nodes/{id}",
             Self::TransferLead => "POST /api/v1/cluster/transfer",
             Self::Checksum => "POST /api/v1/cluster/checksum",
+            Self::Workers => "GET /api/v1/workers",
+            Self::Worker(_) => "GET /api/v1/workers/{id}",
+            Self::DrainWorker(_) => "POST /api/v1/workers/{id}/drain",
+            Self::ResumeWorker(_) => "POST /api/v1/workers/{id}/resume",
+            Self::Plugins => "GET /api/v1/plugins",
             Self::Metrics => "GET /metrics",
             Self::Live => "GET /health/live",
             Self::Ready => "GET /health/ready",
@@ -205,6 +220,11 @@ enum Target<'p> {
     Promote(&'p str),
     Transfer,
     Checksum,
+    Workers,
+    Worker(&'p str),
+    Drain(&'p str),
+    Resume(&'p str),
+    Plugins,
     Metrics,
     Live,
     Ready,
@@ -258,6 +278,11 @@ impl<'p> Target<'p> {
             ("cluster", Some("nodes"), Some(id)) if !id.is_empty() => Some(Self::Node(id)),
             ("cluster", Some("transfer"), None) => Some(Self::Transfer),
             ("cluster", Some("checksum"), None) => Some(Self::Checksum),
+            ("workers", None, None) => Some(Self::Workers),
+            ("workers", Some(id), None) => Some(Self::Worker(id)),
+            ("workers", Some(id), Some("drain")) => Some(Self::Drain(id)),
+            ("workers", Some(id), Some("resume")) => Some(Self::Resume(id)),
+            ("plugins", None, None) => Some(Self::Plugins),
             _ => None,
         }
     }
@@ -291,6 +316,8 @@ impl<'p> Target<'p> {
             | Self::RuleRollback(_)
             | Self::DefinitionRollback(_)
             | Self::Promote(_)
+            | Self::Drain(_)
+            | Self::Resume(_)
             | Self::Transfer
             | Self::Checksum => "POST",
             Self::Node(_) => "DELETE",
@@ -328,6 +355,11 @@ fn route_any(method: Method, path: &str, query: &str) -> Result<Route, ApiError>
         (Target::Promote(id), Method::Post) => Route::PromoteNode(node_id(id)?),
         (Target::Transfer, Method::Post) => Route::TransferLead,
         (Target::Checksum, Method::Post) => Route::Checksum,
+        (Target::Workers, Method::Get) => Route::Workers,
+        (Target::Worker(id), Method::Get) => Route::Worker(worker_id(id)?),
+        (Target::Drain(id), Method::Post) => Route::DrainWorker(worker_id(id)?),
+        (Target::Resume(id), Method::Post) => Route::ResumeWorker(worker_id(id)?),
+        (Target::Plugins, Method::Get) => Route::Plugins,
         // Probes and scrapers add parameters of their own: theirs are let through.
         (Target::Metrics, Method::Get) => return Ok(Route::Metrics),
         (Target::Live, Method::Get) => return Ok(Route::Live),
@@ -408,6 +440,13 @@ fn message_id(text: &str) -> Result<MessageId, ApiError> {
 
 fn instance_id(text: &str) -> Result<InstanceId, ApiError> {
     text.parse().map_err(|error: base::ParseIdError| bad_id(&error))
+}
+
+fn worker_id(text: &str) -> Result<WorkerId, ApiError> {
+    let found = text.parse();
+    found.map_err(|error: base::ParseIdError| {
+        bad_id(&error).with_hint("GET /api/v1/workers lists them, each with its id")
+    })
 }
 
 fn node_id(text: &str) -> Result<NodeId, ApiError> {

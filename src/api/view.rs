@@ -6,6 +6,7 @@ mod cluster;
 mod event;
 mod instance;
 mod message;
+mod worker;
 
 pub use catalogue::{
     CatalogueChange, CatalogueReplaced, DefinitionSummary, DefinitionsView, RuleSummary, RulesView,
@@ -18,6 +19,10 @@ pub use cluster::{
 pub use event::{CatalogueEvent, EventKind, EventView, EventsView};
 pub use instance::{InstanceSummary, InstancesView};
 pub use message::{KeyedStart, MessageView, RuleMatch};
+pub use worker::{
+    PluginOf, PluginView, PluginsView, WaitingView, WorkerDrained, WorkerHeard, WorkerState,
+    WorkerView, WorkersView,
+};
 
 #[cfg(test)]
 mod tests;

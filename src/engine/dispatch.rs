@@ -31,6 +31,10 @@ use waiting::{Waiting, Wanted};
 /// A worker that refused a task gets none for so long: it knows something that is not known here.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
+/// Decisions made at once. Their records bring the next ones about, and a core must not be held up by what
+/// a thousand workers that come back together may take.
+const DECISIONS_MAX: usize = 1_024;
+
 /// How the leader treats workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkersConfig {
@@ -135,6 +139,11 @@ impl Peer {
 
     pub(crate) fn capacity(&self) -> u32 {
         self.capacity
+    }
+
+    /// How long until its lease is over.
+    pub(crate) fn lease_left(&self, now: Instant) -> Option<Duration> {
+        self.lease.map(|lease| lease.since(now))
     }
 
     fn has_room(&self) -> bool {
@@ -273,6 +282,10 @@ impl Dispatcher {
         }
     }
 
+    pub(crate) fn is_suspected(&self, worker: WorkerId) -> bool {
+        self.suspected.contains(&worker)
+    }
+
     /// A worker does not take an order that it was given.
     pub(crate) fn on_refused(&mut self, now: Instant, worker: WorkerId, why: Refusal) {
         let Some(peer) = self.peers.get_mut(&worker) else { return };
@@ -403,6 +416,10 @@ impl Dispatcher {
             assert_eq!(before, None, "an order waits, or one worker has it");
             assert!(peer.running() <= peer.capacity, "no worker is given more than its capacity");
             out.push(Assignment { order: wanted.order, worker, boot: peer.boot });
+            if out.len() >= DECISIONS_MAX {
+                self.is_due = true;
+                return;
+            }
         }
     }
 

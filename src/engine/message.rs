@@ -8,10 +8,12 @@ use crate::partition::{ListedInstance, Outcome};
 use crate::record::Ended;
 use crate::shard::OrderId;
 use crate::workers::Run;
-use api::{EventsQuery, InstancesQuery, Response, Route};
+use api::{EventsQuery, InstancesQuery, Response, Route, WorkerHeard};
 use base::{BootId, CoreId, Instant, NodeId, PartitionId, UnixMicros, WorkerId};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An element of the mesh between cores.
 #[derive(Debug)]
@@ -396,6 +398,8 @@ pub enum Question {
     Read(Route, AsOf),
     /// A page of instances.
     List(InstancesQuery, AsOf),
+    /// What the asked shard knows of workers that not every shard knows.
+    Workers(AsOf),
     /// A page of events, of core 0. Answered once there is one, or the wait is over.
     Events(EventsQuery),
     /// Answered once everything up to the index is applied.
@@ -436,6 +440,8 @@ pub enum Answer {
     Applied,
     /// The core's metrics.
     Metrics(Box<telemetry::Snapshot>),
+    /// What a shard knows of workers.
+    Workers(Box<WorkersPart>),
     /// How a shard fares.
     Shard(ShardStatus),
     /// How the node fares in its group.
@@ -446,6 +452,17 @@ pub enum Answer {
     Fulfilled(Box<Fulfilled>),
     /// How the members' states compare.
     Compared(Box<Compared>),
+}
+
+/// What one shard knows of workers that not every shard knows.
+#[derive(Clone, Debug, Default)]
+pub struct WorkersPart {
+    /// How many tasks of its partitions each run of a worker has.
+    pub has: BTreeMap<(WorkerId, BootId), u32>,
+    /// Of the first core of the node that leads: what it hears of each, and whether it wishes to leave.
+    pub heard: Option<BTreeMap<WorkerId, (WorkerHeard, bool)>>,
+    /// Of the same: how many tasks wait for each plugin, and for how long the first of them has.
+    pub waiting: Option<Vec<(Arc<str>, usize, Duration)>>,
 }
 
 /// How a shard fares.

@@ -73,6 +73,13 @@ pub(crate) fn work<'a>(
     {
         return Types { loader, reader, seen: Seen::Before(task) }.plugin(fields, name);
     }
+    // Before its keys are read: those may be a plugin's.
+    if let Some(name) = name
+        && !Work::TYPES.contains(&name)
+    {
+        unknown(loader, fields, name);
+        return None;
+    }
     let with = loader.keep(fields.take_any(&["with", "config"]))?;
     let name = name?;
     let mut types = Types { loader, reader, seen: Seen::Before(task) };
@@ -83,10 +90,7 @@ pub(crate) fn work<'a>(
         "log" => types.log(fields, with),
         "delay" => types.delay(fields, with),
         "http" => types.http(fields, with),
-        _ => {
-            unknown(loader, fields, name);
-            None
-        }
+        other => unreachable!("`{other}` is no built-in type, which was looked at above"),
     }
 }
 

@@ -95,6 +95,12 @@ pub enum ToChild<'a> {
     Ping,
     /// Nothing runs: give all handles back and end.
     Quit,
+    /// End at once when something runs and this is past, unless a later one came before: the node's
+    /// lease on its tasks. The node itself may stand still then.
+    Keep {
+        /// By the machine's boot clock. Unit: nanoseconds.
+        until: u64,
+    },
 }
 
 /// From a plugin's process to its node.
@@ -176,6 +182,7 @@ const CANCEL: u16 = 0x0003;
 const VALIDATE: u16 = 0x0004;
 const PING: u16 = 0x0005;
 const QUIT: u16 = 0x0006;
+const KEEP: u16 = 0x0007;
 const READY: u16 = 0x0101;
 const BEGUN: u16 = 0x0102;
 const DONE: u16 = 0x0103;
@@ -227,6 +234,7 @@ impl ToChild<'_> {
             Self::Validate { config } => write(out, VALIDATE, ticket, |to| to.string(1, config)),
             Self::Ping => write(out, PING, ticket, |_| {}),
             Self::Quit => write(out, QUIT, ticket, |_| {}),
+            Self::Keep { until } => write(out, KEEP, ticket, |to| to.u64(1, *until)),
         }
     }
 }
@@ -316,6 +324,16 @@ impl<'a> Raw<'a> {
             }
             PING => Ok(ToChild::Ping),
             QUIT => Ok(ToChild::Quit),
+            KEEP => {
+                let mut until = 0;
+                self.payload().read(|tag, value| {
+                    if tag == 1 {
+                        until = value.u64()?;
+                    }
+                    Ok(())
+                })?;
+                Ok(ToChild::Keep { until })
+            }
             kind => Err(FrameFault::Kind { kind }),
         }
     }

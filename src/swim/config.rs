@@ -138,7 +138,7 @@ impl Config {
 /// misses a given one with probability e^-c).
 pub(crate) fn transmissions(members: usize) -> u8 {
     let digits = members.max(1).ilog10() + 1;
-    u8::try_from((5 * digits).clamp(10, 40)).expect("at most 40")
+    u8::try_from((6 * digits).clamp(12, 40)).expect("at most 40")
 }
 
 /// So much, and up to a tenth more: members that began together do not stay together.

@@ -1,6 +1,6 @@
 //! Members as the rest of the house sees them.
 
-use base::{BootId, Instant};
+use base::{BootId, Instant, WorkerId};
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -12,9 +12,13 @@ pub const TEXT_BYTES_MAX: usize = 128;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberId(pub u64);
 
+/// As the member's other name is written: a coordinator's number, a worker's sixteen digits.
 impl fmt::Display for MemberId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match u32::try_from(self.0) {
+            Ok(node) => node.fmt(f),
+            Err(_) => WorkerId(self.0).fmt(f),
+        }
     }
 }
 

@@ -125,6 +125,8 @@ enum Due {
     Suspicion { member: u64, serial: u64 },
     /// Tell of the suspicion once more.
     Tell { member: u64, serial: u64 },
+    /// Ask how it ended with those that are suspected.
+    Doubt,
     /// Compare views.
     Sync,
     /// See whether somebody is there, and whether all seeds are.
@@ -156,6 +158,8 @@ pub struct Membership {
     slowness: u32,
     /// A gossip is due.
     is_gossiping: bool,
+    /// It will be asked how it ended with suspects.
+    is_doubting: bool,
     data: MemberData,
     data_version: u64,
     /// When the data were last told.
@@ -216,6 +220,7 @@ impl Membership {
             transmissions,
             slowness: 0,
             is_gossiping: false,
+            is_doubting: false,
             data,
             data_version: 0,
             told_at: None,
@@ -277,6 +282,7 @@ impl Membership {
             Due::Verdict { member, probe } => self.on_verdict(now, member, probe, out),
             Due::Suspicion { member, serial } => self.on_suspicion_over(now, member, serial, out),
             Due::Tell { member, serial } => self.on_tell(now, member, serial, out),
+            Due::Doubt => self.on_doubt(now, out),
             Due::Sync => self.on_sync_due(now, out),
             Due::Join => self.join(now, out),
             Due::Call => self.on_call(now, out),
@@ -565,6 +571,9 @@ impl Membership {
         let is_doubted = update.state == State::Suspected;
         if !is_doubted {
             self.suspicions.settle(member);
+        } else if !self.is_doubting {
+            self.is_doubting = true;
+            self.after(now, self.config.period * syncing::DOUBTS_AFTER, Due::Doubt);
         }
         if !update.state.is_active() {
             self.probes.remove(member);
@@ -577,6 +586,9 @@ impl Membership {
             self.foca.set_config(config).expect("only how often news are sent has changed");
         }
         if let Some(what) = happened(before, update) {
+            if what == Happened::Joined {
+                self.sync_soon(now);
+            }
             self.changed(what, member, out);
         }
     }

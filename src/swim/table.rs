@@ -12,6 +12,7 @@
 use crate::data::Said;
 use crate::identity::{Identity, Update};
 use crate::member::{Member, MemberId, State};
+use crate::membership::MEMBERS_MAX;
 use base::{BootId, Instant, Prng, hash64};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -152,18 +153,25 @@ impl Table {
         }
     }
 
-    /// Takes what a member said; whether it is newer than what was known.
+    /// Takes what a member said; whether it is newer than what was known. A word may come before
+    /// the news that there is somebody who said it.
     pub(crate) fn hear(&mut self, said: Arc<Said>) -> bool {
         let member = said.member;
-        let is_known = self.known.contains_key(&member) || member == self.own;
         let is_newer = self.said(member).is_none_or(|last| last.age() < said.age());
-        if !is_known || !is_newer {
+        let has_room = self.said.len() < MEMBERS_MAX || self.said.contains_key(&member);
+        if !is_newer || !has_room {
             return false;
         }
         self.toggle(member);
         self.said.insert(member, said);
         self.toggle(member);
         true
+    }
+
+    /// Forgets what was said by those who never came.
+    pub(crate) fn forget_unknown(&mut self) {
+        let (known, own) = (&self.known, self.own);
+        self.said.retain(|member, _| *member == own || known.contains_key(member));
     }
 
     /// Adds a member to the digest of its bucket, or takes it out again. Renewals and incarnations

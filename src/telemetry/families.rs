@@ -102,6 +102,11 @@ families! {
         TCP_BYTES_RECEIVED = "tcp_bytes_received_total" in One, "Bytes received on connections (label protocol).";
         TCP_ERRORS = "tcp_errors_total" in One, "Connections that ended badly, by reason and protocol (labels error_type, protocol).";
         TCP_POOL_CONNECTION_REUSE = "tcp_pool_connection_reuse_total" in One, "Times a kept connection was used again (label protocol).";
+        PLUGIN_TASKS = "distric_plugin_tasks_total" in One, "Tasks of a plugin that ended on this node (labels plugin, code: ok, or why it failed).";
+        PLUGIN_TASKS_AGAIN = "distric_plugin_tasks_again_total" in One, "Tasks of a plugin begun again because their process ended under them (label plugin).";
+        PLUGIN_PROCESSES_STARTED = "distric_plugin_processes_started_total" in One, "Processes started for a plugin (label plugin).";
+        PLUGIN_PROCESSES_ENDED = "distric_plugin_processes_ended_total" in One, "Processes of a plugin that ended before their time (labels plugin, how: crashed, killed).";
+        PLUGIN_LINES = "distric_plugin_lines_total" in One, "Lines that a plugin wrote (labels plugin, kept: true, or false where they were too many).";
         RPC_CALLS = "rpc_calls_total" in One, "Calls over the binary protocol, served or made (labels msg_type, side).";
         RPC_ERRORS = "rpc_errors_total" in One, "Calls over the binary protocol that failed (labels msg_type, side, error_type).";
         CORE_BUSY = "distric_core_busy_seconds_total" in Nanoseconds, "Time that a core was at work (label core).";
@@ -128,6 +133,10 @@ families! {
         RAFT_APPLIED_INDEX = "distric_raft_applied_index" by Max, "The last entry applied by every core.";
         JOURNAL_BYTES = "distric_journal_bytes" by Sum, "Size of the journal on disk.";
         TCP_CONNECTIONS_ACTIVE = "tcp_connections_active" by Sum, "Connections open (label protocol).";
+        PLUGIN_TASKS_RUNNING = "distric_plugin_tasks_running" by Sum, "Tasks that processes of a plugin have (label plugin).";
+        PLUGIN_TASKS_WAITING = "distric_plugin_tasks_waiting" by Sum, "Tasks that wait for a thread of their plugin (label plugin).";
+        PLUGIN_PROCESSES = "distric_plugin_processes" by Sum, "Processes of a plugin that take tasks (label plugin).";
+        PLUGIN_MEMORY = "distric_plugin_memory_bytes" by Sum, "Resident memory of a plugin's processes, as they said last (label plugin).";
         TCP_POOL_SIZE = "tcp_pool_size" by Sum, "Outgoing connections, in use or kept (label protocol).";
         CORE_BUSY_RATIO = "distric_core_busy_ratio" by Max, "Share of the last second that a core was at work, 0 to 1 (label core).";
         QUEUE_DEPTH = "distric_queue_depth" by Sum, "Elements waiting in a queue (labels core, queue).";

@@ -79,7 +79,8 @@ const GOSSIP_BOOT: u64 = 0x9a3f_0000_1111_2222;
 /// it, lives on for a few seconds, and says nothing that is no frame.
 pub(crate) fn gossip(data: &[u8]) {
     let Some((kind, payload)) = data.split_first() else { return };
-    let kind = Kind(GOSSIP_KINDS.start + u16::from(*kind) % GOSSIP_KINDS.len() as u16);
+    let kind =
+        Kind(GOSSIP_KINDS.start + u16::from(*kind) % (GOSSIP_KINDS.end - GOSSIP_KINDS.start));
     let other: SocketAddr = ([10, 0, 0, 1], 7_946).into();
     let (member, boot) = (MemberId(4), BootId(GOSSIP_BOOT));
     let config = Config::new(Some(GOSSIP_CLUSTER), member, boot, ([10, 0, 0, 4], 7_946).into());

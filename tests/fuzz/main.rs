@@ -41,6 +41,8 @@ const REQUESTS: &[&str] = &[
     "DELETE /api/v1/cluster/nodes/4",
     "POST /api/v1/cluster/transfer",
     "POST /api/v1/cluster/checksum",
+    "GET /api/v1/workers/9f3c00d2ab5517e0",
+    "POST /api/v1/workers/9f3c00d2ab5517e0/drain",
     "GET /metrics",
     "GET /health/ready",
     "PATCH /nowhere/%zz?%",

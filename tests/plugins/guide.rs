@@ -10,9 +10,9 @@ const PAGE: &str = include_str!("../../docs/PLUGINS.md");
 const MARK: &str = "@@ block ";
 
 #[test]
-fn the_blocks_of_the_page_write_check_and_run_a_plugin_in_c_and_one_in_rust() {
-    for (program, argument) in [("cc", "--version"), ("cargo", "--version")] {
-        if Command::new(program).arg(argument).output().is_err() {
+fn the_blocks_of_the_page_write_check_and_run_plugins_alone_and_in_a_workflow() {
+    for program in ["cc", "cargo", "curl"] {
+        if Command::new(program).arg("--version").output().is_err() {
             println!("skipped: {program} is not installed");
             return;
         }
@@ -20,11 +20,17 @@ fn the_blocks_of_the_page_write_check_and_run_a_plugin_in_c_and_one_in_rust() {
     let blocks = PAGE.split("```sh\n").skip(1);
     let blocks: Vec<_> =
         blocks.map(|rest| rest.split_once("```").expect("a block ends").0).collect();
-    assert_eq!(blocks.len(), 3);
-    let mut script = String::from("set -eu\n");
+    assert_eq!(blocks.len(), 4);
+    // Whatever happens, no node outlives the script.
+    let mut script =
+        String::from("set -eu\ntrap 'kill -KILL $(jobs -p) 2>/dev/null || true' EXIT\n");
     for (number, block) in blocks.iter().enumerate() {
         writeln!(script, "echo '{MARK}{number}'\n{block}").unwrap();
     }
+    // An address that no other test has.
+    let [.., high, middle, low] = std::process::id().to_be_bytes();
+    let own = format!("127.{}.{middle}.{low}", high.wrapping_add(1));
+    let script = script.replace("127.0.0.1", &own);
     let programs = Path::new(env!("CARGO_BIN_EXE_distric-admin")).parent().unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
     let place = tempfile::tempdir().unwrap();
@@ -48,6 +54,8 @@ fn the_blocks_of_the_page_write_check_and_run_a_plugin_in_c_and_one_in_rust() {
         (1, "  2 tasks at once: processes 1, threads 2 each, 16 MiB each"),
         (1, "  configuration: plugin_config: a greeter has no configuration"),
         (2, "{\"text\":\"HEAR ME!!!\"}"),
+        (3, "shout version 1, completed"),
+        (3, "  output  HEAR ME!!!"),
     ];
     for (part, words) in holds {
         assert!(parts[part].contains(words), "{words}\n{said}\n{told}");

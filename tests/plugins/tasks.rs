@@ -277,3 +277,32 @@ fn many_tasks_on_all_threads_end_once_each() {
         }
     }
 }
+
+#[test]
+fn what_is_counted_stands_among_a_cores_metrics() {
+    let Some(folder) = Folder::faulty("threads: 2") else { return };
+    let mut running = folder.host();
+    let registry = telemetry::Registry::new();
+    let meters = host::Meters::new(&registry, &running.host);
+    running.is_well();
+    assert_fails(&running.wish("crash"), "plugin_crashed", true, "SIGSEGV");
+    assert_fails(&running.wish("fail"), "card_declined", false, "declined");
+    assert_fails(&running.wish("no_json"), "bad_output", false, "no JSON");
+    running.host.shutdown(Duration::from_secs(10)).wait();
+    meters.read();
+    let mut text = Vec::new();
+    telemetry::prometheus(&registry.snapshot(), &mut text);
+    let text = String::from_utf8(text).unwrap();
+    for line in [
+        r#"distric_plugin_tasks_total{code="ok",plugin="faulty"} 1"#,
+        r#"distric_plugin_tasks_total{code="plugin_crashed",plugin="faulty"} 1"#,
+        r#"distric_plugin_tasks_total{code="plugin_failed",plugin="faulty"} 1"#,
+        r#"distric_plugin_tasks_total{code="bad_output",plugin="faulty"} 1"#,
+        r#"distric_plugin_tasks_total{code="timeout",plugin="faulty"} 0"#,
+        r#"distric_plugin_processes_started_total{plugin="faulty"} 2"#,
+        r#"distric_plugin_processes_ended_total{how="crashed",plugin="faulty"} 1"#,
+        r#"distric_plugin_processes{plugin="faulty"} 0"#,
+    ] {
+        assert!(text.lines().any(|told| told == line), "{line}\n{text}");
+    }
+}

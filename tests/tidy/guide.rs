@@ -12,11 +12,12 @@ const GUIDE: &str = "docs/OPERATING.md";
 const TITLE: &str = "\n## What can fail\n";
 
 /// Names that are no crate's, and where their tests lie.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 5] = [
     ("node", "tests/node"),
     ("cluster", "tests/cluster"),
     ("plugins", "tests/plugins"),
     ("sim", "tests/sim"),
+    ("workers", "tests/workers"),
 ];
 
 /// A test that the guide names.

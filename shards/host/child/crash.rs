@@ -113,9 +113,9 @@ impl Drop for Running {
 }
 
 /// Ends the process at once, without a word.
-pub(crate) fn leave() -> ! {
+pub(crate) fn leave(status: i32) -> ! {
     // SAFETY: it does not return, and runs no code of anybody.
-    unsafe { libc::_exit(0) }
+    unsafe { libc::_exit(status) }
 }
 
 extern "C" fn on_signal(signal: i32) {

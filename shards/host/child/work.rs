@@ -6,7 +6,7 @@
 
 use super::handles::Handles;
 use super::library::Library;
-use super::{Sender, calls, crash, sandbox};
+use super::{Sender, calls, crash, lease, sandbox};
 use plugin::frame::{FromChild, Load, Run, Ticket};
 use plugin::{TaskError, code};
 use std::collections::{HashMap, VecDeque};
@@ -215,9 +215,10 @@ impl Shared {
         }
         let functions = &self.library.functions;
         match job {
-            Job::Validate(config) => calls::validate(functions, config).map(|()| Vec::new()),
+            Job::Validate(config) => calls::validate(functions, config).map(|()| b"null".to_vec()),
             Job::Run(run) => {
                 let run = run.as_run();
+                let _leased = lease::running();
                 let handle = self.handles.of(run.config)?;
                 calls::execute(functions, &handle.raw, &run, live, self.output_max)
             }

@@ -7,6 +7,7 @@ fn ready<'a>(placement: &'a Placement, tcp: Option<&str>) -> Ready<'a> {
         http: "127.0.0.1:8080".parse().unwrap(),
         tcp: tcp.map(|tcp| tcp.parse().unwrap()),
         peer: None,
+        gossip: None,
         data: Path::new("a \"b\"\n"),
         node: 1,
         start: 7,

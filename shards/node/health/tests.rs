@@ -12,7 +12,7 @@ fn answer(board: &Board) -> (u16, Value) {
 const UP: LogFacts = LogFacts { has_leader: true, has_space: true, is_disk_full: false };
 
 fn facts(serving: bool, log: Option<LogFacts>) -> Facts {
-    Facts { serving, stopping: false, log }
+    Facts { serving, stopping: false, log, has_workers: None }
 }
 
 #[test]
@@ -53,6 +53,10 @@ fn a_node_is_ready_when_every_core_and_the_log_are() {
     assert_eq!(body["checks"]["storage"]["since"], "2026-11-20T09:58:01.000000Z", "{body}");
     cores[0].report(facts(true, Some(LogFacts { has_leader: false, ..UP })), || LATER);
     assert_eq!(down("no leader"), "raft: no coordinator is known to lead");
+    cores[0].report(Facts { has_workers: Some(false), ..facts(true, Some(UP)) }, || LATER);
+    let (status, body) = answer(&board);
+    assert_eq!((status, &body["status"]), (200, &json!("DEGRADED")), "it only informs: {body}");
+    assert_eq!(body["checks"]["workers"]["status"], "DEGRADED");
     cores[0].report(Facts { stopping: true, ..facts(true, Some(UP)) }, || LATER);
     assert_eq!(down("stop"), "stopping: the node is stopping");
 }

@@ -157,6 +157,92 @@ fn a_wrong_setting_says_where_it_came_from_and_what_was_expected() {
 }
 
 #[test]
+fn roles_that_do_not_go_with_the_other_settings_are_refused_with_what_to_do() {
+    let rows: &[Row<'_>] = &[
+        (
+            &["--role", "boss"],
+            &[],
+            "--role: `boss` is not usable: expected both, coordinator or worker",
+        ),
+        (
+            &["--gossip", "0.0.0.0:9201"],
+            &[],
+            "gossip: 0.0.0.0:9201 is every address of this machine: others need one that they can send to, as in 10.0.0.1:9201",
+        ),
+        (
+            &["--join", "127.0.0.1:9201"],
+            &[],
+            "join: this node takes no gossip itself: say --gossip ADDRESS, too",
+        ),
+        (
+            &["--peer", "127.0.0.1:9101", "--plugins", "mine"],
+            &[],
+            "this node of a cluster has plugins (mine) and no --gossip ADDRESS, by which workers find the leader: say one, or `--role coordinator`, or `--plugins off`",
+        ),
+        (
+            &["--role", "worker", "--plugins", "mine"],
+            &[],
+            "a worker needs --join ADDRESS,…: where nodes of its cluster take gossip (their --gossip)",
+        ),
+        (
+            &["--role", "worker", "--join", "127.0.0.1:9201", "--plugins", "off"],
+            &[],
+            "a worker needs plugins to run: make the folder ./plugins, or name one by --plugins DIR",
+        ),
+        (
+            &["--role", "worker", "--join", "10.0.0.1:9201", "--plugins", "mine"],
+            &[],
+            "a worker whose cluster is on other machines needs --gossip ADDRESS: where they reach it",
+        ),
+        (
+            &["--role", "worker", "--node", "4"],
+            &[],
+            "--node: a worker is no member of the log's group: leave it out",
+        ),
+        (
+            &["--set", "worker_lease=20ms"],
+            &[],
+            "--set worker_lease: `20ms` is not usable: expected a time from 1s to 10m",
+        ),
+        (
+            &["--set", "worker_strategy=best"],
+            &[],
+            "--set worker_strategy: `best` is not usable: there is no strategy `best`: known are round_robin, least_loaded, random, locality",
+        ),
+    ];
+    for (arguments, variables, expected) in rows {
+        let error = read(arguments, variables).unwrap_err();
+        assert_eq!(format!("{error:#}"), *expected);
+    }
+}
+
+#[test]
+fn a_worker_finds_places_of_its_own_unless_it_is_told_them() {
+    let plain = ["--role", "worker", "--join", "127.0.0.1:9201,[::1]:9202", "--plugins", "mine"];
+    let settings = read(&plain, &[]).unwrap();
+    let places = (settings.http.to_string(), settings.membership.gossip.unwrap().to_string());
+    assert_eq!(places, ("127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned()));
+    assert_eq!((settings.tcp, settings.data_is_given), (None, false));
+    assert_eq!(settings.membership.join.len(), 2);
+    assert!(settings.membership.has_worker());
+    let told = ["--http", "127.0.0.1:9310", "--gossip", "127.0.0.1:9311", "--data", "w"];
+    let settings = read(&[&plain[..], &told[..]].concat(), &[]).unwrap();
+    assert_eq!(settings.http.port(), 9310);
+    assert_eq!(settings.membership.gossip.map(|gossip| gossip.port()), Some(9311));
+    assert!(settings.data_is_given);
+}
+
+#[test]
+fn a_coordinator_runs_tasks_when_it_has_plugins_and_may() {
+    let has = |arguments: &[&str]| read(arguments, &[]).unwrap().membership.has_worker();
+    assert!(!has(&[]));
+    assert!(has(&["--plugins", "mine"]));
+    assert!(!has(&["--plugins", "off"]));
+    assert!(!has(&["--plugins", "mine", "--role", "coordinator"]));
+    assert!(has(&["--plugins", "mine", "--peer", "127.0.0.1:1", "--gossip", "127.0.0.1:2"]));
+}
+
+#[test]
 fn every_key_is_explained_with_its_default_in_the_reference() {
     let reference = include_str!("../../../config/distric.yaml");
     for (key, default) in KEYS {

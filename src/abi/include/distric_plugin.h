@@ -112,8 +112,8 @@ typedef struct distric_plugin_interface {
     /* Its version, for people: at most 64 bytes. */
     const char *(*get_version)(void);
 
-    /* Whether a configuration is legal. Called when a workflow is loaded. Must have no effects.
-     * On failure `output->fail` says what is wrong with it. */
+    /* Whether a configuration is legal. May be asked at any time, also where no task ever runs. Must
+     * have no effects. On failure `output->fail` says what is wrong with it. */
     int32_t (*validate_config)(const distric_plugin_config *config,
                                const distric_plugin_output *output);
 

@@ -38,6 +38,7 @@ fn every_row_of_the_guide_is_a_route_of_that_name() {
             "/api/v1/messages/{id}" => "0020000000000001",
             "/api/v1/workflows/{id}" | "/api/v1/workflows/{id}/cancel" => "0020000000000001-1",
             path if path.starts_with("/api/v1/cluster") => "4",
+            path if path.starts_with("/api/v1/workers") => "9f3c00d2ab5517e0",
             _ => "some-name",
         };
         let path_of_one = path.replace("{id}", id).replace("{version}", "3");

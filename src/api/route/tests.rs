@@ -9,6 +9,10 @@ fn message() -> MessageId {
     MessageId(0x0030_0000_0000_00a1)
 }
 
+fn worker() -> WorkerId {
+    WorkerId(0x0030_0000_0000_00a1)
+}
+
 fn instance() -> InstanceId {
     InstanceId { message: message(), ordinal: 2 }
 }
@@ -45,6 +49,11 @@ fn every_path_of_the_api_is_found() {
         (Delete, "/api/v1/cluster/nodes/4".to_owned(), Route::RemoveNode(NodeId(4))),
         (Post, "/api/v1/cluster/transfer".to_owned(), Route::TransferLead),
         (Post, "/api/v1/cluster/checksum".to_owned(), Route::Checksum),
+        (Get, "/api/v1/workers".to_owned(), Route::Workers),
+        (Get, format!("/api/v1/workers/{ID}"), Route::Worker(worker())),
+        (Post, format!("/api/v1/workers/{ID}/drain"), Route::DrainWorker(worker())),
+        (Post, format!("/api/v1/workers/{ID}/resume"), Route::ResumeWorker(worker())),
+        (Get, "/api/v1/plugins".to_owned(), Route::Plugins),
         (Get, "/metrics".to_owned(), Route::Metrics),
         (Get, "/health/live".to_owned(), Route::Live),
         (Get, "/health/ready".to_owned(), Route::Ready),

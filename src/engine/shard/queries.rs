@@ -12,11 +12,13 @@ use super::submit::outcome_unknown;
 use super::{RequestId, ShardCore, ShardEffect};
 use crate::cluster::GroupView;
 use crate::globals::{CatalogueEdits, Changed, Edits, Refusal};
-use crate::message::{Answer, AsOf, ConsensusStatus, Question, ShardStatus, ToConsensus, ToShard};
+use crate::message::{
+    Answer, AsOf, ConsensusStatus, Question, ShardStatus, ToConsensus, ToShard, WorkersPart,
+};
 use crate::partition::{CancelOutcome, ListedInstance, Outcome, Workflows, view};
 use crate::submission::{LineResult, SubmitResults};
 use api::{ApiError, BatchAnswer, BatchLine, Code, ContentType, InstancesQuery, Response, Route};
-use base::{CoreId, FixedState, Now, Outbox};
+use base::{CoreId, FixedState, Now, Outbox, WorkerId};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 use telemetry::json;
@@ -149,6 +151,11 @@ pub(super) enum Kind {
         consensus: ConsensusStatus,
         group: Option<Box<GroupView>>,
         uptime_seconds: u64,
+    },
+    /// The workers, or one.
+    Workers {
+        only: Option<WorkerId>,
+        parts: Vec<WorkersPart>,
     },
     /// The members.
     Nodes,
@@ -436,7 +443,10 @@ impl ShardCore {
                 rows.extend(theirs);
                 *more |= left_out;
             }
-            (Kind::List { .. }, Answer::Response(refusal)) => gathering.refused = Some(refusal),
+            (Kind::Workers { parts, .. }, Answer::Workers(part)) => parts.push(*part),
+            (Kind::List { .. } | Kind::Workers { .. }, Answer::Response(refusal)) => {
+                gathering.refused = Some(refusal);
+            }
             (Kind::Applied { .. }, Answer::Applied) => {}
             (Kind::Metrics { snapshots }, Answer::Metrics(snapshot)) => snapshots.push(*snapshot),
             (Kind::Status { shards, .. }, Answer::Shard(status)) => {
@@ -458,6 +468,7 @@ impl ShardCore {
                 unreachable!("answered by its only answer")
             }
             Kind::List { query, rows, more } => view::page(&query, rows, more),
+            Kind::Workers { only, parts } => self.workers_told(only, &parts),
             Kind::Applied { response } => response,
             Kind::Metrics { snapshots } => {
                 let mut text = Vec::with_capacity(32 * 1024);
@@ -486,6 +497,10 @@ impl ShardCore {
                 if matches!(outcome, Outcome::Catalogue(_)) {
                     self.end_change(out);
                 }
+            }
+            Waiter::Worker(request, worker, on) => {
+                let is_known = matches!(outcome, Outcome::Worker { is_known: true });
+                Self::worker_drained(request, (worker, on), is_known, out);
             }
             Waiter::Cancel(request, _) if outcome == Outcome::Skipped => {
                 reply(request, skipped().to_response(), out);
@@ -659,7 +674,9 @@ impl ShardCore {
                 unreachable!("no client waits for them")
             }
             Waiter::Message(request, form) => refused(*request, *form, error, out),
-            Waiter::Cancel(request, _) => reply(*request, error.to_response(), out),
+            Waiter::Cancel(request, _) | Waiter::Worker(request, ..) => {
+                reply(*request, error.to_response(), out);
+            }
             // All lines of a batch are in one section: the first one answers for all.
             Waiter::Line(request, _) => {
                 if let Some(batch) = self.queries.batches.remove(request) {

@@ -85,7 +85,9 @@ impl Reads {
 /// The index a question waits for, and until when.
 fn needed(question: &Question) -> Option<(u64, Option<Instant>)> {
     match question {
-        Question::Read(_, as_of) | Question::List(_, as_of) => Some((as_of.index, Some(as_of.due))),
+        Question::Read(_, as_of) | Question::List(_, as_of) | Question::Workers(as_of) => {
+            Some((as_of.index, Some(as_of.due)))
+        }
         Question::AppliedThrough(index) => Some((*index, None)),
         Question::Events(_) | Question::Metrics | Question::Status => None,
     }
@@ -153,7 +155,15 @@ impl ShardCore {
                 let question = Question::List(query.clone(), as_of);
                 self.ask_all(id, kind, &question, false, out).map(|_| ())
             }
-            // The catalogue is on every core.
+            Route::Workers | Route::Worker(_) => {
+                let only = match route {
+                    Route::Worker(worker) => Some(*worker),
+                    _ => None,
+                };
+                let kind = Kind::Workers { only, parts: Vec::new() };
+                self.ask_all(id, kind, &Question::Workers(as_of), false, out).map(|_| ())
+            }
+            // The catalogue is on every core, and so are the plugins.
             _ => self.ask_for(id, self.config.core, route, as_of, out),
         }
     }
@@ -205,6 +215,7 @@ impl ShardCore {
         let partition = match route {
             Route::Message(message) => message.partition(),
             Route::Instance(instance) => instance.message.partition(),
+            Route::Plugins => return super::workers::view::plugins(&self.globals),
             _ => {
                 let answer = globals::view::catalogue(&self.globals, route);
                 return answer.unwrap_or_else(|error| error.to_response());
@@ -229,7 +240,9 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) {
         // Another core may serve already while this one still reads its images.
-        if !self.serving && matches!(question, Question::Read(..) | Question::List(..)) {
+        let is_of_state =
+            matches!(question, Question::Read(..) | Question::List(..) | Question::Workers(_));
+        if !self.serving && is_of_state {
             self.queries.reads.early.push((from, ticket, question.clone()));
             return;
         }
@@ -246,6 +259,7 @@ impl ShardCore {
                 let (rows, more) = view::list(self.partitions(), query);
                 Answer::Rows { rows, more }
             }
+            Question::Workers(_) => Answer::Workers(Box::new(self.workers_part())),
             Question::AppliedThrough(_) => Answer::Applied,
             Question::Metrics => {
                 self.refresh_metrics();

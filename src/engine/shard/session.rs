@@ -48,6 +48,8 @@ pub(super) enum Waiter {
     Catalogue(RequestId),
     /// Whoever cancelled an instance.
     Cancel(RequestId, base::InstanceId),
+    /// Whoever wishes that a worker gets no tasks, or gets them again.
+    Worker(RequestId, base::WorkerId, bool),
 }
 
 impl Waiter {

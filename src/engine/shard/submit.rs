@@ -54,6 +54,8 @@ impl ShardCore {
             Route::AddNode | Route::PromoteNode(_) | Route::RemoveNode(_) | Route::TransferLead => {
                 self.on_demand(id, route, request, out)
             }
+            Route::DrainWorker(worker) => self.drain_worker(id, *worker, true, out),
+            Route::ResumeWorker(worker) => self.drain_worker(id, *worker, false, out),
             _ => self.on_query(now, id, route, out),
         };
         if let Err(error) = refused {

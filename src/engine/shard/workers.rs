@@ -19,6 +19,7 @@
 //!   node leads still, and not once it was decided that its lease is over.
 
 mod links;
+pub(super) mod view;
 
 use super::session::Waiter;
 use super::{ShardCore, ShardEffect};
@@ -561,6 +562,13 @@ impl ShardCore {
 }
 
 impl ShardCore {
+    /// Whether some worker is there that gets tasks; none where there has never been one.
+    pub fn has_workers(&self) -> Option<bool> {
+        let mut known = self.globals.workers.iter().peekable();
+        known.peek()?;
+        Some(known.any(|(_, worker)| worker.presence == Presence::Here && !worker.drained))
+    }
+
     /// The gauges about workers, of core 0 alone. How many tasks workers have, on the node that leads.
     pub(super) fn refresh_worker_metrics(&self) -> u64 {
         let Some(desk) = self.workers.desk() else { return 0 };

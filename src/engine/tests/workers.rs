@@ -576,3 +576,134 @@ fn tasks_wait_while_all_workers_are_gone_and_survive_every_restart() {
     assert_eq!(list.matches("\"instance\"").count(), 4, "{list}");
     world.settle();
 }
+
+#[test]
+fn a_drained_worker_gets_nothing_until_it_is_resumed_and_any_node_shows_it() {
+    let mut world = world_with(TASK);
+    let mut worker = Worker::new(1, 1);
+    joined(&mut world, &mut worker);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    let path = format!("/api/v1/workers/{}", worker.id);
+    let drain = format!("{path}/drain");
+    let (status, text) = world.demanded(follower, (api::Method::Post, &drain), "");
+    let expected = format!(r#"{{"worker":"{}","drained":true}}"#, worker.id);
+    assert_eq!((status, text), (200, expected));
+    world.accepted(follower, None, r#"{"k":1}"#);
+    pass(&mut world, &mut [&mut worker], 300);
+    assert!(worker.runs.is_empty());
+    assert!(worker.is_told(|message| *message == ToWorker::Draining { on: true }));
+    for node in [leader, follower] {
+        let (status, text) = world.answered(node, 1, "/api/v1/workers");
+        assert_eq!(status, 200);
+        assert!(
+            text.contains(r#""state":"draining""#) && text.contains(r#""drained":true"#),
+            "{text}"
+        );
+        let is_heard = text.contains(r#""connected":true"#);
+        assert_eq!(is_heard, node == leader, "the leader alone knows more: {text}");
+        let waits = text.contains(r#""waiting":[{"plugin":"check","count":1,"#);
+        assert_eq!(waits, node == leader, "{text}");
+        let (status, text) = world.answered(node, 0, "/api/v1/plugins");
+        let plugins = r#"{"plugins":[{"name":"check","version":"1.0","abi":1,"workers":1}]}"#;
+        assert_eq!((status, text.as_str()), (200, plugins));
+    }
+    let resume = format!("{path}/resume");
+    assert_eq!(world.demanded(leader, (api::Method::Post, &resume), "").0, 200);
+    runs(&mut world, &mut worker);
+    let (status, text) = world.answered(follower, 1, &path);
+    assert_eq!(status, 200);
+    assert!(text.contains(r#""state":"ready""#) && text.contains(r#""running":1"#), "{text}");
+    let nobody = "/api/v1/workers/00000000000000ff";
+    assert_eq!(world.answered(follower, 0, nobody).0, 404);
+    let nobody = format!("{nobody}/drain");
+    assert_eq!(world.demanded(follower, (api::Method::Post, &nobody), "").0, 404);
+    world.settle();
+}
+
+#[test]
+fn a_workflow_may_name_the_plugins_that_workers_have_brought() {
+    let mut world = World::serving(3, FAR);
+    let put = |world: &mut World, node| {
+        let text = r#"{"id":"w","version":1,"tasks":[{"id":"a","type":"check"}]}"#;
+        world.demanded(node, (api::Method::Put, "/api/v1/definitions/w"), text)
+    };
+    let node = world.follower();
+    let (status, text) = put(&mut world, node);
+    assert_eq!(status, 400, "{text}");
+    assert!(text.contains("no plugin of that name is known"), "{text}");
+    let mut worker = Worker::new(1, 1);
+    joined(&mut world, &mut worker);
+    worker.say(&mut world, FromWorker::Leave { boot: BootId(1) });
+    let left = |_: &World, w: &[&mut Worker]| w[0].heard.contains(&ToWorker::Left);
+    until(&mut world, &mut [&mut worker], "it may go", left);
+    world.settle();
+    let (status, text) = put(&mut world, node);
+    assert_eq!(status, 201, "also when no worker has it now: {text}");
+}
+
+#[test]
+fn workers_and_what_they_have_are_the_same_from_any_snapshot_and_on_any_number_of_cores() {
+    let workflow = format!(r#"{{"id":"w","version":1,"tasks":[{{"id":"a",{TASK}}}]}}"#);
+    let catalogue = vec![Change::PutDefinition(workflow), Change::PutRule(RULE.into())];
+    let mut world = World::born_with(3, 300_000, catalogue);
+    world.until("all nodes serve", World::all_serve);
+    let (mut first, mut second) = (Worker::new(1, 3), Worker::new(2, 2));
+    joined(&mut world, &mut first);
+    joined(&mut world, &mut second);
+    let away = world.follower();
+    for round in 0..12_u64 {
+        let node = world.leader().unwrap();
+        for k in 0..4 {
+            world.accepted(node, None, &format!(r#"{{"k":{k},"more":"{}"}}"#, "x".repeat(9_000)));
+        }
+        for worker in [&mut first, &mut second] {
+            runs(&mut world, worker);
+            let order = worker.running();
+            worker.ends(&mut world, order, output("1"));
+        }
+        let both = &mut [&mut first, &mut second];
+        until(&mut world, both, "recorded", |_, w| w.iter().all(|w| w.ended.is_empty()));
+        match round {
+            2 => world.kill(away),
+            5 => {
+                world.nodes[usize::try_from(away.0 - 1).unwrap()].cores = 3;
+                world.start(away);
+            }
+            7 => {
+                second.boot += 1;
+                second.runs.clear();
+                joined(&mut world, &mut second);
+            }
+            _ => {}
+        }
+    }
+    pass(&mut world, &mut [&mut first, &mut second], 500);
+    world.settle();
+    let taken: usize = world.nodes.iter().map(|node| usize::from(node.has_snapshot())).sum();
+    assert!(taken > 0, "snapshots were taken");
+    for id in [1, 2, 3].map(NodeId) {
+        world.kill(id);
+    }
+    for id in [1, 2, 3].map(NodeId) {
+        world.start(id);
+    }
+    world.until("all serve", World::all_serve);
+    world.settle();
+}
+
+#[test]
+fn a_node_that_is_alone_has_workers_too() {
+    let workflow = format!(r#"{{"id":"w","version":1,"tasks":[{{"id":"a",{TASK}}}]}}"#);
+    let catalogue = vec![Change::PutDefinition(workflow), Change::PutRule(RULE.into())];
+    let mut world = World::born_with(1, FAR, catalogue);
+    world.until("it serves", World::all_serve);
+    let mut worker = Worker::new(1, 1);
+    joined(&mut world, &mut worker);
+    world.accepted(NodeId(1), None, r#"{"k":1}"#);
+    runs(&mut world, &mut worker);
+    pass(&mut world, &mut [&mut worker], 2 * u64::from(LEASE_MS));
+    let order = worker.running();
+    assert_eq!(order.attempt, 1, "its lease was renewed all the time");
+    worker.ends(&mut world, order, output("1"));
+    until(&mut world, &mut [&mut worker], "it is recorded", |_, w| w[0].ended.is_empty());
+}

@@ -142,6 +142,10 @@ impl Node {
             cluster: None,
         }
     }
+
+    pub(super) fn has_snapshot(&self) -> bool {
+        self.disk.snapshot.is_some()
+    }
 }
 
 impl Node {

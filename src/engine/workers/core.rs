@@ -240,7 +240,7 @@ impl WorkerCore {
                 self.consider_leaving(now, out);
             }
             ToWorker::Draining { on } => {
-                if std::mem::replace(&mut self.drained, on) != on {
+                if std::mem::replace(&mut self.drained, on) != on && self.stop == Stop::No {
                     let text = if on { "is drained" } else { "gets orders again" };
                     out.push(WorkerEffect::Note(format!("this worker {text}, by an operator")));
                 }
@@ -262,6 +262,11 @@ impl WorkerCore {
         out: &mut Outbox<WorkerEffect>,
     ) {
         self.on_time(now, out);
+        if matches!(ended, Ended::Failed(_)) && self.orders.is_stopping(order) {
+            // It failed because it was stopped, for all that is known.
+            self.on_task_stopped(now, order, out);
+            return;
+        }
         let ended = bounded(ended);
         if self.orders.on_ended(order, &ended) && self.is_registered() {
             out.push(WorkerEffect::Send(FromWorker::Ended { order, ended }));

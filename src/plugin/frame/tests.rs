@@ -34,6 +34,7 @@ fn to_child() -> Vec<ToChild<'static>> {
         ToChild::Validate { config: "null" },
         ToChild::Ping,
         ToChild::Quit,
+        ToChild::Keep { until: 1 << 60 },
     ]
 }
 
@@ -63,14 +64,20 @@ fn frames_have_the_bytes_of_version_1() {
     ToChild::Ping.write(0x0102, &mut bytes);
     assert_eq!(hex(&bytes), "00000000000500010000000000000102");
     bytes.clear();
+    ToChild::Keep { until: 0x0304 }.write(0, &mut bytes);
+    assert_eq!(
+        hex(&bytes),
+        "0000000f00070001000000000000000000010400000008".to_owned() + "0000000000000304"
+    );
+    bytes.clear();
     ToChild::Validate { config: "{}" }.write(3, &mut bytes);
     assert_eq!(hex(&bytes), "0000000900040001000000000000000300011000000002".to_owned() + "7b7d");
     bytes.clear();
     FromChild::Done { output: b"42" }.write(4, &mut bytes);
     assert_eq!(hex(&bytes), "00000009010300010000000000000004000111000000023432");
-    // All of them, as one number: a change of any is a new version.
+    // All others, as one number: a change of any is a new version.
     bytes.clear();
-    for frame in to_child() {
+    for frame in to_child().into_iter().filter(|frame| !matches!(frame, ToChild::Keep { .. })) {
         frame.write(1, &mut bytes);
     }
     for frame in from_child() {

@@ -11,6 +11,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use wire::{Frame, Kind};
 
+/// How a member's data came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// Somebody told what he had heard lately.
+    News,
+    /// By a comparison, of the one that began it: it may have just come.
+    Greeting,
+    /// By a comparison: what all others may know for long.
+    View,
+}
+
 impl Membership {
     /// A datagram came.
     pub fn on_datagram(
@@ -147,8 +158,14 @@ impl Membership {
             let aloud = self.joining.has_joined();
             self.teach(&updates, aloud);
         }
+        let source = match incoming.kind {
+            _ if is_page => Source::View,
+            Kind::GOSSIP_SYNC if incoming.flag => Source::View,
+            Kind::GOSSIP_SYNC => Source::Greeting,
+            _ => Source::News,
+        };
         for record in &incoming.data {
-            self.hear_data(now, record, is_page, out);
+            self.hear_data(now, record, source, out);
         }
         self.answer(now, incoming, out);
         Ok(())
@@ -188,7 +205,7 @@ impl Membership {
         news
     }
 
-    fn hear_data(&mut self, now: Now, record: &[u8], is_page: bool, out: &mut Outbox<Effect>) {
+    fn hear_data(&mut self, now: Now, record: &[u8], source: Source, out: &mut Outbox<Effect>) {
         let Some(said) = Said::decode(record) else {
             *self.counts.dropped.entry(Dropped::Malformed).or_default() += 1;
             return;
@@ -197,10 +214,10 @@ impl Membership {
         if member == self.config.member.0 || !self.table.hear(Arc::new(said)) {
             return;
         }
-        if !is_page {
+        if source == Source::News {
             out.push(Effect::Heard { took: age(now.wall, at) });
         }
-        if !is_page || self.joining.has_joined() {
+        if source != Source::View || self.joining.has_joined() {
             self.news.put(member, self.transmissions);
         }
         if self.table.get(member).is_some_and(|known| known.state.is_active()) {

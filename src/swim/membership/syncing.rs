@@ -5,6 +5,7 @@ use crate::bridge::UPDATES_MAX;
 use crate::config::jittered;
 use crate::datagram::{Addressee, NEWS_BYTES_MAX, Talk};
 use crate::identity::{Identity, UPDATE_BYTES, Update};
+use crate::member::State;
 use crate::table::BUCKETS;
 use base::{Instant, Now, Outbox};
 use std::net::SocketAddr;
@@ -34,6 +35,13 @@ const JOIN_SYNC_EVERY: Duration = Duration::from_millis(300);
 /// cluster that changes all the time two views may never be equal.
 const JOIN_SYNCS_MAX: u32 = 32;
 
+/// How many periods a member is suspected until this one asks another how it ended: by then most
+/// are failed, or have objected, and who has not heard of it has missed it.
+pub(super) const DOUBTS_AFTER: u32 = 2;
+
+/// By how much the next comparison comes sooner after somebody has joined.
+const SOON: u32 = 5;
+
 /// How many pages one comparison may bring: the largest view takes several.
 const PAGES_MAX: usize = 24;
 
@@ -45,6 +53,8 @@ pub(super) struct Joining {
     /// How often it has compared.
     syncs: u32,
     has_joined: bool,
+    /// Somebody has joined since the last comparison.
+    has_grown: bool,
     /// When the next comparison is due; timers before it were overtaken.
     next_sync: Instant,
 }
@@ -113,17 +123,48 @@ impl Membership {
         self.after(now, delay, Due::Sync);
     }
 
+    /// Somebody is suspected for long. Others may know how it ended, and this member have missed it:
+    /// what is only pushed misses one in 10^5.
+    pub(super) fn on_doubt(&mut self, now: Now, out: &mut Outbox<Effect>) {
+        let long = self.config.period * DOUBTS_AFTER;
+        let suspects = self.table.iter().filter(|known| known.state == State::Suspected);
+        let Some(longest) = suspects.min_by_key(|known| known.since) else {
+            self.is_doubting = false;
+            return;
+        };
+        let is_long = now.instant.since(longest.since) >= long;
+        let suspect = longest.identity.member;
+        let other = self.table.draw(1, suspect, &mut self.prng).first().copied();
+        if let Some(other) = other.filter(|_| is_long) {
+            self.sync_with(now, other.identity, false, out);
+        }
+        self.after(now, self.config.period, Due::Doubt);
+    }
+
+    /// Somebody has joined: at such times views differ most, and what is missed is missed by those
+    /// who need it.
+    pub(super) fn sync_soon(&mut self, now: Now) {
+        self.joining.has_grown = true;
+        let soon = self.config.sync_every / SOON;
+        // With the jitter of both, so that it is not put off for ever.
+        if now.instant + soon * 2 < self.joining.next_sync {
+            self.sync_after(now, soon);
+        }
+    }
+
     pub(super) fn on_sync_due(&mut self, now: Now, out: &mut Outbox<Effect>) {
         if now.instant < self.joining.next_sync {
             return;
         }
+        self.table.forget_unknown();
         if let Some(other) = self.table.draw(1, 0, &mut self.prng).first() {
             self.sync_with(now, other.identity, false, out);
         }
-        let next = if self.joining.has_joined || self.table.others() == 0 {
-            self.config.sync_every
-        } else {
-            JOIN_SYNC_EVERY
+        let has_grown = std::mem::take(&mut self.joining.has_grown);
+        let next = match (self.joining.has_joined, self.table.others()) {
+            (false, 1..) => JOIN_SYNC_EVERY,
+            _ if has_grown => self.config.sync_every / SOON,
+            _ => self.config.sync_every,
         };
         self.sync_after(now, next);
     }

@@ -36,16 +36,6 @@ fn two_nodes_find_each_other_by_a_seed() {
 }
 
 #[test]
-fn a_hundred_nodes_that_start_together_know_each_other_within_seconds() {
-    let mut world = World::new(2, &[0, 1, 2]);
-    for _ in 0..100 {
-        world.add();
-    }
-    let took = world.run_until(secs(20), World::is_right).unwrap();
-    assert!(took < secs(5), "{took:?}");
-}
-
-#[test]
 fn seeds_that_are_down_at_first_are_asked_until_they_are_there() {
     let mut world = World::new(3, &[0]);
     world.add_asleep();
@@ -161,8 +151,9 @@ fn a_node_that_hears_nobody_doubts_itself_before_it_doubts_all_others() {
 fn a_suspect_that_is_alive_says_so_and_stays() {
     let mut world = cluster(12, 20);
     let since = world.now();
-    // Nobody is heard for a moment: pings are lost on their way, and those of others with them.
-    world.stall(7, millis(1_300));
+    // A probe of it begins within the first of these seconds and takes one; nobody is taken for
+    // failed sooner than one second after that.
+    world.stall(7, millis(1_900));
     world.run(secs(15));
     assert!(world.seen_since(since, Happened::Suspected).count() > 0);
     assert!(world.seen_since(since, Happened::Refuted).count() > 0);

@@ -137,3 +137,32 @@ fn a_cut_network_heals_and_all_views_are_equal_again() {
         assert!(world.seen_since(since + secs(10), Happened::Failed).next().is_none());
     }
 }
+
+#[test]
+fn a_hundred_nodes_that_start_together_know_each_other_within_five_seconds_in_every_run() {
+    for run in 0..runs(10) {
+        let mut world = World::new(5_000 + run, &[0, 1, 2]);
+        (0..100).for_each(|_| _ = world.add());
+        let took = world.run_until(secs(20), World::is_right);
+        assert!(took.is_some_and(|took| took < secs(5)), "run {run}: {took:?}");
+    }
+}
+
+#[test]
+fn twenty_of_a_hundred_that_fail_at_once_are_known_everywhere_within_seconds() {
+    for run in 0..runs(5) {
+        let mut world = grown(6_000 + run, 100);
+        let gone = |node: usize| node % 5 == 2;
+        (0..100).filter(|node| gone(*node)).for_each(|node| world.crash(node));
+        let known = |world: &World, by: usize| {
+            (0..100).filter(|node| gone(*node)).all(|of| world.state(by, of) == Some(State::Failed))
+        };
+        let took = world.run_until(secs(20), known);
+        println!("run {run}: {took:?}");
+        // Some have lost one of their watchers with them, some two, a few all three.
+        assert!(took.is_some_and(|took| took < secs(10)), "run {run}: {took:?}");
+        let failed = world.seen_since(Duration::ZERO, Happened::Failed);
+        let wrong = failed.filter(|seen| !gone(usize::try_from(seen.member.id.0).unwrap() - 1));
+        assert_eq!(wrong.count(), 0, "run {run}");
+    }
+}

@@ -62,7 +62,7 @@ macro_rules! gossip {
         message! {
             $(#[$doc])*
             pub struct $name<'a>: $kind = $text {
-                /// The sender's cluster.
+                /// The sender's cluster; 0 as long as it does not know it.
                 1 cluster: u64,
                 /// The sender.
                 2 from: Gossiper<'a>,

@@ -215,6 +215,10 @@ impl ShardCore {
         let named =
             Link { worker: record.worker, boot: record.boot, is_joining: false, leaving: false };
         desk.links.named.insert(link, named);
+        // Whoever comes as another run is gone as the one before: nothing more for that one.
+        if desk.dispatcher.peer(record.worker).is_some_and(|peer| peer.boot < record.boot) {
+            desk.dispatcher.on_leaving(record.worker, true);
+        }
         desk.links.waiting.entry(link).or_default().register = Some(Box::new(record));
     }
 

@@ -102,6 +102,10 @@ impl Orders {
         }
     }
 
+    pub(super) fn is_stopping(&self, order: OrderId) -> bool {
+        matches!(self.held.get(&order), Some(Held::Stopping { .. }))
+    }
+
     pub(super) fn start(&mut self, order: OrderId) {
         let before = self.held.insert(order, Held::Running);
         assert!(before.is_none(), "an order that is held is not started");

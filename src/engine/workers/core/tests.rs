@@ -45,6 +45,10 @@ fn output() -> Ended {
     Ended::Output(b"1".to_vec())
 }
 
+fn failed() -> Ended {
+    Ended::Failed(Failed { code: "plugin_crashed".into(), message: String::new(), retryable: true })
+}
+
 /// A worker, and what it says.
 struct Desk {
     core: WorkerCore,
@@ -251,6 +255,11 @@ fn an_order_that_is_not_wanted_is_stopped_and_said_to_be_once() {
     desk.hears(8, ToWorker::Stop { order: order(2) });
     assert_eq!(desk.ends(9, 2), ["ended 2"]);
     assert_eq!(desk.is_stopped(9, 2), [""; 0]);
+    // One whose process died of it.
+    desk.hears(9, run(5));
+    desk.hears(9, ToWorker::Stop { order: order(5) });
+    desk.core.on_task_ended(at(9), order(5), failed(), &mut desk.out);
+    assert_eq!(desk.says(), ["stopped 5"]);
     // One that never came.
     assert_eq!(desk.hears(10, ToWorker::Stop { order: order(3) }), ["stopped 3"]);
     assert_eq!(desk.hears(11, run(3)), ["refused 3 Over"]);

@@ -1,0 +1,255 @@
+//! Gossip, the door for workers, and this node's own part that runs tasks: what core 0 has beside the log.
+//!
+//! | node | gossip | door for workers | its own worker |
+//! | --- | --- | --- | --- |
+//! | a coordinator with `--gossip` | there | there, by TCP | when it has plugins and its role is `both` |
+//! | one alone without it | none | for itself, when it has a worker | likewise |
+//! | a worker | there | none | always |
+//!
+//! Invariants:
+//! - a worker goes to whom gossip takes for the leader; where there is no gossip, to the node itself;
+//! - what the gossip says of leadership is what the log's core says of itself.
+
+use crate::process::Host;
+use crate::settings;
+use base::{Address, BootId, WorkerId};
+use crew::{Desk, Door, Worker};
+use engine::workers::{FromWorker, WorkerLink};
+use membership::{Gossip, Happened, MemberEvent, MemberId, Options, Roles};
+use replica::Replica;
+use runtime::CoreFailure;
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use swim::MemberData;
+use telemetry::Registry;
+
+/// Runs of a worker lie so far apart: one that is declared lost goes on as the next number.
+const BOOT_STRIDE: u64 = 1 << 20;
+
+/// Beyond what the worker's mind waits for, for a core that is busy.
+const WORKER_STOP_GRACE: Duration = Duration::from_secs(3);
+
+/// The run of a worker in the so-many-th start of its directory.
+pub(crate) fn worker_boot(starts: u64) -> BootId {
+    BootId(starts.saturating_mul(BOOT_STRIDE))
+}
+
+/// How a node takes part in the gossip.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) address: SocketAddr,
+    pub(crate) member: MemberId,
+    pub(crate) boot: BootId,
+    pub(crate) cluster: Option<u64>,
+    pub(crate) roles: Roles,
+    pub(crate) name: String,
+    pub(crate) http: SocketAddr,
+    pub(crate) capacity: u32,
+    pub(crate) random: [u64; 2],
+}
+
+/// Begins to gossip.
+pub(crate) fn gossip(
+    part: Part,
+    settings: &settings::Membership,
+    registry: &Registry,
+    host: Rc<Host>,
+) -> Result<Gossip, CoreFailure> {
+    let data = MemberData {
+        roles: part.roles,
+        name: part.name,
+        zone: settings.zone.clone(),
+        http_address: part.http.to_string(),
+        version_min: wire::VERSION,
+        version_max: wire::VERSION,
+        capacity: part.capacity,
+        ..MemberData::default()
+    };
+    let options = Options {
+        address: part.address,
+        seeds: settings.join.clone(),
+        member: part.member,
+        boot: part.boot,
+        cluster: part.cluster,
+        data,
+        key_file: settings.gossip_keys.clone(),
+        random: part.random,
+    };
+    Ok(Gossip::start(options, registry, host)?)
+}
+
+/// Takes what workers say to the mind of core 0.
+pub(crate) struct OfReplica {
+    pub(crate) replica: Replica,
+    pub(crate) host: Rc<Host>,
+}
+
+impl Desk for OfReplica {
+    fn on_message(&self, link: WorkerLink, message: FromWorker) {
+        self.replica.on_worker_message(link, message);
+    }
+
+    fn on_down(&self, link: WorkerLink) {
+        self.replica.on_worker_link_down(link);
+    }
+
+    fn notice(&self, text: &str) {
+        consensus::Host::notice(&*self.host, text);
+    }
+}
+
+/// What takes part in a cluster besides the log.
+#[derive(Clone)]
+pub(crate) struct Members {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    gossip: Option<Gossip>,
+    door: Option<Door>,
+    /// Whom this node's own worker asks where there is no gossip.
+    own_door: Option<Address>,
+    replica: Option<Replica>,
+    worker: RefCell<Option<Worker>>,
+    /// What the gossip was told last: the term in which this node leads, or 0.
+    leader_term: Cell<u64>,
+}
+
+impl Members {
+    /// Of a coordinator: its door, open at that address, and what it says to workers.
+    pub(crate) fn of_coordinator(
+        gossip: Option<Gossip>,
+        door: Option<(Door, SocketAddr)>,
+        replica: &Replica,
+    ) -> Self {
+        let own_door = door.as_ref().map(|(_, address)| Address::from(*address));
+        let door = door.map(|(door, _)| door);
+        if let Some(door) = door.clone() {
+            let say = Box::new(move |link, message: &_| door.send(link, message));
+            replica.link_workers(Some(say));
+        }
+        Self::new(Inner {
+            gossip,
+            door,
+            own_door,
+            replica: Some(replica.clone()),
+            worker: RefCell::new(None),
+            leader_term: Cell::new(0),
+        })
+    }
+
+    /// Of a node that only runs tasks.
+    pub(crate) fn of_worker(gossip: Gossip) -> Self {
+        Self::new(Inner {
+            gossip: Some(gossip),
+            door: None,
+            own_door: None,
+            replica: None,
+            worker: RefCell::new(None),
+            leader_term: Cell::new(0),
+        })
+    }
+
+    fn new(inner: Inner) -> Self {
+        let members = Self { inner: Rc::new(inner) };
+        if let Some(gossip) = &members.inner.gossip {
+            let watching = Rc::downgrade(&members.inner);
+            gossip.watch(move |event| {
+                if let Some(inner) = watching.upgrade() {
+                    Self { inner }.on_event(event);
+                }
+            });
+        }
+        members
+    }
+
+    /// This node runs tasks, too.
+    pub(crate) fn employ(&self, worker: Worker) {
+        *self.inner.worker.borrow_mut() = Some(worker);
+        self.follow_the_leader();
+    }
+
+    pub(crate) fn gossip(&self) -> Option<&Gossip> {
+        self.inner.gossip.as_ref()
+    }
+
+    pub(crate) fn worker(&self) -> Option<Worker> {
+        self.inner.worker.borrow().clone()
+    }
+
+    /// Whether this node leads, in which term, as its log says after each round.
+    pub(crate) fn on_role(&self, leading: bool, term: u64) {
+        let leads_in = if leading { term } else { 0 };
+        if self.inner.leader_term.replace(leads_in) == leads_in {
+            return;
+        }
+        if let Some(gossip) = &self.inner.gossip {
+            let told = gossip.update(|data| data.leader_term = leads_in);
+            told.expect("no text was changed");
+        }
+        self.follow_the_leader();
+    }
+
+    fn on_event(&self, event: &MemberEvent) {
+        let member = &event.member;
+        let is_worker = member.id.0 > u64::from(u32::MAX);
+        if let Some(replica) = self.inner.replica.as_ref().filter(|_| is_worker) {
+            let worker = WorkerId(member.id.0);
+            match event.what {
+                Happened::Suspected | Happened::Failed => {
+                    replica.on_worker_suspected(worker, true);
+                }
+                Happened::Joined | Happened::Refuted => {
+                    replica.on_worker_suspected(worker, false);
+                }
+                Happened::Left | Happened::Updated => {}
+            }
+        }
+        if member.data.roles.contains(Roles::COORDINATOR) {
+            self.follow_the_leader();
+        }
+    }
+
+    fn follow_the_leader(&self) {
+        let Some(worker) = self.worker() else { return };
+        let door = match &self.inner.gossip {
+            Some(gossip) => gossip.leader().map(|leader| Address::from(leader.address)),
+            None => self.inner.own_door.clone(),
+        };
+        worker.on_leader(door.as_ref());
+    }
+
+    /// What this node runs may end within that time; it takes nothing new.
+    pub(crate) async fn stop_worker(&self, within: Duration) {
+        let Some(worker) = self.worker() else { return };
+        worker.stop(within);
+        let most = within + WORKER_STOP_GRACE;
+        let in_time = runtime::timeout(most, worker.gone().wait()).await.is_ok();
+        if !in_time || !worker.has_left() {
+            tracing::warn!(
+                "this worker goes without the leader's word: what it ran is given to others once \
+                 its lease is over"
+            );
+        }
+        worker.close().await;
+        self.inner.worker.borrow_mut().take();
+    }
+
+    /// Says goodbye and shuts the door.
+    pub(crate) async fn close(&self) {
+        if let Some(worker) = self.worker() {
+            worker.close().await;
+        }
+        if let Some(replica) = &self.inner.replica {
+            replica.link_workers(None);
+        }
+        if let Some(door) = &self.inner.door {
+            door.close().await;
+        }
+        if let Some(gossip) = &self.inner.gossip {
+            gossip.leave().await;
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The plugins of this node, and the worker that runs them.
+
+use crate::process;
+use crate::settings::Membership;
+use anyhow::{Context, Result};
+use base::{BootId, StoreId, WorkerId};
+use crew::{Plugins, Worker, WorkerIdentity};
+use engine::workers::WorkerConfig;
+use host::{Host, Meters};
+use runtime::{Task, sleep, spawn_local};
+use std::rc::Rc;
+use std::time::Duration;
+use telemetry::Registry;
+
+/// How often the plugins' figures are read.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Starts the plugins of a node that runs tasks. To be called before the cores are started: processes
+/// may run on the CPUs that this thread may use.
+pub(crate) fn open(settings: &Membership) -> Result<Option<Host>> {
+    let Some(folder) = settings.plugins.as_deref().filter(|_| settings.has_worker()) else {
+        return Ok(None);
+    };
+    let host = Host::open(host::Options::new(folder))
+        .with_context(|| format!("the plugins in {} cannot be run", folder.display()))?;
+    Ok(Some(host))
+}
+
+/// How many tasks a node runs at once.
+pub(crate) fn capacity(settings: &Membership, host: &Host) -> u32 {
+    let most = host.capacity().min(engine::workers::CAPACITY_MAX);
+    settings.worker_capacity.map_or(most, |wanted| wanted.min(most))
+}
+
+/// Keeps the figures of this node's plugins, on one core, until dropped.
+pub(crate) fn watch(host: &Host, registry: &Registry) -> Task<()> {
+    let meters = Meters::new(registry, host);
+    spawn_local(async move {
+        loop {
+            sleep(WATCH_INTERVAL).await;
+            meters.read();
+        }
+    })
+}
+
+/// Who a worker is.
+#[derive(Debug)]
+pub(crate) struct Who {
+    pub(crate) store: StoreId,
+    pub(crate) boot: BootId,
+    pub(crate) cluster: u64,
+    pub(crate) name: String,
+    /// Where it shows health and metrics.
+    pub(crate) address: String,
+    pub(crate) seed: u64,
+}
+
+/// Puts a worker to work, on core 0.
+pub(crate) fn employ(
+    settings: &Membership,
+    host: &Host,
+    who: Who,
+    log: Rc<process::Host>,
+) -> Worker {
+    let program = format!("distric-shard {}", env!("CARGO_PKG_VERSION"));
+    let config = WorkerConfig {
+        worker: WorkerId::of(who.store),
+        boot: who.boot,
+        name: who.name,
+        address: who.address,
+        zone: settings.zone.clone(),
+        capacity: capacity(settings, host),
+        plugins: Plugins::known(host),
+        seed: who.seed,
+    };
+    let identity = WorkerIdentity { store: who.store, cluster: who.cluster, program };
+    Worker::start(config, identity, Box::new(Plugins::new(host.clone())), log)
+}

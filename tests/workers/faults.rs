@@ -1,0 +1,46 @@
+//! What a plugin can do wrong, as its workflow sees it: a failed task, with a code that says what it was. The
+//! worker goes on.
+
+use crate::crew::Crew;
+use crate::server::until;
+use serde_json::Value;
+
+/// Runs one faulty task, to the end of its instance.
+fn ends_as(crew: &Crew, wish: &str) -> Value {
+    let body = format!(r#"{{"kind":"faulty","do":"{wish}"}}"#);
+    let accepted = crew.server().call("POST", "/api/v1/messages", &[], body).json_of(202);
+    let id = accepted["message_id"].as_str().unwrap().to_owned();
+    until("the instance has ended", || {
+        let instance = crew.server().read(&format!("/api/v1/workflows/{id}-1"));
+        (instance["status"] != "running").then_some(instance)
+    })
+}
+
+#[test]
+fn what_a_plugin_does_wrong_fails_its_task_and_nothing_else() {
+    let Some(mut crew) = Crew::found(1) else { return };
+    let workers = crew.hire_all(1);
+    crew.teach();
+    let rows = [
+        ("hang", "timeout"),
+        ("crash", "plugin_crashed"),
+        ("abort", "plugin_crashed"),
+        ("eat", "plugin_memory"),
+        ("no_json", "bad_output"),
+        ("fail", "out_of_luck"),
+    ];
+    for (wish, code) in rows {
+        let instance = ends_as(&crew, wish);
+        let task = &instance["tasks"][0];
+        let shown = &task["error"]["code"];
+        assert!(shown == code || wish == "fail", "{wish}: {instance:#}");
+        assert_ne!(instance["status"], "completed", "{wish}");
+        // The next one is as good as the first.
+        let well = ends_as(&crew, "echo");
+        assert_eq!(well["status"], "completed", "after {wish}: {well:#}");
+    }
+    // It is denied, and harms nobody.
+    ends_as(&crew, "fork_bomb");
+    assert_eq!(ends_as(&crew, "echo")["status"], "completed");
+    crate::crew::is_registered(&workers[0]);
+}

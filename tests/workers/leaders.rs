@@ -1,0 +1,36 @@
+//! Leaders that are lost while tasks run.
+
+use crate::crew::Crew;
+use crate::server::until;
+
+#[test]
+fn the_leader_killed_while_tasks_run_stops_none_of_them() {
+    let Some(mut crew) = Crew::found(3) else { return };
+    let _workers = crew.hire_all(3);
+    crew.teach();
+    crew.order(40, 400);
+    until("tasks run", || (crew.witness.running() > 4).then_some(()));
+    let leader = crew.cluster.leader();
+    crew.cluster.kill(leader);
+    crew.all_complete(40);
+    let again = crew.witness.seen().begun.values().filter(|times| **times > 1).count();
+    assert_eq!(again, 0, "their workers were never lost, so nothing ran twice");
+    crew.cluster.start(leader);
+    crew.order(10, 10);
+    crew.all_complete(50);
+}
+
+#[test]
+fn the_leader_frozen_and_woken_renews_no_lease_that_its_successor_has_waited_out() {
+    let Some(mut crew) = Crew::found(3) else { return };
+    let _workers = crew.hire_all(2);
+    crew.teach();
+    crew.order(30, 700);
+    until("tasks run", || (crew.witness.running() > 4).then_some(()));
+    let leader = crew.cluster.leader();
+    crew.cluster.freeze(leader);
+    crew.cluster.leader();
+    until("some are done", || (crew.witness.done() >= 16).then_some(()));
+    crew.cluster.wake(leader);
+    crew.all_complete(30);
+}
