@@ -66,8 +66,8 @@ fn member(cluster: &Cluster, node: u64, to: u64) -> Hello<'static> {
         store: 7,
         boot: 1,
         to_store: number("store"),
-        format_min: 1,
-        format_max: 1,
+        format_min: engine::founding::FORMATS.0,
+        format_max: engine::founding::FORMATS.1,
         ..Hello::of(Hello::COORDINATOR)
     }
 }
