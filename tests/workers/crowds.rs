@@ -59,6 +59,33 @@ fn a_worker_that_is_stopped_under_load_ends_what_it_runs_and_nothing_runs_twice(
 }
 
 #[test]
+fn a_worker_that_is_drained_under_load_ends_what_it_has_and_gets_nothing_until_it_is_resumed() {
+    let Some(mut crew) = Crew::found(3) else { return };
+    let workers = crew.hire_all(2);
+    crew.teach();
+    crew.order(100, 100);
+    let server = crew.server();
+    let shown = |id: &str| server.read(&format!("/api/v1/workers/{id}"));
+    let list = server.read("/api/v1/workers");
+    let id = list["workers"][0]["worker"].as_str().unwrap();
+    until("it has tasks", || (shown(id)["running"] != 0).then_some(()));
+    server.call("POST", &format!("/api/v1/workers/{id}/drain"), &[], "").json_of(200);
+    until("what it had it has ended", || (shown(id)["running"] == 0).then_some(()));
+    assert_eq!(shown(id)["state"], "draining");
+    crew.order(60, 20);
+    crew.all_complete(160);
+    assert_eq!(shown(id)["running"], 0, "it got nothing more");
+    let seen = crew.witness.seen();
+    let again: Vec<_> = seen.begun.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(again.is_empty(), "nothing ran twice: {again:?}");
+    server.call("POST", &format!("/api/v1/workers/{id}/resume"), &[], "").json_of(200);
+    crew.order(60, 100);
+    until("it gets tasks again", || (shown(id)["running"] != 0).then_some(()));
+    crew.all_complete(220);
+    drop(workers);
+}
+
+#[test]
 fn many_workers_on_one_machine_share_the_work() {
     let Some(crew) = Crew::found(1) else { return };
     let (many, seconds) = (count("WORKERS", 12), count("WORKERS_SECONDS", 3));
