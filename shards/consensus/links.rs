@@ -19,10 +19,12 @@ use bytes::Bytes;
 use engine::Membership;
 use engine::founding::{Card, FORMATS, Foundation, Founding, Known, Met, greet, meet};
 use engine::peer::PeerMessage;
-use rpc::{Channel, ChannelError, ChannelOptions, Introduced, answer_channel, call_channel};
+use rpc::{
+    Channel, ChannelError, ChannelOptions, Introduced, Refusals, answer_channel, call_channel,
+};
 use runtime::{Listener, LocalNotify, Task, TaskSet, is_out_of_files, resolve, sleep, spawn_local};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future as _;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -52,8 +54,6 @@ const LIVED: Duration = Duration::from_secs(1);
 const PARTING: Duration = Duration::from_secs(1);
 /// Before another attempt at one that does not want to speak: only an operator changes that.
 const STRANGER_PAUSE: Duration = Duration::from_secs(1);
-/// Reasons against callers that are remembered, so that each is said once.
-const SAID_MAX: usize = 32;
 /// Data directories whose latest run is remembered: more than members ever have.
 const BOOTS_MAX: usize = 256;
 /// Between two looks at who else is to found the cluster.
@@ -91,7 +91,7 @@ struct Inner {
     /// The latest run of each data directory that has called.
     boots: RefCell<BTreeMap<StoreId, BootId>>,
     /// What was said against callers since the members changed last.
-    said: RefCell<BTreeSet<String>>,
+    refusals: Refusals,
     dice: RefCell<Prng>,
     tasks: TaskSet,
 }
@@ -136,7 +136,7 @@ impl Links {
             accepted: RefCell::new(BTreeMap::new()),
             accepted_count: Cell::new(0),
             boots: RefCell::new(BTreeMap::new()),
-            said: RefCell::new(BTreeSet::new()),
+            refusals: Refusals::new("peers"),
             dice: RefCell::new(Prng::new(seed).fork("links")),
             tasks: TaskSet::new(),
         };
@@ -250,7 +250,7 @@ impl Links {
         }
         *inner.kept.borrow_mut() = kept;
         *inner.members.borrow_mut() = members;
-        inner.said.borrow_mut().clear();
+        inner.refusals.forget();
         if !ended.is_empty() {
             // The last that a leader says to whoever it removes is that it did.
             inner.tasks.spawn(async move {
@@ -350,15 +350,7 @@ impl Links {
     }
 
     fn say_against(&self, caller: SocketAddr, reason: String) {
-        let mut said = self.inner.said.borrow_mut();
-        if said.len() >= SAID_MAX {
-            said.clear();
-        }
-        let text = format!(
-            "connections from {} to the address for peers are refused: {reason}",
-            caller.ip()
-        );
-        if said.insert(reason) {
+        if let Some(text) = self.inner.refusals.notice(caller, reason) {
             self.inner.host.notice(&text);
         }
     }

@@ -4,10 +4,10 @@ use crate::greeting::{OPTIONS, check_version};
 use base::{BootId, NodeId, StoreId};
 use bytes::Bytes;
 use engine::workers::{FromWorker, ToWorker, WorkerLink};
-use rpc::{Channel, answer_channel};
+use rpc::{Channel, Refusals, answer_channel};
 use runtime::{Listener, Stream, TaskSet, is_out_of_files, sleep};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,8 +16,6 @@ use wire::{Hello, PEER_BYTES_MAX};
 /// Connections at a time: as many as there may be workers (1,024), and each once more that has not been
 /// seen to break yet.
 const LINKS_MAX: usize = 2 * 1_024;
-/// Reasons against callers that are remembered, so that each is said once.
-const SAID_MAX: usize = 32;
 /// After an attempt to accept for which no file was left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -58,7 +56,7 @@ struct Inner {
     channels: RefCell<BTreeMap<WorkerLink, Rc<Channel>>>,
     connections: Cell<usize>,
     /// What was said against callers.
-    said: RefCell<BTreeSet<String>>,
+    refusals: Refusals,
     tasks: TaskSet,
 }
 
@@ -78,7 +76,7 @@ impl Door {
             next_link: Cell::new(1),
             channels: RefCell::new(BTreeMap::new()),
             connections: Cell::new(0),
-            said: RefCell::new(BTreeSet::new()),
+            refusals: Refusals::new("workers"),
             tasks: TaskSet::new(),
         };
         Self { inner: Rc::new(inner) }
@@ -138,15 +136,7 @@ impl Door {
     }
 
     fn say_against(&self, caller: SocketAddr, reason: String) {
-        let mut said = self.inner.said.borrow_mut();
-        if said.len() >= SAID_MAX {
-            said.clear();
-        }
-        let text = format!(
-            "connections from {} to the address for workers are refused: {reason}",
-            caller.ip()
-        );
-        if said.insert(reason) {
+        if let Some(text) = self.inner.refusals.notice(caller, reason) {
             self.inner.desk.notice(&text);
         }
     }

@@ -7,6 +7,7 @@
 //! | who is there | [`Identity`] of this side, [`PeerInfo`] of the other |
 //! | counting | [`RpcMetrics`] |
 //! | frames that nobody answers | [`call_channel`], [`answer_channel`] -> [`Channel`] |
+//! | what is said against callers | [`Refusals`] |
 //!
 //! What can be decided without a socket is decided in `wire::rpc`; how frames look is docs/WIRE.md.
 //!
@@ -23,6 +24,7 @@ mod link;
 mod metrics;
 mod output;
 mod peer;
+mod refusals;
 mod serve;
 
 pub use call::{Call, Reply, Router, Service};
@@ -33,6 +35,7 @@ pub use greeting::{Identity, PeerInfo, error_reply};
 pub use link::Answer;
 pub use metrics::{RpcMetrics, Side};
 pub use peer::{CallOptions, Peer, PeerOptions};
+pub use refusals::Refusals;
 pub use serve::{Ended, ServeOptions, serve_connection};
 pub use wire::rpc::{
     BackoffOptions, BreakerOptions, BreakerState, CallError, PoolOptions, RetryPolicy, WatchOptions,
