@@ -2,7 +2,7 @@
 
 use crate::process;
 use crate::settings::Membership;
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use base::{BootId, StoreId, WorkerId};
 use crew::{Plugins, Worker, WorkerIdentity};
 use engine::workers::WorkerConfig;
@@ -21,8 +21,9 @@ pub(crate) fn open(settings: &Membership) -> Result<Option<Host>> {
     let Some(folder) = settings.plugins.as_deref().filter(|_| settings.has_worker()) else {
         return Ok(None);
     };
-    let host = Host::open(host::Options::new(folder))
-        .with_context(|| format!("the plugins in {} cannot be run", folder.display()))?;
+    let opened = Host::open(host::Options::new(folder));
+    let host =
+        opened.map_err(|error| anyhow!("{error}: name a folder by --plugins, or say `off`"))?;
     Ok(Some(host))
 }
 
