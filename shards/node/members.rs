@@ -75,6 +75,7 @@ pub(crate) fn gossip(
         cluster: part.cluster,
         data,
         key_file: settings.gossip_keys.clone(),
+        pace: settings.gossip_pace,
         random: part.random,
     };
     Ok(Gossip::start(options, registry, host)?)

@@ -46,6 +46,11 @@ fn a_setting_that_cannot_be_meant_is_refused_with_its_place_and_what_was_expecte
         (&["--set", "retention=1"], &["--set retention", "`1`", "as in 64MiB or 1GiB"]),
         (&["--set", "segment=17000000"], &["segment", "4 KiB"]),
         (&["--set", "stop_timeout=soon"], &["--set stop_timeout", "`soon`"]),
+        (
+            &["--gossip", "127.0.0.1:0", "--set", "gossip_probe_timeout=600ms"],
+            &["--set gossip_probe_timeout: `600ms`", "half of the period (1s)", "make it shorter"],
+        ),
+        (&["--set", "gossip_period=10ms"], &["--set gossip_period: `10ms`", "400ms to 1m"]),
         (&["--set", "examples=perhaps"], &["expected true or false"]),
         (&["--config", &typo], &["typo.yaml:2:1", "`retenton`", "did you mean `retention`?"]),
         (&["--config", &list], &["list.yaml", "a map of keys"]),
