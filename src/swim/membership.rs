@@ -160,6 +160,8 @@ pub struct Membership {
     is_gossiping: bool,
     /// It will be asked how it ended with suspects.
     is_doubting: bool,
+    /// When this member began.
+    began: Instant,
     data: MemberData,
     data_version: u64,
     /// When the data were last told.
@@ -221,6 +223,7 @@ impl Membership {
             slowness: 0,
             is_gossiping: false,
             is_doubting: false,
+            began: Instant(0),
             data,
             data_version: 0,
             told_at: None,
@@ -237,6 +240,7 @@ impl Membership {
         if self.goodbyes.is_some() {
             return;
         }
+        self.began = now.instant;
         self.tell(now);
         let period = self.config.pace.period;
         // Members that were started together watch at different times.
@@ -378,7 +382,7 @@ impl Membership {
             identity: own.identity,
             incarnation: own.incarnation,
             state: if self.goodbyes.is_some() { State::Left } else { State::Alive },
-            since: Instant(0),
+            since: self.began,
         };
         let (below, above): (Vec<_>, Vec<_>) =
             self.table.iter().partition(|known| known.identity.member < own.identity.member);

@@ -57,7 +57,10 @@ fn a_setting_that_cannot_be_meant_is_refused_with_its_place_and_what_was_expecte
         (&["--config", &broken], &["broken.yaml:"]),
         (&["--config", &value], &["value.yaml:2:", "`many`", "a number from 1 to 4095"]),
         (&["--config", missing], &["cannot read the config file", "missing.yaml"]),
-        (&["--plugins", missing], &["missing.yaml cannot be read", "name a folder by --plugins"]),
+        (
+            &["--plugins", missing, "--http", "127.0.0.1:0"],
+            &["missing.yaml cannot be read", "name a folder by --plugins"],
+        ),
         (&["--http", "8080"], &["--http", "an IP address and a port, as in 127.0.0.1:8080"]),
         (&["--http", "localhost:8080"], &["--http", "as in 127.0.0.1:8080"]),
         (&["--http", "0.0.0.0:0"], &["no authentication", "loopback", "--allow-remote"]),
