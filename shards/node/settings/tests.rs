@@ -12,6 +12,13 @@ fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings> {
     })
 }
 
+fn are_refused(rows: &[Row<'_>]) {
+    for (arguments, variables, expected) in rows {
+        let error = read(arguments, variables).unwrap_err();
+        assert_eq!(format!("{error:#}"), *expected);
+    }
+}
+
 #[test]
 fn without_any_setting_the_defaults_hold() {
     let settings = read(&[], &[]).unwrap();
@@ -150,10 +157,7 @@ fn a_wrong_setting_says_where_it_came_from_and_what_was_expected() {
         ),
         (&["--config", &file], &[], &typo),
     ];
-    for (arguments, variables, expected) in rows {
-        let error = read(arguments, variables).unwrap_err();
-        assert_eq!(format!("{error:#}"), *expected);
-    }
+    are_refused(rows);
 }
 
 #[test]
@@ -200,6 +204,23 @@ fn roles_that_do_not_go_with_the_other_settings_are_refused_with_what_to_do() {
             "--node: a worker is no member of the log's group: leave it out",
         ),
         (
+            &["--set", "worker_lease=20ms"],
+            &[],
+            "--set worker_lease: `20ms` is not usable: expected a time from 1s to 10m",
+        ),
+        (
+            &["--set", "worker_strategy=best"],
+            &[],
+            "--set worker_strategy: `best` is not usable: there is no strategy `best`: known are round_robin, least_loaded, random, locality",
+        ),
+    ];
+    are_refused(rows);
+}
+
+#[test]
+fn gossip_that_cannot_work_is_refused_by_the_settings_name_with_what_would_do() {
+    are_refused(&[
+        (
             &["--set", "gossip_multicast=10.0.0.1:9209"],
             &[],
             "--set gossip_multicast: `10.0.0.1:9209` is not usable: expected a multicast group and a port, as in 239.255.92.1:9209, or `off`",
@@ -234,21 +255,7 @@ fn roles_that_do_not_go_with_the_other_settings_are_refused_with_what_to_do() {
             &[],
             "gossip_probe_timeout: `500ms` is not usable: it can be at most half of the period (800ms), within which others are asked to ask: make it shorter, or the period longer",
         ),
-        (
-            &["--set", "worker_lease=20ms"],
-            &[],
-            "--set worker_lease: `20ms` is not usable: expected a time from 1s to 10m",
-        ),
-        (
-            &["--set", "worker_strategy=best"],
-            &[],
-            "--set worker_strategy: `best` is not usable: there is no strategy `best`: known are round_robin, least_loaded, random, locality",
-        ),
-    ];
-    for (arguments, variables, expected) in rows {
-        let error = read(arguments, variables).unwrap_err();
-        assert_eq!(format!("{error:#}"), *expected);
-    }
+    ]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Nodes that nobody named to each other, and a group that all of them belong to.
 
 use super::world::{CLUSTER, GROUP, World, address, id};
-use crate::{Config, ConfigError, Dropped, KeyRing, State};
+use crate::{Config, ConfigError, Dropped, KeyRing, Membership, State};
 use base::BootId;
 use std::time::Duration;
 use wire::{Frame, Kind};
@@ -113,9 +113,10 @@ fn by_the_group_only_searches_are_heard_and_searches_only_by_it() {
     for bytes in recorded {
         let is_search = Frame::decode(&bytes, 1_400).unwrap().header.kind == Kind::GOSSIP_SEARCH;
         let before = world.nodes[0].membership.counts().dropped.clone();
-        world.with(0, |membership, now, out| match is_search {
-            true => membership.on_datagram(now, address(1), &bytes, out),
-            false => membership.on_group_datagram(now, address(1), &bytes, out),
+        let wrong_door =
+            if is_search { Membership::on_datagram } else { Membership::on_group_datagram };
+        world.with(0, |membership, now, out| {
+            wrong_door(membership, now, address(1), &bytes, out);
         });
         let after = world.nodes[0].membership.counts().dropped.clone();
         let more = |why| after.get(&why).unwrap_or(&0) - before.get(&why).unwrap_or(&0);
