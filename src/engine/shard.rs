@@ -316,6 +316,7 @@ impl ShardCore {
                 self.on_refused(now, number, round, why, out);
             }
             ToShard::Mark { ticket } => self.mark(ticket, out),
+            ToShard::Validate { ticket, configs } => self.on_validate(ticket, configs, out),
             ToShard::TakeImage(part) => self.take_image(part, out),
             ToShard::Outcomes(outcomes) => {
                 for (number, slot, outcome) in outcomes {

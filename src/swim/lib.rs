@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | the core | [`Membership`]: `on_start`, `on_datagram`, `on_deadline`, `set_data`, `leave` |
 //! | who is there | [`Membership::members`], [`Member`], [`MemberEvent`] |
-//! | how fast | [`Pace`] |
+//! | how fast | [`Config`] |
 //! | sealed datagrams | [`KeyRing`] |
 //! | what was counted | [`Counts`] |
 //!
@@ -28,7 +28,6 @@ mod keys;
 mod member;
 mod membership;
 mod news;
-mod pace;
 mod table;
 mod timers;
 
@@ -39,7 +38,6 @@ pub use member::{
     DataError, Happened, Member, MemberData, MemberEvent, MemberId, Roles, State, TEXT_BYTES_MAX,
 };
 pub use membership::{Counts, Effect, MEMBERS_MAX, Membership, StartError};
-pub use pace::{Pace, PaceError};
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@
 //!   node leads still, and not once it was decided that its lease is over.
 
 mod links;
+mod validations;
 pub(super) mod view;
 
 use super::session::Waiter;
@@ -42,6 +43,7 @@ use links::Links;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use validations::Validations;
 
 /// Who speaks with the workers.
 const FIRST: CoreId = CoreId(0);
@@ -62,6 +64,7 @@ pub(super) struct Workers {
 pub(super) struct Desk {
     pub(super) dispatcher: Dispatcher,
     pub(super) links: Links,
+    validations: Validations,
     /// The term whose news are listened to.
     term: u64,
     /// Said in this term before it began here.
@@ -80,6 +83,7 @@ impl Workers {
             Box::new(Desk {
                 dispatcher: Dispatcher::new(&config.workers, seed),
                 links: Links::default(),
+                validations: Validations::default(),
                 term: 0,
                 early: Vec::new(),
                 reported: BTreeSet::new(),
@@ -131,7 +135,8 @@ impl Workers {
 
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.desk.as_ref().and_then(|desk| desk.dispatcher.deadline())
+        let desk = self.desk.as_ref()?;
+        desk.dispatcher.deadline().into_iter().chain(desk.validations.deadline()).min()
     }
 }
 
@@ -421,6 +426,7 @@ impl ShardCore {
             desk.dispatcher.start_over();
             desk.links.send_away(out);
         }
+        self.end_validations(out);
     }
 
     /// The clock was read: leases that are over.
@@ -431,6 +437,8 @@ impl ShardCore {
         if !in_office {
             return;
         }
+        self.watch_validations(out);
+        let Some(desk) = self.workers.desk.as_deref_mut() else { return };
         for (worker, boot) in desk.dispatcher.on_time(now.instant) {
             let record = WorkerLost { worker, boot, term };
             let write = |body: &mut Vec<u8>| record.write(body);

@@ -31,7 +31,7 @@ mod orders;
 #[cfg(test)]
 mod tests;
 
-use super::message::{FAULT_BYTES_MAX, FromWorker, PluginInfo, Refusal, Run, ToWorker};
+use super::message::{FAULT_BYTES_MAX, FromWorker, PluginInfo, Refusal, Run, ToWorker, Verdict};
 use crate::record::{Ended, Failed};
 use crate::shard::OrderId;
 use base::{Address, BootId, Instant, Outbox, Prng, WorkerId};
@@ -289,15 +289,14 @@ impl WorkerCore {
     }
 
     /// What a plugin says to a configuration.
-    pub fn on_validated(
-        &mut self,
-        ticket: u64,
-        result: Result<(), String>,
-        out: &mut Outbox<WorkerEffect>,
-    ) {
+    pub fn on_validated(&mut self, ticket: u64, verdict: Verdict, out: &mut Outbox<WorkerEffect>) {
         if self.link.is_up() {
-            let result = result.map_err(|fault| clipped(fault, FAULT_BYTES_MAX));
-            out.push(WorkerEffect::Send(FromWorker::Validated { ticket, result }));
+            let verdict = match verdict {
+                Verdict::Valid => Verdict::Valid,
+                Verdict::Invalid(fault) => Verdict::Invalid(clipped(fault, FAULT_BYTES_MAX)),
+                Verdict::Unsaid(fault) => Verdict::Unsaid(clipped(fault, FAULT_BYTES_MAX)),
+            };
+            out.push(WorkerEffect::Send(FromWorker::Validated { ticket, verdict }));
         }
     }
 

@@ -392,7 +392,6 @@ pub(crate) fn data(node: usize) -> MemberData {
         capacity: 4,
         load_permille: 0,
         leader_term: 0,
-        worker: None,
     }
 }
 

@@ -335,7 +335,6 @@ fn member_data(version: u64) -> Vec<u8> {
         capacity: 64,
         load: 750,
         leader_term: 12,
-        worker: if version == 3 { 0x9f3c_00d2_ab55_17e0 } else { 0 },
     };
     let least = MemberData {
         name: "",
@@ -405,19 +404,6 @@ fn gossip() -> Vec<Case> {
     cases.extend(
         twice!("membership_update", MembershipUpdate { is_page: true, }, { is_page: false, }),
     );
-    let own_worker = member_data(3);
-    let own_worker = [&own_worker[..]];
-    let of_worker = MembershipUpdate {
-        cluster: 0x00d1_0000_0000_c001,
-        from: few,
-        to: 1,
-        to_boot: 7,
-        to_renewal: 0,
-        updates: b"",
-        data: List::from(&own_worker),
-        is_page: false,
-    };
-    cases.push(case("membership_update, of a coordinator with a worker", ASKS, &of_worker));
     cases.extend(
         twice!("gossip_relayed_ping", GossipRelayedPing { probe: 9, other, }, { other: few, }),
     );
@@ -568,6 +554,7 @@ fn running() -> Vec<Case> {
     let validate =
         TaskValidate { ticket: 9, plugin: "payment_validator", config: b"{\"limit\":5000}" };
     let fault = "limit must be above 0";
+    let valid = TaskValidated { ticket: 9, valid: false, fault: "", unsaid: false };
     vec![
         case("task_accepted", ASKS, &TaskAccepted { message, ordinal, task, attempt }),
         case("task_refused", ASKS, &TaskRefused { message, ordinal, task, attempt, why: 2 }),
@@ -575,12 +562,9 @@ fn running() -> Vec<Case> {
         case("task_recorded", ASKS, &TaskRecorded { message, ordinal, task, attempt }),
         case("task_validate", ASKS, &validate),
         case("task_validate, the least", ASKS, &TaskValidate { config: b"", ..validate }),
-        case("task_validated", ASKS, &TaskValidated { ticket: 9, valid: false, fault }),
-        case(
-            "task_validated, the least",
-            ASKS,
-            &TaskValidated { ticket: 9, valid: true, fault: "" },
-        ),
+        case("task_validated", ASKS, &TaskValidated { ticket: 9, fault, ..valid }),
+        case("task_validated, unsaid", ASKS, &TaskValidated { fault, unsaid: true, ..valid }),
+        case("task_validated, the least", ASKS, &TaskValidated { valid: true, ..valid }),
     ]
 }
 

@@ -144,8 +144,8 @@ impl Desk {
                     FromWorker::Stopped { order } => format!("stopped {}", number(order)),
                     FromWorker::Drain { on } => format!("drain {on}"),
                     FromWorker::Leave { boot } => format!("leave {}", boot.0 - BOOT.0),
-                    FromWorker::Validated { ticket, result } => {
-                        format!("validated {ticket} {result:?}")
+                    FromWorker::Validated { ticket, verdict } => {
+                        format!("validated {ticket} {verdict:?}")
                     }
                 },
             })
@@ -400,8 +400,8 @@ fn a_question_for_a_plugin_is_passed_on_and_its_answer_back() {
     let question =
         ToWorker::Validate { ticket: 5, plugin: "echo".into(), config: Bytes::from_static(b"1") };
     assert_eq!(desk.hears(1, question), ["validate 5 echo"]);
-    desk.core.on_validated(5, Err("no".into()), &mut desk.out);
-    assert_eq!(desk.says(), ["validated 5 Err(\"no\")"]);
+    desk.core.on_validated(5, Verdict::Invalid("no".into()), &mut desk.out);
+    assert_eq!(desk.says(), ["validated 5 Invalid(\"no\")"]);
 }
 
 #[test]
