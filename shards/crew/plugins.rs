@@ -5,7 +5,7 @@ use base::Instant;
 use bytes::Bytes;
 use engine::OrderId;
 use engine::record::{Ended, Failed};
-use engine::workers::{PluginInfo, Run};
+use engine::workers::{PluginInfo, Run, Verdict};
 use host::{Host, Job, RunError, TaskError};
 use plugin::code;
 use runtime::{LocalNotify, TaskSet, yield_now};
@@ -132,8 +132,12 @@ impl Runner for Plugins {
         self.questions.spawn(async move {
             // A task runs at once when it is spawned, within an input.
             yield_now().await;
-            let result = answer.await.map_err(|error| error.message);
-            told.push(Over::Validated { ticket, result });
+            let verdict = match answer.await {
+                Ok(()) => Verdict::Valid,
+                Err(error) if error.code == code::CONFIG => Verdict::Invalid(error.message),
+                Err(error) => Verdict::Unsaid(error.message),
+            };
+            told.push(Over::Validated { ticket, verdict });
         });
     }
 

@@ -4,7 +4,7 @@ use base::Instant;
 use bytes::Bytes;
 use engine::OrderId;
 use engine::record::Ended;
-use engine::workers::Run;
+use engine::workers::{Run, Verdict};
 use std::task::{Context, Poll};
 
 /// Runs orders beside the core. Each that was started is over exactly once.
@@ -51,7 +51,7 @@ pub enum Over {
     Validated {
         /// The question's.
         ticket: u64,
-        /// Nothing, or what is wrong with it.
-        result: Result<(), String>,
+        /// What it says.
+        verdict: Verdict,
     },
 }

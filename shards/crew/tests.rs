@@ -6,7 +6,7 @@ use base::{Address, BootId, InstanceId, Instant, MessageId, NodeId, StoreId, Wor
 use bytes::Bytes;
 use engine::OrderId;
 use engine::record::Ended;
-use engine::workers::{FromWorker, PluginInfo, Run, ToWorker, WorkerConfig, WorkerLink};
+use engine::workers::{FromWorker, PluginInfo, Run, ToWorker, Verdict, WorkerConfig, WorkerLink};
 use flow::TaskIndex;
 use runtime::{Listener, LocalNotify, block_on, timeout};
 use std::cell::RefCell;
@@ -120,8 +120,9 @@ impl Runner for Echo {
     fn keep(&self, _: Instant) {}
 
     fn validate(&self, ticket: u64, plugin: &str, _: Bytes) {
-        let result = if plugin == "echo" { Ok(()) } else { Err("unknown".to_owned()) };
-        self.over.borrow_mut().push(Over::Validated { ticket, result });
+        let is_known = plugin == "echo";
+        let verdict = if is_known { Verdict::Valid } else { Verdict::Unsaid("unknown".to_owned()) };
+        self.over.borrow_mut().push(Over::Validated { ticket, verdict });
         self.ring.notify();
     }
 
@@ -192,7 +193,7 @@ fn a_worker_registers_runs_says_it_again_on_the_next_link_and_leaves() {
         assert_eq!(ear.next().await.1, Some(ended()));
         let plugin = "echo".to_owned();
         door.send(link, &ToWorker::Validate { ticket: 5, plugin, config: Bytes::new() });
-        let fine = FromWorker::Validated { ticket: 5, result: Ok(()) };
+        let fine = FromWorker::Validated { ticket: 5, verdict: Verdict::Valid };
         assert_eq!(ear.next().await.1, Some(fine));
 
         // Whoever does not lead any more; the worker asks again, and says what was not recorded.

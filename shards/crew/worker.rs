@@ -252,7 +252,7 @@ impl Worker {
                 self.input(|core, now, out| match one {
                     Over::Ended { order, ended } => core.on_task_ended(now, order, ended, out),
                     Over::Stopped { order } => core.on_task_stopped(now, order, out),
-                    Over::Validated { ticket, result } => core.on_validated(ticket, result, out),
+                    Over::Validated { ticket, verdict } => core.on_validated(ticket, verdict, out),
                 });
             }
         }

@@ -107,6 +107,8 @@ codes! {
     Starting = 503 "starting", "wait until /health/ready answers 200";
     /// No leader is known who could take it.
     NoLeader = 503 "no_leader", "wait as long as Retry-After says, then send again";
+    /// No worker could say whether a plugin takes its configuration.
+    NotValidated = 503 "not_validated", "start a worker that has the plugin (`distric-admin workers list` shows what there is), or wait as long as Retry-After says, then send it again";
     /// The node has not applied all that the answer must hold.
     Behind = 503 "behind", "ask another node, or wait as long as Retry-After says and ask again";
     /// Whether it was taken is not known.

@@ -1,4 +1,5 @@
-//! What is asked of the group itself, and what it answers: members, the lead, checksums.
+//! What is asked of the group itself, and what it answers: members, the lead, checksums; and what the
+//! leader alone can find out: whether plugins take their configurations.
 //!
 //! A shard hands a client's [`Demand`] to the consensus core. Who leads carries it out; any other node
 //! asks its leader, with these values as the bodies of [`PeerMessage::Request`] and
@@ -72,6 +73,20 @@ pub enum Demand {
         /// Where.
         address: Address,
     },
+    /// Would plugins take these configurations? Nothing is changed by it.
+    Validate {
+        /// Which.
+        configs: Vec<PluginConfig>,
+    },
+}
+
+/// What a plugin is to be set up with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PluginConfig {
+    /// Its name.
+    pub plugin: String,
+    /// JSON.
+    pub config: String,
 }
 
 /// How far a member is, as the leader sees it.
@@ -110,6 +125,11 @@ pub enum Fulfilled {
     Leads {
         /// Which.
         node: NodeId,
+    },
+    /// Plugins were asked for each of the configurations, or for so many that enough is wrong.
+    Validated {
+        /// What is wrong: the configuration's place in the question, and why.
+        faults: Vec<(u32, String)>,
     },
     /// It was not done; or it is not known, when the code says so.
     Refused(ApiError),
@@ -211,6 +231,7 @@ enum DemandV1 {
     Transfer { to: Option<u64> },
     Move { address: String },
     Clock { wall: u64 },
+    Validate { configs: Vec<(String, String)> },
 }
 
 #[derive(Archive, Serialize, Deserialize)]
@@ -237,6 +258,7 @@ enum AnsweredV1 {
     Refused(RefusedV1),
     Hashed { layout: u16, index: u64, checksum: u64 },
     NotHashed { layout: u16, index: u64, reason: String },
+    Validated { faults: Vec<(u32, String)> },
 }
 
 impl Demand {
@@ -251,6 +273,10 @@ impl Demand {
             Self::Transfer { to } => DemandV1::Transfer { to: to.map(|to| to.0) },
             Self::Move { address } => DemandV1::Move { address: address.to_string() },
             Self::Clock { wall } => DemandV1::Clock { wall: wall.0 },
+            Self::Validate { configs } => {
+                let one = |one: &PluginConfig| (one.plugin.clone(), one.config.clone());
+                DemandV1::Validate { configs: configs.iter().map(one).collect() }
+            }
         })
     }
 
@@ -269,6 +295,10 @@ impl Demand {
             DemandV1::Transfer { to } => Self::Transfer { to: to.map(NodeId) },
             DemandV1::Move { address } => Self::Move { address: at(&address)? },
             DemandV1::Clock { wall } => Self::Clock { wall: UnixMicros(wall) },
+            DemandV1::Validate { configs } => {
+                let one = |(plugin, config)| PluginConfig { plugin, config };
+                Self::Validate { configs: configs.into_iter().map(one).collect() }
+            }
         })
     }
 }
@@ -287,6 +317,9 @@ impl Answered {
             }
             Self::Demand(Fulfilled::Changed { index }) => AnsweredV1::Changed { index: *index },
             Self::Demand(Fulfilled::Leads { node }) => AnsweredV1::Leads { node: node.0 },
+            Self::Demand(Fulfilled::Validated { faults }) => {
+                AnsweredV1::Validated { faults: faults.clone() }
+            }
             Self::Demand(Fulfilled::Refused(error)) => AnsweredV1::Refused(RefusedV1 {
                 code: error.code.as_str().into(),
                 detail: error.detail.clone().into_owned(),
@@ -318,6 +351,7 @@ impl Answered {
             }
             AnsweredV1::Changed { index } => Self::Demand(Fulfilled::Changed { index }),
             AnsweredV1::Leads { node } => Self::Demand(Fulfilled::Leads { node: NodeId(node) }),
+            AnsweredV1::Validated { faults } => Self::Demand(Fulfilled::Validated { faults }),
             AnsweredV1::Refused(refused) => Self::Demand(Fulfilled::Refused(refused.into_error())),
             AnsweredV1::Hashed { layout, index, checksum } => {
                 Self::Hashed(Hashed { layout, index, checksum: Ok(checksum) })

@@ -1,14 +1,14 @@
 //! What the cores of one node tell each other. Batches are the elements: the cost of a hand-over
 //! is paid once for many records.
 
-use crate::cluster::{Compared, Demand, Fulfilled, GroupView};
+use crate::cluster::{Compared, Demand, Fulfilled, GroupView, PluginConfig};
 use crate::events::EventKind;
 use crate::globals::{Globals, Merged, Prepared};
 use crate::partition::{ListedInstance, Outcome};
 use crate::record::Ended;
 use crate::shard::OrderId;
 use crate::workers::Run;
-use api::{EventsQuery, InstancesQuery, Response, Route, WorkerHeard};
+use api::{ApiError, EventsQuery, InstancesQuery, Response, Route, WorkerHeard};
 use base::{BootId, CoreId, Instant, NodeId, PartitionId, UnixMicros, WorkerId};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -85,6 +85,13 @@ pub enum ToConsensus {
         of: Marked,
         /// What was hashed.
         sums: Sums,
+    },
+    /// What became of [`ToShard::Validate`]. Of core 0.
+    Validated {
+        /// The question's.
+        ticket: u64,
+        /// What is wrong, each with the configuration's place; or why nobody could say.
+        result: Result<Vec<(u32, String)>, ApiError>,
     },
     /// How the whole group fares; answered by [`ToShard::Answer`], also when its leader says nothing.
     View {
@@ -220,6 +227,14 @@ pub enum ToShard {
     Mark {
         /// Its name.
         ticket: u64,
+    },
+    /// Ask workers whether plugins take these configurations: of the node that leads, to core 0.
+    /// Answered by [`ToConsensus::Validated`].
+    Validate {
+        /// Repeated in the answer.
+        ticket: u64,
+        /// Which.
+        configs: Vec<PluginConfig>,
     },
     /// An image is wanted.
     TakeImage(Part),

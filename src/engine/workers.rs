@@ -11,7 +11,7 @@ pub use self::core::{
 pub use frames::WorkerFrameError;
 pub use message::{
     CAPACITY_MAX, CONFIG_BYTES_MAX, FAULT_BYTES_MAX, FromWorker, INPUT_BYTES_MAX, PLUGINS_MAX,
-    PluginInfo, Refusal, Run, ToWorker,
+    PluginInfo, Refusal, Run, ToWorker, Verdict,
 };
 
 /// A worker's connection to this node: a number of whoever keeps it, never given twice in a run.

@@ -117,6 +117,8 @@ pub(crate) struct PluginWork {
     pub(crate) plugin: Arc<str>,
     /// What it is set up with, as JSON: the same for every run.
     pub(crate) config: Arc<str>,
+    /// Where that stands in the text that it was read from.
+    pub(crate) config_at: document::Span,
     /// What it is given.
     pub(crate) with: Tree,
     /// What goes first where several wait for a worker.
@@ -185,6 +187,15 @@ impl Task {
     pub fn plugin(&self) -> Option<(&str, &str)> {
         match &self.work {
             Work::Plugin(work) => Some((&work.plugin, &work.config)),
+            _ => None,
+        }
+    }
+
+    /// Where what its plugin is set up with stands in the text that it was read from; where the task
+    /// does, if it says nothing of that.
+    pub fn config_at(&self) -> Option<document::Span> {
+        match &self.work {
+            Work::Plugin(work) => Some(work.config_at),
             _ => None,
         }
     }

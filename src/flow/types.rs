@@ -286,13 +286,15 @@ impl<'a> Types<'_, 'a, '_> {
     }
 
     fn plugin(&mut self, fields: &mut Fields<'a>, name: &str) -> Option<Work> {
-        let config = fields.take("config").map(|config| self.config(config));
+        let config = fields.take("config");
+        let config_at = config.map_or(fields.span(), |config| config.span);
+        let config = config.map(|config| self.config(config));
         let with = fields.take("with").map(|with| self.tree(with));
         let priority = self.loader.keep(fields.whole("priority", 0..=PRIORITY_MAX))?;
         let priority = u8::try_from(priority.unwrap_or(PRIORITY_DEFAULT)).expect("one digit");
         let config = config.unwrap_or_else(|| Some("{}".to_owned()))?.into();
         let with = with.unwrap_or_else(|| Some(Tree::map([] as [(&str, Tree); 0])))?;
-        Some(Work::Plugin(PluginWork { plugin: name.into(), config, with, priority }))
+        Some(Work::Plugin(PluginWork { plugin: name.into(), config, config_at, with, priority }))
     }
 
     /// What a plugin is set up with: known when the workflow is loaded.

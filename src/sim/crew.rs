@@ -29,7 +29,7 @@ use engine::OrderId;
 use engine::Partition;
 use engine::record::{Ended, Failed};
 use engine::workers::{
-    FromWorker, PluginInfo, ToWorker, WorkerConfig, WorkerCore, WorkerEffect, WorkerLink,
+    FromWorker, PluginInfo, ToWorker, Verdict, WorkerConfig, WorkerCore, WorkerEffect, WorkerLink,
 };
 use flow::TaskIndex;
 use serde_json::Value;
@@ -666,7 +666,7 @@ impl Crew {
                 }
                 WorkerEffect::Validate { ticket, .. } => {
                     let mut effects = Outbox::new();
-                    self.mind(at).on_validated(ticket, Ok(()), &mut effects);
+                    self.mind(at).on_validated(ticket, Verdict::Valid, &mut effects);
                     self.carry_out(now, at, effects, machines, marks, out)?;
                 }
                 WorkerEffect::Exit { left } => {

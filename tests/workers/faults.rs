@@ -44,3 +44,32 @@ fn what_a_plugin_does_wrong_fails_its_task_and_nothing_else() {
     assert_eq!(ends_as(&crew, "echo")["status"], "completed");
     crate::crew::is_registered(&workers[0]);
 }
+
+#[test]
+fn a_workflow_is_refused_for_what_its_plugin_does_not_take() {
+    let Some(mut crew) = Crew::found(3) else { return };
+    let _workers = crew.hire_all(1);
+    let port = crew.witness.port;
+    let workflow = |config: &str| {
+        format!("workflows:\n  - id: w\n    tasks:\n      - {{ id: work, type: steady{config} }}\n")
+    };
+    // Whichever node is asked: the leader alone has the worker.
+    for server in crew.cluster.running().into_iter().map(|at| crew.cluster.server(at)) {
+        let put = |config: &str| {
+            let body = workflow(config);
+            until("the plugin is known", || {
+                let yaml = [("content-type", "application/yaml")];
+                let answer = server.call("POST", "/api/v1/definitions", &yaml, &body);
+                (!answer.text().contains("no plugin of that name")).then_some(answer)
+            })
+        };
+        let refused = put("").json_of(400);
+        assert_eq!(refused["error"], "invalid_definition", "{refused:#}");
+        let fault = &refused["faults"][0];
+        let what = fault["what"].as_str().unwrap();
+        assert!(what.ends_with("of task `work` of workflow `w`: `port` is missing"), "{what}");
+        assert_eq!((&fault["line"], &fault["column"]), (&4.into(), &9.into()), "{fault:#}");
+        let taken = put(&format!(", config: {{ port: {port} }}"));
+        assert!(matches!(taken.status(), 200 | 201), "{}", taken.text());
+    }
+}

@@ -40,6 +40,7 @@ fn the_name_and_status_of_every_code_are_what_clients_rely_on() {
 503 stopping
 503 starting
 503 no_leader
+503 not_validated
 503 behind
 503 outcome_unknown
 ";

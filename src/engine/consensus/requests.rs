@@ -11,7 +11,7 @@
 use super::members::Confirmed;
 use super::{ConsensusCore, ConsensusEffect, ENTRY_HEADERS_BYTES};
 use crate::cluster::{
-    Answered, Demand, Fulfilled, GroupView, Probed, Progress, REQUESTS_MAX, Reached,
+    Answered, Demand, Fulfilled, GroupView, PluginConfig, Probed, Progress, REQUESTS_MAX, Reached,
 };
 use crate::message::{Answer, ToShard};
 use crate::peer::PeerMessage;
@@ -41,6 +41,8 @@ const DEMAND_MAX: Duration = Duration::from_secs(16);
 /// Who leads no more says within this time what became of a change, or is frozen or cut off: the new
 /// leader's first entries reach it at once, and with them whether the change was committed.
 const DEPOSED_MAX: Duration = Duration::from_secs(1);
+/// Uploads that wait at the leader for what workers say. Of one core one waits at a time.
+const VALIDATIONS_MAX: usize = 256;
 /// Between two attempts of a node to have its new address told.
 const MOVE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -67,6 +69,8 @@ pub(super) struct Requests {
     held: Vec<Held>,
     /// What this leader does.
     change: Option<Underway>,
+    /// Who waits for what workers say to configurations, by ticket.
+    validations: BTreeMap<u64, Asker>,
     /// When each member was heard of last.
     heard: BTreeMap<NodeId, Instant>,
     /// When the leader may be told again that this node is reached elsewhere.
@@ -180,14 +184,50 @@ impl<A: Buffers> ConsensusCore<A> {
             ))),
             None => Some(no_leader("this node does not lead and knows no leader")),
         };
-        let fulfilled = match refusal {
-            Some(refusal) => Some(Fulfilled::Refused(refusal)),
-            None if !is_change => Some(Fulfilled::Progress(self.progress(now))),
-            None => self.begin(now, by, demand, out).err().map(Fulfilled::Refused),
+        let fulfilled = match (refusal, demand) {
+            (Some(refusal), _) => Some(Fulfilled::Refused(refusal)),
+            (None, Demand::Progress) => Some(Fulfilled::Progress(self.progress(now))),
+            (None, Demand::Validate { configs }) => {
+                self.validate(by, configs, out).err().map(Fulfilled::Refused)
+            }
+            (None, demand) => self.begin(now, by, demand, out).err().map(Fulfilled::Refused),
         };
         if let Some(fulfilled) = fulfilled {
             self.tell(by, fulfilled, out);
         }
+    }
+
+    /// Core 0, which speaks with the workers, is asked.
+    fn validate(
+        &mut self,
+        by: Asker,
+        configs: Vec<PluginConfig>,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) -> Result<(), ApiError> {
+        if self.requests.validations.len() >= VALIDATIONS_MAX {
+            let detail = format!("{VALIDATIONS_MAX} uploads wait for workers already");
+            return Err(ApiError::overloaded(detail, 1));
+        }
+        let ticket = self.requests.next_ticket();
+        self.requests.validations.insert(ticket, by);
+        let message = ToShard::Validate { ticket, configs };
+        out.push(ConsensusEffect::ToShard { to: CoreId(0), message });
+        Ok(())
+    }
+
+    /// Core 0 answers, always: workers have said something, or nobody does in time, or it leads no more.
+    pub(super) fn on_validated(
+        &mut self,
+        ticket: u64,
+        result: Result<Vec<(u32, String)>, ApiError>,
+        out: &mut Outbox<ConsensusEffect<A::Buffer>>,
+    ) {
+        let by = self.requests.validations.remove(&ticket).expect("a question is answered once");
+        let fulfilled = match result {
+            Ok(faults) => Fulfilled::Validated { faults },
+            Err(error) => Fulfilled::Refused(error),
+        };
+        self.tell(by, fulfilled, out);
     }
 
     fn ask_leader(
@@ -334,7 +374,9 @@ impl<A: Buffers> ConsensusCore<A> {
             return Err(refused(Code::WrongState, detail, LOOK).with_retry_after(1));
         }
         match demand {
-            Demand::Progress | Demand::Clock { .. } => unreachable!("answered at once, or not"),
+            Demand::Progress | Demand::Clock { .. } | Demand::Validate { .. } => {
+                unreachable!("no change of the group")
+            }
             Demand::Add { node, address, cluster } => {
                 self.probe(now, by, (node, address, cluster), out)
             }
@@ -636,6 +678,13 @@ impl<A: Buffers> ConsensusCore<A> {
                 (Demand::Progress, _) => {
                     let ms = PROGRESS_MAX.as_millis();
                     let detail = format!("node {to}, which led, did not answer within {ms} ms");
+                    Fulfilled::Refused(no_leader(detail))
+                }
+                (Demand::Validate { .. }, _) => {
+                    let detail = format!(
+                        "node {to}, which led, did not say in time what plugins make of their \
+                         configurations; nothing was changed"
+                    );
                     Fulfilled::Refused(no_leader(detail))
                 }
                 _ => {

@@ -5,7 +5,11 @@
 //!
 //! Invariants:
 //! - of one core one change at a time is made ready or in the log; the others wait, in order;
+//! - a workflow goes into the log after its plugins have said that they take what they are to be set up
+//!   with, as [`configs`] asks them;
 //! - each change is answered once.
+
+mod configs;
 
 use super::limits::{CHANGES_MAX, GROUP_BYTES_MAX};
 use super::queries::{Named, Told};
@@ -18,7 +22,8 @@ use crate::work::{Kind, Retired};
 use api::{ApiError, Code, Request, Route};
 use base::{Outbox, hash64};
 use bytes::Bytes;
-use document::{FAULTS_MAX, Fault, Faults, Fields, Source};
+use configs::{Asking, UsedConfig, used_configs};
+use document::{FAULTS_MAX, Fault, Faults, Fields, Source, Span};
 use rules::Rule;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -62,6 +67,8 @@ pub(crate) struct ChangeReady {
     prepared: Arc<Prepared>,
     /// What its client will be told of; known from the first time on.
     named: Option<Named>,
+    /// What plugins are to be asked before it goes.
+    configs: Vec<UsedConfig>,
 }
 
 /// The changes of one core.
@@ -78,6 +85,8 @@ struct UnderWay {
     waiter: Waiter,
     by: String,
     tries: u32,
+    /// Ready, while plugins are asked.
+    asking: Option<Asking>,
     /// On its way through the log.
     sent: Option<Record>,
 }
@@ -110,15 +119,15 @@ impl Asked {
         plugins: &globals::Plugins,
     ) -> Result<ChangeReady, ApiError> {
         let Self { by, what } = self;
-        let (named, changes) = match what {
+        let (named, changes, configs) = match what {
             What::Request(route, body) => {
-                let (named, changes) = changes(catalogue, plugins, &route, &body)?;
-                (Some(named), changes)
+                let (named, changes, configs) = changes(catalogue, plugins, &route, &body)?;
+                (Some(named), changes, configs)
             }
-            What::Birth(changes) => (None, changes),
+            What::Birth(changes) => (None, changes, Vec::new()),
             What::Again(record) => {
                 let prepared = Arc::new(Prepared::new(catalogue, Arc::clone(&record.draft)));
-                return Ok(ChangeReady { record, prepared, named: None });
+                return Ok(ChangeReady { record, prepared, named: None, configs: Vec::new() });
             }
         };
         let bytes: usize = changes.iter().map(Change::bytes).sum();
@@ -135,7 +144,7 @@ impl Asked {
         change.clone().write(&mut body);
         let record = Record { body: body.into(), draft: Arc::new(Draft::of(change)) };
         let prepared = Arc::new(Prepared::new(catalogue, Arc::clone(&record.draft)));
-        Ok(ChangeReady { record, prepared, named })
+        Ok(ChangeReady { record, prepared, named, configs })
     }
 }
 
@@ -145,14 +154,14 @@ fn changes(
     plugins: &globals::Plugins,
     route: &Route,
     body: &[u8],
-) -> Result<(Named, Vec<Change>), ApiError> {
+) -> Result<(Named, Vec<Change>, Vec<UsedConfig>), ApiError> {
     let one = |name: &String, told, change| (Named { ids: vec![name.clone()], told }, vec![change]);
-    Ok(match route {
+    let (named, changes) = match route {
         Route::PostRules => put_rules(catalogue, None, body)?,
         Route::PutRule(rule) => put_rules(catalogue, Some(rule), body)?,
         Route::ReplaceRules => replace_rules(catalogue, body)?,
-        Route::PostDefinitions => put_definitions(plugins, None, body)?,
-        Route::PutDefinition(workflow) => put_definitions(plugins, Some(workflow), body)?,
+        Route::PostDefinitions => return put_definitions(plugins, None, body),
+        Route::PutDefinition(workflow) => return put_definitions(plugins, Some(workflow), body),
         Route::DeleteRule(rule) => one(rule, Told::Deleted, Change::DeleteRule(rule.clone())),
         Route::DeleteDefinition(workflow) => {
             one(workflow, Told::Deleted, Change::DeleteDefinition(workflow.clone()))
@@ -170,7 +179,8 @@ fn changes(
             one(workflow, Told::Stored, Change::RollBackDefinition(id, version))
         }
         route => unreachable!("{} does not change the catalogue", route.pattern()),
-    })
+    };
+    Ok((named, changes, Vec::new()))
 }
 
 /// Whether a request to it comes with a document.
@@ -227,7 +237,7 @@ impl ShardCore {
         let Some((waiter, asked)) = self.changes.waiting.pop_front() else { return };
         self.changes.bytes -= asked.bytes();
         let by = asked.by.clone();
-        self.changes.under_way = Some(UnderWay { waiter, by, tries: 0, sent: None });
+        self.changes.under_way = Some(UnderWay { waiter, by, tries: 0, asking: None, sent: None });
         self.make_ready(asked, out);
     }
 
@@ -244,13 +254,22 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) {
         let under_way = self.changes.under_way.as_mut().expect("a change was made ready");
+        match ready {
+            Ok(ready) if ready.configs.is_empty() => self.on_change_sound(ready, out),
+            Ok(ready) => self.ask_plugins(ready, out),
+            Err(error) => {
+                let waiter = under_way.waiter.clone();
+                self.refuse(&waiter, &error, out);
+            }
+        }
+    }
+
+    /// Nothing is wrong with the change under way.
+    fn on_change_sound(&mut self, ready: ChangeReady, out: &mut Outbox<ShardEffect>) {
+        let under_way = self.changes.under_way.as_mut().expect("a change was made ready");
         under_way.tries += 1;
         let (waiter, tries) = (under_way.waiter.clone(), under_way.tries);
-        let ready = match ready {
-            Ok(ready) => ready,
-            Err(error) => return self.refuse(&waiter, &error, out),
-        };
-        let ChangeReady { record, prepared, named } = ready;
+        let ChangeReady { record, prepared, named, .. } = ready;
         if let (Waiter::Catalogue(id), Some(named)) = (&waiter, named) {
             self.queries.begin_change(*id, named);
         }
@@ -365,7 +384,7 @@ fn put_definitions(
     plugins: &globals::Plugins,
     named: Option<&str>,
     body: &[u8],
-) -> Result<(Named, Vec<Change>), ApiError> {
+) -> Result<(Named, Vec<Change>, Vec<UsedConfig>), ApiError> {
     let text = document(body)?;
     let plugins: Vec<&str> = plugins.keys().map(String::as_str).collect();
     let found = flow::parse(Source { name: "body", text }, flow::Plugins::Known(&plugins))
@@ -373,9 +392,10 @@ fn put_definitions(
     if let Some(named) = named {
         one_named("workflow", named, found.iter().map(|found| found.id.as_str()))?;
     }
+    let configs = used_configs(&found);
     let put = |found: flow::Definition| (found.id, Change::PutDefinition(found.source));
     let (ids, changes) = found.into_iter().map(put).unzip();
-    Ok((Named { ids, told: Told::Stored }, changes))
+    Ok((Named { ids, told: Told::Stored }, changes, configs))
 }
 
 /// The rules of the body; their own tests pass. `others` has those that are there besides.
@@ -441,15 +461,17 @@ fn document(body: &[u8]) -> Result<&str, ApiError> {
 }
 
 fn invalid(code: Code, faults: &document::Faults) -> ApiError {
-    let list: Vec<api::Fault> = (faults.0.iter())
-        .map(|fault| api::Fault {
-            file: None,
-            line: fault.span.line,
-            column: fault.span.column,
-            what: fault.what.clone(),
-            hint: fault.hint.clone(),
-        })
+    let told = (faults.0.iter())
+        .map(|fault| told(fault.span, fault.what.clone(), fault.hint.clone()))
         .collect();
+    refused_for(code, told)
+}
+
+fn told(at: Span, what: String, hint: Option<String>) -> api::Fault {
+    api::Fault { file: None, line: at.line, column: at.column, what, hint }
+}
+
+fn refused_for(code: Code, list: Vec<api::Fault>) -> ApiError {
     let detail = match &list[..] {
         [one] => format!("line {}, column {}: {}", one.line, one.column, one.what),
         [first, ..] => format!(

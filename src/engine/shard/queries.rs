@@ -221,6 +221,12 @@ impl Queries {
         self.gathering.len() + self.reads.len()
     }
 
+    /// A name for a question: of this core, none is given twice.
+    pub(super) fn next_ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
     pub(super) fn begin_batch(&mut self, id: RequestId, count: u32, form: Form) {
         let results = (0..count).map(|_| None).collect();
         self.batches.insert(id, BatchResults { form, left: count, results });
@@ -285,8 +291,7 @@ impl ShardCore {
             return Err(ApiError::overloaded(detail, 1));
         }
         self.queries.awaited += usize::from(is_awaited);
-        self.queries.next_ticket += 1;
-        let ticket = self.queries.next_ticket;
+        let ticket = self.queries.next_ticket();
         self.queries.gathering.insert(ticket, Gathering { request, left, kind, refused: None });
         Ok(ticket)
     }
@@ -403,6 +408,9 @@ impl ShardCore {
         answer: Answer,
         out: &mut Outbox<ShardEffect>,
     ) {
+        if self.changes.is_asking(ticket) {
+            return self.on_plugins_asked(answer, out);
+        }
         let gathering =
             self.queries.gathering.get_mut(&ticket).expect("a question is answered once");
         gathering.left -= 1;

@@ -19,6 +19,7 @@
 //!   node leads still, and not once it was decided that its lease is over.
 
 mod links;
+mod validations;
 pub(super) mod view;
 
 use super::session::Waiter;
@@ -42,6 +43,7 @@ use links::Links;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use validations::Validations;
 
 /// Who speaks with the workers.
 const FIRST: CoreId = CoreId(0);
@@ -62,6 +64,7 @@ pub(super) struct Workers {
 pub(super) struct Desk {
     pub(super) dispatcher: Dispatcher,
     pub(super) links: Links,
+    validations: Validations,
     /// The term whose news are listened to.
     term: u64,
     /// Said in this term before it began here.
@@ -80,6 +83,7 @@ impl Workers {
             Box::new(Desk {
                 dispatcher: Dispatcher::new(&config.workers, seed),
                 links: Links::default(),
+                validations: Validations::default(),
                 term: 0,
                 early: Vec::new(),
                 reported: BTreeSet::new(),
@@ -130,8 +134,11 @@ impl Workers {
     }
 
     /// When something is due.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.desk.as_ref().and_then(|desk| desk.dispatcher.deadline())
+    pub(super) fn deadline(&self, stopping: bool) -> Option<Instant> {
+        let desk = self.desk.as_ref()?;
+        // Of a node that stops no lease is watched.
+        let leases = desk.dispatcher.deadline().filter(|_| !stopping);
+        leases.into_iter().chain(desk.validations.deadline()).min()
     }
 }
 
@@ -354,6 +361,7 @@ impl ShardCore {
     }
 
     fn on_task_news(&mut self, from: CoreId, news: TaskNews, out: &mut Outbox<ShardEffect>) {
+        let shards = usize::from(self.config.shards);
         let desk = self.workers.desk_mut();
         let now = desk.now;
         match news {
@@ -362,6 +370,9 @@ impl ShardCore {
                     desk.dispatcher.on_assigned(order, worker, boot);
                 }
                 desk.reported.insert(from);
+                if desk.reported.len() == shards {
+                    desk.dispatcher.open();
+                }
             }
             TaskNews::Wanted { order, plugin, priority } => {
                 desk.dispatcher.on_wanted(now, order, &plugin, priority);
@@ -386,12 +397,10 @@ impl ShardCore {
 
     /// Gives out what can be given out.
     fn decide(&mut self, out: &mut Outbox<ShardEffect>) {
-        let is_ready = self.role.in_office && !self.stopping;
-        let shards = usize::from(self.config.shards);
-        let desk = self.workers.desk_mut();
-        if !is_ready || desk.reported.len() < shards {
+        if !self.role.in_office || self.stopping {
             return;
         }
+        let desk = self.workers.desk_mut();
         desk.dispatcher.decide(&mut desk.assignments);
         for Assignment { order, worker, boot } in std::mem::take(&mut desk.assignments) {
             self.tell_host(order, Dispatched::Assign { order, worker, boot }, out);
@@ -421,9 +430,11 @@ impl ShardCore {
             desk.dispatcher.start_over();
             desk.links.send_away(out);
         }
+        self.end_validations(out);
     }
 
-    /// The clock was read: leases that are over.
+    /// The clock was read: leases that are over. A node that stops declares nobody lost: it sends workers
+    /// away that come, and whoever leads next gives each a whole lease.
     pub(super) fn watch_workers(&mut self, now: Now, out: &mut Outbox<ShardEffect>) {
         let (in_office, term) = (self.role.in_office, self.role.term);
         let Some(desk) = self.workers.desk.as_deref_mut() else { return };
@@ -431,6 +442,10 @@ impl ShardCore {
         if !in_office {
             return;
         }
+        self.watch_validations(out);
+        let Some(desk) = self.workers.desk.as_deref_mut().filter(|_| !self.stopping) else {
+            return;
+        };
         for (worker, boot) in desk.dispatcher.on_time(now.instant) {
             let record = WorkerLost { worker, boot, term };
             let write = |body: &mut Vec<u8>| record.write(body);

@@ -1,6 +1,9 @@
 //! Workers in the world of several coordinators: what is given to one, moves when it is lost, and is
 //! recorded once, whoever leads.
 
+mod configs;
+mod leases;
+
 use super::FAR;
 use super::world::{LEASE_MS, World};
 use crate::record::{Change, Ended, Failed};
@@ -638,7 +641,8 @@ fn a_workflow_may_name_the_plugins_that_workers_have_brought() {
     until(&mut world, &mut [&mut worker], "it may go", left);
     world.settle();
     let (status, text) = put(&mut world, node);
-    assert_eq!(status, 201, "also when no worker has it now: {text}");
+    assert_eq!(status, 503, "it is known, and nobody is there to ask: {text}");
+    assert!(text.contains("no worker that has the plugin `check` is connected"), "{text}");
 }
 
 #[test]

@@ -19,7 +19,7 @@
 //! - nothing runs beyond four fifths of a lease, counted from when that was asked for which the leader
 //!   answered; what runs then is killed, what has ended is kept;
 //! - at most `capacity` orders run at once, those that are being stopped among them;
-//! - no order of another boot is run, and none twice that is remembered;
+//! - no order of another boot is run, none twice that is remembered, and none that was refused;
 //! - an end is kept until it is recorded, whatever becomes of the link; when too much is kept, new orders
 //!   are refused;
 //! - a run that was declared lost runs nothing any more when its successor registers.
@@ -31,7 +31,7 @@ mod orders;
 #[cfg(test)]
 mod tests;
 
-use super::message::{FAULT_BYTES_MAX, FromWorker, PluginInfo, Refusal, Run, ToWorker};
+use super::message::{FAULT_BYTES_MAX, FromWorker, PluginInfo, Refusal, Run, ToWorker, Verdict};
 use crate::record::{Ended, Failed};
 use crate::shard::OrderId;
 use base::{Address, BootId, Instant, Outbox, Prng, WorkerId};
@@ -289,15 +289,14 @@ impl WorkerCore {
     }
 
     /// What a plugin says to a configuration.
-    pub fn on_validated(
-        &mut self,
-        ticket: u64,
-        result: Result<(), String>,
-        out: &mut Outbox<WorkerEffect>,
-    ) {
+    pub fn on_validated(&mut self, ticket: u64, verdict: Verdict, out: &mut Outbox<WorkerEffect>) {
         if self.link.is_up() {
-            let result = result.map_err(|fault| clipped(fault, FAULT_BYTES_MAX));
-            out.push(WorkerEffect::Send(FromWorker::Validated { ticket, result }));
+            let verdict = match verdict {
+                Verdict::Valid => Verdict::Valid,
+                Verdict::Invalid(fault) => Verdict::Invalid(clipped(fault, FAULT_BYTES_MAX)),
+                Verdict::Unsaid(fault) => Verdict::Unsaid(clipped(fault, FAULT_BYTES_MAX)),
+            };
+            out.push(WorkerEffect::Send(FromWorker::Validated { ticket, verdict }));
         }
     }
 
@@ -463,6 +462,10 @@ impl WorkerCore {
             }
         };
         if let Some(why) = why {
+            // That of another run of this worker is none of this one's.
+            if why != Refusal::Boot {
+                self.orders.on_refused(order);
+            }
             out.push(WorkerEffect::Send(FromWorker::Refused { order, why }));
             return;
         }
@@ -471,7 +474,7 @@ impl WorkerCore {
         out.push(WorkerEffect::Send(FromWorker::Accepted { order }));
     }
 
-    /// Why an order that never came is not run, if it is not.
+    /// Why an order that never came before is not run, if it is not.
     fn refusal(&self, now: Instant, run: &Run) -> Option<Refusal> {
         let has = |plugin: &str| {
             self.config.plugins.binary_search_by(|one| one.name.as_str().cmp(plugin)).is_ok()

@@ -16,7 +16,7 @@ mod tests;
 
 use super::message::{
     CAPACITY_MAX, CONFIG_BYTES_MAX, FAULT_BYTES_MAX, FromWorker, INPUT_BYTES_MAX, PLUGINS_MAX,
-    PluginInfo, Refusal, Run, ToWorker,
+    PluginInfo, Refusal, Run, ToWorker, Verdict,
 };
 use crate::record::{Ended, Failed};
 use crate::shard::OrderId;
@@ -146,10 +146,11 @@ impl FromWorker {
             Self::Stopped { order } => frame.write(&result(*order, None)),
             Self::Drain { on } => frame.write(&wire::WorkerDrain { on: *on }),
             Self::Leave { boot } => frame.write(&wire::WorkerLeave { boot: boot.0 }),
-            Self::Validated { ticket, result } => frame.write(&wire::TaskValidated {
+            Self::Validated { ticket, verdict } => frame.write(&wire::TaskValidated {
                 ticket: *ticket,
-                valid: result.is_ok(),
-                fault: result.as_ref().err().map_or("", String::as_str),
+                valid: *verdict == Verdict::Valid,
+                fault: verdict.fault(),
+                unsaid: matches!(verdict, Verdict::Unsaid(_)),
             }),
         }
         check_length(out, start);
@@ -192,8 +193,12 @@ impl FromWorker {
             Kind::TASK_VALIDATED => {
                 let read = wire::TaskValidated::decode(payload)?;
                 limit("task_validated", "fault", read.fault.len(), FAULT_BYTES_MAX)?;
-                let result = if read.valid { Ok(()) } else { Err(read.fault.to_owned()) };
-                Self::Validated { ticket: read.ticket, result }
+                let verdict = match (read.valid, read.unsaid) {
+                    (true, _) => Verdict::Valid,
+                    (false, false) => Verdict::Invalid(read.fault.to_owned()),
+                    (false, true) => Verdict::Unsaid(read.fault.to_owned()),
+                };
+                Self::Validated { ticket: read.ticket, verdict }
             }
             kind => return Err(WorkerFrameError::Kind { kind, speaker: "a worker" }),
         })
@@ -212,7 +217,7 @@ impl FromWorker {
             Self::Ended { ended: Ended::Failed(failed), .. } => {
                 failed.code.len() + failed.message.len()
             }
-            Self::Validated { result, .. } => result.as_ref().err().map_or(0, String::len),
+            Self::Validated { verdict, .. } => verdict.fault().len(),
             Self::Renew { .. }
             | Self::Accepted { .. }
             | Self::Refused { .. }

@@ -126,9 +126,30 @@ pub enum FromWorker {
     Validated {
         /// The question's.
         ticket: u64,
-        /// Nothing, or what is wrong with it: at most [`FAULT_BYTES_MAX`].
-        result: Result<(), String>,
+        /// What it says.
+        verdict: Verdict,
     },
+}
+
+/// What a plugin says to a configuration. Texts are for people, at most [`FAULT_BYTES_MAX`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It takes it.
+    Valid,
+    /// It does not, for this reason.
+    Invalid(String),
+    /// It could not say, for this reason: it hung, crashed, or is not there.
+    Unsaid(String),
+}
+
+impl Verdict {
+    /// What is wrong; empty when nothing is.
+    pub(crate) fn fault(&self) -> &str {
+        match self {
+            Self::Valid => "",
+            Self::Invalid(fault) | Self::Unsaid(fault) => fault,
+        }
+    }
 }
 
 /// Why a worker does not run an order.
@@ -142,7 +163,7 @@ pub enum Refusal {
     Draining,
     /// It has no such plugin.
     Plugin,
-    /// It ran here before, and what became of it was recorded.
+    /// It came before: it ran and what became of it was recorded, or it was refused.
     Over,
     /// Its lease has run out, or it is not registered.
     Lease,

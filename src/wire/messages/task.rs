@@ -296,7 +296,9 @@ message! {
         1 ticket: u64,
         /// It would take it.
         2 valid: bool,
-        /// What is wrong with it, for people.
+        /// What is wrong with it, or why nobody could say, for people.
         3 fault: &'a str = "",
+        /// The plugin could not say: not `valid`, and not refused either.
+        4 unsaid: bool = false,
     }
 }

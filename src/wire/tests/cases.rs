@@ -570,6 +570,7 @@ fn running() -> Vec<Case> {
     let validate =
         TaskValidate { ticket: 9, plugin: "payment_validator", config: b"{\"limit\":5000}" };
     let fault = "limit must be above 0";
+    let valid = TaskValidated { ticket: 9, valid: false, fault: "", unsaid: false };
     vec![
         case("task_accepted", ASKS, &TaskAccepted { message, ordinal, task, attempt }),
         case("task_refused", ASKS, &TaskRefused { message, ordinal, task, attempt, why: 2 }),
@@ -577,12 +578,9 @@ fn running() -> Vec<Case> {
         case("task_recorded", ASKS, &TaskRecorded { message, ordinal, task, attempt }),
         case("task_validate", ASKS, &validate),
         case("task_validate, the least", ASKS, &TaskValidate { config: b"", ..validate }),
-        case("task_validated", ASKS, &TaskValidated { ticket: 9, valid: false, fault }),
-        case(
-            "task_validated, the least",
-            ASKS,
-            &TaskValidated { ticket: 9, valid: true, fault: "" },
-        ),
+        case("task_validated", ASKS, &TaskValidated { ticket: 9, fault, ..valid }),
+        case("task_validated, unsaid", ASKS, &TaskValidated { fault, unsaid: true, ..valid }),
+        case("task_validated, the least", ASKS, &TaskValidated { valid: true, ..valid }),
     ]
 }
 

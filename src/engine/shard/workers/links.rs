@@ -149,7 +149,9 @@ impl ShardCore {
                 }
                 self.on_worker_ended(order, (worker, boot), ended, out);
             }
-            FromWorker::Validated { .. } => {}
+            FromWorker::Validated { ticket, verdict } => {
+                self.on_verdict(link, ticket, verdict, out);
+            }
         }
     }
 
@@ -169,7 +171,7 @@ impl ShardCore {
         &mut self,
         now: Now,
         link: WorkerLink,
-        _out: &mut Outbox<ShardEffect>,
+        out: &mut Outbox<ShardEffect>,
     ) {
         assert_eq!(self.config.core, FIRST, "workers speak to the first core");
         self.workers.read_clock(now);
@@ -180,6 +182,7 @@ impl ShardCore {
             asked.remove(&link);
         }
         desk.dispatcher.on_link_down(link);
+        self.on_link_of_validations_down(link, out);
     }
 
     /// Whether gossip doubts that a worker lives. It gets nothing new meanwhile. Told to core 0 alone.
@@ -252,7 +255,7 @@ impl ShardCore {
         if !self.role.in_office || self.role.term != term {
             return true;
         }
-        let is_ready = desk.reported.len() == usize::from(self.config.shards);
+        let is_ready = desk.dispatcher.is_open();
         for (link, wish) in wishes {
             if index.is_none() || !is_ready {
                 // Nobody could say it in time, or a core is not in office yet, which would not listen
@@ -346,6 +349,7 @@ impl ShardCore {
                 out.push(ShardEffect::ToShard { to, message });
             }
         }
+        self.on_worker_to_ask(out);
     }
 
     /// A worker wants its lease for longer, and this node leads.

@@ -3,7 +3,7 @@
 use super::{Said, all};
 use crate::record::{Ended, Failed};
 use crate::shard::OrderId;
-use crate::workers::{FromWorker, PluginInfo, Refusal, Run, ToWorker};
+use crate::workers::{FromWorker, PluginInfo, Refusal, Run, ToWorker, Verdict};
 use base::{Address, BootId, InstanceId, MessageId, WorkerId};
 use bytes::Bytes;
 use flow::TaskIndex;
@@ -59,7 +59,11 @@ pub(super) fn from_worker() -> Vec<FromWorker> {
         FromWorker::Stopped { order },
         FromWorker::Drain { on: true },
         FromWorker::Leave { boot: BOOT },
-        FromWorker::Validated { ticket: 9, result: Err("limit must be above 0".to_owned()) },
+        FromWorker::Validated {
+            ticket: 9,
+            verdict: Verdict::Invalid("limit must be above 0".to_owned()),
+        },
+        FromWorker::Validated { ticket: 9, verdict: Verdict::Unsaid("signal 11".to_owned()) },
     ]
 }
 
@@ -109,6 +113,7 @@ fn name(said: &Said) -> String {
     let variant = debug.split([' ', '(']).next().unwrap_or_default();
     let how = match said {
         Said::ByWorker(FromWorker::Ended { ended: Ended::Failed(_), .. }) => " failed",
+        Said::ByWorker(FromWorker::Validated { verdict: Verdict::Unsaid(_), .. }) => " unsaid",
         _ => "",
     };
     format!("{side} {variant}{how}")

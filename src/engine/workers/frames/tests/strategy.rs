@@ -3,7 +3,7 @@
 use super::Said;
 use crate::record::{Ended, Failed};
 use crate::shard::OrderId;
-use crate::workers::{FromWorker, PluginInfo, Refusal, Run, ToWorker};
+use crate::workers::{FromWorker, PluginInfo, Refusal, Run, ToWorker, Verdict};
 use base::{Address, BootId, InstanceId, MessageId, WorkerId};
 use bytes::Bytes;
 use flow::TaskIndex;
@@ -92,9 +92,14 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         order().prop_map(|order| FromWorker::Stopped { order }),
         any::<bool>().prop_map(|on| FromWorker::Drain { on }),
         boot().prop_map(|boot| FromWorker::Leave { boot }),
-        (number(), prop_oneof![Just(Ok(())), text().prop_map(Err)])
-            .prop_map(|(ticket, result)| FromWorker::Validated { ticket, result }),
+        (number(), verdict())
+            .prop_map(|(ticket, verdict)| FromWorker::Validated { ticket, verdict }),
     ]
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    let (invalid, unsaid) = (text().prop_map(Verdict::Invalid), text().prop_map(Verdict::Unsaid));
+    prop_oneof![Just(Verdict::Valid), invalid, unsaid]
 }
 
 fn run() -> impl Strategy<Value = Run> {
