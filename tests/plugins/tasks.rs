@@ -66,6 +66,7 @@ fn a_configuration_that_is_refused_fails_the_task_and_nothing_else() {
     let mut running = folder.host();
     let rows = [
         ("refuse", "plugin_config", false, "no model there"),
+        ("wrong, and init would crash", "plugin_config", false, "`wrong` is no key of mine"),
         ("later", "model_busy", true, "come again"),
     ];
     for (config, code, retryable, words) in rows {
@@ -74,6 +75,10 @@ fn a_configuration_that_is_refused_fails_the_task_and_nothing_else() {
         assert_fails(&running.run(job), code, retryable, words);
     }
     running.is_well();
+    // What `validate_config` does not refuse does come to `init`.
+    let mut job = running.job(r#"{"do": "echo"}"#);
+    job.config = Bytes::from(r#""init would crash""#);
+    assert_fails(&running.run(job), "plugin_crashed", true, "SIGABRT");
 }
 
 #[test]
