@@ -38,9 +38,15 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `program` as a process for the plugin `name`.
-    pub(crate) fn start(program: &Path, name: &str, manifest: &Manifest) -> io::Result<Self> {
+    /// Starts `program` as a process for the plugin `name`, and hands it the copy of its library.
+    pub(crate) fn start(
+        program: &Path,
+        name: &str,
+        manifest: &Manifest,
+        library: Option<&OwnedFd>,
+    ) -> io::Result<Self> {
         let (near, far) = Socket::pair()?;
+        near.greet(library)?;
         let mut child = Command::new(program)
             .arg0(format!("distric-plugin {name}"))
             .arg(crate::child::COMMAND)

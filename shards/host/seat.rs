@@ -1,5 +1,6 @@
 //! One plugin on this node: its pool, its processes, and the jobs that they have.
 
+use crate::copy::copy;
 use crate::cpu::{LOOK_EVERY, Watch};
 use crate::pending::Answer;
 use crate::process::Process;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use plugin::frame::{FromChild, Load, Run, Ticket, ToChild};
 use plugin::pool::{Child, Effect, End, Pool, Work};
 use plugin::{Manifest, Network, code};
+use rustix::fd::OwnedFd;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -32,6 +34,8 @@ struct Kept {
 pub(crate) struct Seat {
     name: String,
     file: PathBuf,
+    /// The file as it was at the start. `None`: it could not be copied.
+    library: Option<OwnedFd>,
     manifest: Manifest,
     options: Arc<Options>,
     pool: Pool,
@@ -62,9 +66,19 @@ impl Seat {
     ) -> Self {
         let pool = Pool::new(&manifest, options.start_limit);
         let metrics = PluginMetrics { plugin: name.clone(), ..PluginMetrics::default() };
+        let library = copy(&file, &name).inspect_err(|error| {
+            let (plugin, file) = (name.as_str(), file.display());
+            tracing::warn!(
+                plugin,
+                %file,
+                %error,
+                "a plugin's library is not copied: who writes over its file changes what runs"
+            );
+        });
         Self {
             name,
             file,
+            library: library.ok(),
             manifest,
             options,
             pool,
@@ -428,7 +442,8 @@ impl Seat {
     }
 
     fn start(&mut self, now: Instant, child: Child) {
-        match Process::start(&self.options.program, &self.name, &self.manifest) {
+        let (program, library) = (&self.options.program, self.library.as_ref());
+        match Process::start(program, &self.name, &self.manifest, library) {
             Ok(process) => {
                 self.processes.insert(child, process);
                 let load = Load {
