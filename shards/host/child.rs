@@ -149,10 +149,7 @@ fn serve(frames: &mut Frames, workers: &work::Workers, sender: &Sender) -> io::R
                 ToChild::Run(run) => workers.run(ticket, &run),
                 ToChild::Validate { config } => workers.validate(ticket, config),
                 ToChild::Cancel => workers.cancel(ticket),
-                ToChild::Ping => {
-                    let memory_bytes = sandbox::resident_bytes();
-                    sender.send(ticket, &FromChild::Pong { memory_bytes });
-                }
+                ToChild::Ping => sender.send(ticket, &FromChild::Pong),
                 ToChild::Quit => quit = true,
                 ToChild::Keep { until } => lease::keep(until),
                 ToChild::Load(_) => {}

@@ -56,6 +56,8 @@ fn the_blocks_of_the_page_write_check_and_run_plugins_alone_and_in_a_workflow() 
         (2, "{\"text\":\"HEAR ME!!!\"}"),
         (3, "shout version 1, completed"),
         (3, "  output  HEAR ME!!!"),
+        (3, r#""component":"plugin","msg":"shouting","plugin":"shouter","instance":""#),
+        (3, r#"-1","task_id":"louder","attempt":1}"#),
         (4, "  greeter 1.1.0, plugin ABI 1"),
     ];
     for (part, words) in holds {
