@@ -37,7 +37,7 @@ pub(crate) enum ClusterCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodesCommand {
-    /// The members, and how far each of them is
+    /// Who has the log, and how far each of them is; and everybody, workers too, as gossip knows them
     List,
     /// Add a node that runs already, with `--node ID --peer ADDRESS` and an empty data directory.
     /// It gets the log and has no vote until `promote`

@@ -49,10 +49,34 @@ pub(crate) fn nodes(list: &Value, out: &mut dyn Write) -> io::Result<()> {
         ("SNAPSHOT", "snapshot"),
     ];
     write_table(out, &columns, list.get("nodes"))?;
-    match list.get("progress_absent") {
-        Some(why) => writeln!(out, "how far they are is not known: {}", cell(Some(why))),
-        None => Ok(()),
+    if let Some(why) = list.get("progress_absent") {
+        writeln!(out, "how far they are is not known: {}", cell(Some(why)))?;
     }
+    writeln!(out)?;
+    if let Some(why) = list.get("members_absent") {
+        return writeln!(out, "who else is there is not known: {}", cell(Some(why)));
+    }
+    members(list, out)
+}
+
+/// Everybody, as gossip knows them.
+fn members(list: &Value, out: &mut dyn Write) -> io::Result<()> {
+    let columns = [
+        ("NAME", "name"),
+        ("NODE", "node"),
+        ("WORKER", "worker"),
+        ("ROLES", "roles"),
+        ("STATE", "state"),
+        ("SINCE", "since"),
+        ("LEADER", "leader"),
+        ("LOAD", "load_permille"),
+        ("CAPACITY", "capacity"),
+        ("ZONE", "zone"),
+        ("HTTP", "http"),
+        ("GOSSIP", "gossip"),
+        ("VERSIONS", "versions"),
+    ];
+    write_table(out, &columns, list.get("members"))
 }
 
 /// `POST /api/v1/cluster/checksum`

@@ -15,7 +15,7 @@ pub use links::Links;
 pub use open::{OpenError, Opened, Options, Progress, open};
 
 use base::{Address, CoreId, Instant, NodeId, Now, Outbox, StoreId};
-use engine::cluster::Probed;
+use engine::cluster::{Everybody, Probed};
 use engine::founding::Card;
 use engine::message::{ConsensusStatus, Packet, ToConsensus, ToShard};
 use engine::peer::PeerMessage;
@@ -138,6 +138,11 @@ impl Consensus {
     fn count_links(&self) {
         let links = self.inner.links.as_ref().map_or(0, Links::count);
         self.inner.mind.borrow().metrics().peer_links.set_count(links);
+    }
+
+    /// Who is there by this node's gossip, for those who ask.
+    pub fn on_everybody(&self, everybody: Everybody) {
+        self.inner.mind.borrow_mut().on_everybody(everybody);
     }
 
     /// The end of a round.

@@ -22,6 +22,7 @@ mod runner;
 mod worker;
 
 pub use door::{Desk, Door, DoorIdentity};
+pub use load::Load;
 pub use plugins::Plugins;
 pub use runner::{Over, Runner};
 pub use worker::{Host, Worker, WorkerIdentity};

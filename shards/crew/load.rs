@@ -4,14 +4,14 @@ use std::fs;
 
 /// What `/proc/stat` counted so far, for all processors together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Load {
+pub struct Load {
     busy: u64,
     all: u64,
 }
 
 impl Load {
     /// Reads it; nothing where there is no `/proc`.
-    pub(crate) fn read() -> Option<Self> {
+    pub fn read() -> Option<Self> {
         Self::parse(&fs::read_to_string("/proc/stat").ok()?)
     }
 
@@ -30,7 +30,7 @@ impl Load {
     }
 
     /// The share of the time since `earlier` that the processors worked. Unit: thousandths.
-    pub(crate) fn permille_since(self, earlier: Self) -> u32 {
+    pub fn permille_since(self, earlier: Self) -> u32 {
         let passed = self.all.saturating_sub(earlier.all);
         let busy = self.busy.saturating_sub(earlier.busy);
         u32::try_from((busy * 1_000).checked_div(passed).unwrap_or(0)).unwrap_or(1_000).min(1_000)

@@ -35,7 +35,7 @@ use swim::{Config, DataError, Effect, MemberData, Membership, StartError};
 use telemetry::Registry;
 
 pub use keys::KeyFileError;
-pub use swim::{Happened, KeyRing, Member, MemberEvent, MemberId, Roles, State};
+pub use swim::{Happened, KeyRing, Member, MemberEvent, MemberId, Pace, Roles, State};
 
 const _: () = assert!(swim::DATAGRAM_BYTES_MAX <= DATAGRAM_BYTES_MAX);
 
@@ -66,6 +66,8 @@ pub struct Options {
     pub data: MemberData,
     /// The keys by which datagrams are sealed; none: they are sent in clear text.
     pub key_file: Option<PathBuf>,
+    /// How fast: the same on all nodes.
+    pub pace: Pace,
     /// Drawn from the system's generator, for this run.
     pub random: [u64; 2],
 }
@@ -140,7 +142,10 @@ impl Gossip {
     ) -> Result<Self, GossipError> {
         let keys = options.key_file.map(KeyFile::open).transpose()?;
         let udp = Udp::bind(options.address, &UdpOptions::default(), UdpMetrics::new(registry))?;
-        let config = Config::new(options.cluster, options.member, options.boot, udp.address());
+        let config = Config {
+            pace: options.pace,
+            ..Config::new(options.cluster, options.member, options.boot, udp.address())
+        };
         let [seed, salt] = options.random;
         let ring = keys.as_ref().map(KeyFile::ring);
         let core = Membership::new(config, options.data.clone(), ring, salt, Prng::new(seed))?;

@@ -36,6 +36,7 @@ fn options(id: u64, seeds: &[SocketAddr]) -> Options {
         cluster: (id == 1).then_some(7),
         data: data(id),
         key_file: None,
+        pace: Pace::default(),
         random: [id, id],
     }
 }

@@ -14,7 +14,7 @@ use crate::process;
 use crate::settings::Settings;
 use crate::trace::{self, Traces};
 use api::{ApiError, Code};
-use base::{CoreId, Instant, Prng};
+use base::{CoreId, Instant, Prng, WorkerId};
 use consensus::{Consensus, Links};
 use engine::cluster::{Fulfilled, GroupView};
 use engine::message::{Answer, ConsensusStatus, Packet, Question, ToConsensus, ToShard};
@@ -223,6 +223,7 @@ fn take_part(
         name: format!("node-{}", own_identity.node),
         http: shared.http,
         capacity: own.map_or(0, |host| plugins::capacity(settings, host)),
+        worker: own.map(|_| WorkerId::of(own_identity.store)),
         random,
     });
     let gossip = part.map(|part| members::gossip(part, settings, registry, Rc::clone(&log)));
@@ -422,7 +423,12 @@ impl Log {
             }
             ToConsensus::View { ticket } => {
                 let progress = Err(NOT_YET.to_owned());
-                let view = GroupView { members: Membership::default(), leader: None, progress };
+                let view = GroupView {
+                    members: Membership::default(),
+                    leader: None,
+                    progress,
+                    everybody: Err(NOT_YET.into()),
+                };
                 let answer = Answer::Group(Box::new(view));
                 outgoing.push(from, Packet::Shard(ToShard::Answer { ticket, from: None, answer }));
             }
@@ -470,7 +476,12 @@ impl Loop {
             for (from, packet) in packets.drain(..) {
                 match packet {
                     Packet::Shard(message) => replica.on_packet(from, message),
-                    Packet::Consensus(message) => log.on_packet(from, message, outgoing),
+                    Packet::Consensus(message) => {
+                        if matches!(message, ToConsensus::View { .. }) {
+                            self.see_everybody();
+                        }
+                        log.on_packet(from, message, outgoing);
+                    }
                 }
             }
             let now = runtime::instant();
@@ -487,6 +498,16 @@ impl Loop {
             held_up.set(!outgoing.flush());
             self.report(role.as_ref());
             yield_if_needed().await;
+        }
+    }
+
+    /// Somebody asks for the group, and with it for all whom the gossip knows: it is looked at then, and
+    /// not with every change of a view that may have a thousand members.
+    fn see_everybody(&self) {
+        let members = self.members.borrow();
+        let everybody = members.as_ref().and_then(Members::everybody);
+        if let (Some(role), Some(everybody)) = (self.log.role(), everybody) {
+            role.on_everybody(Ok(everybody));
         }
     }
 

@@ -8,19 +8,22 @@
 //!
 //! Invariants:
 //! - a worker goes to whom gossip takes for the leader; where there is no gossip, to the node itself;
-//! - what the gossip says of leadership is what the log's core says of itself.
+//! - what the gossip says of leadership is what the log's core says of itself;
+//! - a worker that gossip doubts is doubted by its own name, also when a coordinator runs it.
 
 use crate::process::Host;
 use crate::settings;
-use base::{Address, BootId, WorkerId};
-use crew::{Desk, Door, Worker};
+use base::{Address, BootId, NodeId, Now, WorkerId};
+use crew::{Desk, Door, Load, Worker};
+use engine::cluster::Seen;
 use engine::workers::{FromWorker, WorkerLink};
-use membership::{Gossip, Happened, MemberEvent, MemberId, Options, Roles};
+use membership::{Gossip, Member, MemberEvent, MemberId, Options, Roles, State};
 use replica::Replica;
-use runtime::CoreFailure;
+use runtime::{CoreFailure, TaskSet, sleep};
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use swim::MemberData;
 use telemetry::Registry;
@@ -30,6 +33,9 @@ const BOOT_STRIDE: u64 = 1 << 20;
 
 /// Beyond what the worker's mind waits for, for a core that is busy.
 const WORKER_STOP_GRACE: Duration = Duration::from_secs(3);
+
+/// How often the machine's load is looked at, for the gossip: oftener than it is told.
+const LOAD_EVERY: Duration = Duration::from_secs(2);
 
 /// The run of a worker in the so-many-th start of its directory.
 pub(crate) fn worker_boot(starts: u64) -> BootId {
@@ -47,6 +53,8 @@ pub(crate) struct Part {
     pub(crate) name: String,
     pub(crate) http: SocketAddr,
     pub(crate) capacity: u32,
+    /// The worker that it runs, where that is not the member itself.
+    pub(crate) worker: Option<WorkerId>,
     pub(crate) random: [u64; 2],
 }
 
@@ -65,6 +73,7 @@ pub(crate) fn gossip(
         version_min: wire::VERSION,
         version_max: wire::VERSION,
         capacity: part.capacity,
+        worker: part.worker,
         ..MemberData::default()
     };
     let options = Options {
@@ -75,6 +84,7 @@ pub(crate) fn gossip(
         cluster: part.cluster,
         data,
         key_file: settings.gossip_keys.clone(),
+        pace: settings.gossip_pace,
         random: part.random,
     };
     Ok(Gossip::start(options, registry, host)?)
@@ -115,6 +125,7 @@ struct Inner {
     worker: RefCell<Option<Worker>>,
     /// What the gossip was told last: the term in which this node leads, or 0.
     leader_term: Cell<u64>,
+    tasks: TaskSet,
 }
 
 impl Members {
@@ -137,6 +148,7 @@ impl Members {
             replica: Some(replica.clone()),
             worker: RefCell::new(None),
             leader_term: Cell::new(0),
+            tasks: TaskSet::new(),
         })
     }
 
@@ -149,6 +161,7 @@ impl Members {
             replica: None,
             worker: RefCell::new(None),
             leader_term: Cell::new(0),
+            tasks: TaskSet::new(),
         })
     }
 
@@ -161,6 +174,7 @@ impl Members {
                     Self { inner }.on_event(event);
                 }
             });
+            members.inner.tasks.spawn(tell_load(gossip.clone()));
         }
         members
     }
@@ -169,6 +183,13 @@ impl Members {
     pub(crate) fn employ(&self, worker: Worker) {
         *self.inner.worker.borrow_mut() = Some(worker);
         self.follow_the_leader();
+    }
+
+    /// Everybody whom the gossip knows, by their ids; none without gossip.
+    pub(crate) fn everybody(&self) -> Option<Arc<[Seen]>> {
+        let now = runtime::now();
+        let members = self.inner.gossip.as_ref()?.members();
+        Some(members.into_iter().map(|member| seen(now, member)).collect())
     }
 
     pub(crate) fn gossip(&self) -> Option<&Gossip> {
@@ -194,17 +215,12 @@ impl Members {
 
     fn on_event(&self, event: &MemberEvent) {
         let member = &event.member;
-        let is_worker = member.id.0 > u64::from(u32::MAX);
-        if let Some(replica) = self.inner.replica.as_ref().filter(|_| is_worker) {
-            let worker = WorkerId(member.id.0);
-            match event.what {
-                Happened::Suspected | Happened::Failed => {
-                    replica.on_worker_suspected(worker, true);
-                }
-                Happened::Joined | Happened::Refuted => {
-                    replica.on_worker_suspected(worker, false);
-                }
-                Happened::Left | Happened::Updated => {}
+        if let (Some(replica), Some(worker)) = (&self.inner.replica, worker_of(member)) {
+            // Whatever happened: that a coordinator is back may be known before which worker it runs.
+            match member.state {
+                State::Suspected | State::Failed => replica.on_worker_suspected(worker, true),
+                State::Alive => replica.on_worker_suspected(worker, false),
+                State::Left => {}
             }
         }
         if member.data.roles.contains(Roles::COORDINATOR) {
@@ -239,6 +255,7 @@ impl Members {
 
     /// Says goodbye and shuts the door.
     pub(crate) async fn close(&self) {
+        self.inner.tasks.cancel_all().await;
         if let Some(worker) = self.worker() {
             worker.close().await;
         }
@@ -251,5 +268,51 @@ impl Members {
         if let Some(gossip) = &self.inner.gossip {
             gossip.leave().await;
         }
+    }
+}
+
+/// Keeps what this node says of its load true.
+async fn tell_load(gossip: Gossip) {
+    let mut before = Load::read().unwrap_or_default();
+    loop {
+        sleep(LOAD_EVERY).await;
+        let now = Load::read().unwrap_or_default();
+        let permille = u16::try_from(now.permille_since(before)).unwrap_or(1_000);
+        gossip.update(|data| data.load_permille = permille).expect("no text was changed");
+        before = now;
+    }
+}
+
+/// The coordinator that a member is.
+fn node_of(member: &Member) -> Option<NodeId> {
+    u32::try_from(member.id.0).ok().map(|node| NodeId(u64::from(node)))
+}
+
+/// The worker that a member is, or says that it runs.
+fn worker_of(member: &Member) -> Option<WorkerId> {
+    match node_of(member) {
+        Some(_) => member.data.worker,
+        None => Some(WorkerId(member.id.0)),
+    }
+}
+
+/// A member, as it is shown.
+fn seen(now: Now, member: Member) -> Seen {
+    let (node, worker) = (node_of(&member), worker_of(&member));
+    let Member { address, state, since, data, .. } = member;
+    Seen {
+        node,
+        worker,
+        is_coordinator: data.roles.contains(Roles::COORDINATOR),
+        is_worker: data.roles.contains(Roles::WORKER),
+        name: data.name,
+        state: state.as_str(),
+        since: now.wall - now.instant.since(since),
+        gossip: address,
+        http: data.http_address,
+        zone: data.zone,
+        capacity: data.capacity,
+        load_permille: data.load_permille,
+        versions: (data.version_min, data.version_max),
     }
 }

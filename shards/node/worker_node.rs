@@ -258,6 +258,7 @@ async fn run(context: CoreContext, shared: Shared) -> Result<(), CoreFailure> {
         name: shared.name(),
         http: shared.http,
         capacity: plugins::capacity(settings, &shared.host),
+        worker: None,
         random: shared.random,
     };
     let members = Members::of_worker(members::gossip(part, settings, &registry, Rc::clone(&host))?);

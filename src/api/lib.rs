@@ -34,10 +34,10 @@ pub use telemetry::{TraceContext, json, write_time};
 pub use view::{
     CatalogueChange, CatalogueEvent, CatalogueReplaced, ChecksumView, ClusterStatus, CoreStatus,
     DefinitionSummary, DefinitionsView, EventKind, EventView, EventsView, GroupChanged,
-    InstanceSummary, InstancesView, KeyedStart, MessageView, NodeChecksum, NodeProgress, NodeView,
-    NodesView, PluginOf, PluginView, PluginsView, RuleMatch, RuleSummary, RulesView, Standing,
-    VersionHow, VersionSummary, VersionsView, WaitingView, WorkerDrained, WorkerHeard, WorkerState,
-    WorkerView, WorkersView,
+    InstanceSummary, InstancesView, KeyedStart, MemberView, MessageView, NodeChecksum,
+    NodeProgress, NodeView, NodesView, PluginOf, PluginView, PluginsView, RuleMatch, RuleSummary,
+    RulesView, Standing, VersionHow, VersionSummary, VersionsView, WaitingView, WorkerDrained,
+    WorkerHeard, WorkerState, WorkerView, WorkersView,
 };
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ pub use catalogue::{
     VersionHow, VersionSummary, VersionsView,
 };
 pub use cluster::{
-    ChecksumView, ClusterStatus, CoreStatus, GroupChanged, NodeChecksum, NodeProgress, NodeView,
-    NodesView, Standing,
+    ChecksumView, ClusterStatus, CoreStatus, GroupChanged, MemberView, NodeChecksum, NodeProgress,
+    NodeView, NodesView, Standing,
 };
 pub use event::{CatalogueEvent, EventKind, EventView, EventsView};
 pub use instance::{InstanceSummary, InstancesView};

@@ -16,11 +16,14 @@
 //! [`PeerMessage::Answer`]: crate::peer::PeerMessage::Answer
 
 use api::{ApiError, Code};
-use base::{Address, NodeId, StoreId, UnixMicros};
+use base::{Address, NodeId, StoreId, UnixMicros, WorkerId};
 use bytes::Bytes;
 use quorum::Membership;
 use rkyv::rancor::Error as Rancor;
 use rkyv::{Archive, Deserialize, Serialize};
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 #[cfg(test)]
 mod tests;
@@ -161,6 +164,40 @@ pub(crate) enum Answered {
     Hashed(Hashed),
 }
 
+/// Somebody of the cluster, coordinator or worker, as this node's gossip sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Which coordinator it is.
+    pub node: Option<NodeId>,
+    /// Which worker it is, or runs.
+    pub worker: Option<WorkerId>,
+    /// Whether it holds the log.
+    pub is_coordinator: bool,
+    /// Whether it runs tasks.
+    pub is_worker: bool,
+    /// What it calls itself.
+    pub name: String,
+    /// What is known of it: `alive`, `suspected`, `failed`, `left`.
+    pub state: &'static str,
+    /// Since when.
+    pub since: UnixMicros,
+    /// Where it takes gossip.
+    pub gossip: SocketAddr,
+    /// Where it says that it takes HTTP.
+    pub http: String,
+    /// Where it says that it stands.
+    pub zone: String,
+    /// How many tasks it can run at once.
+    pub capacity: u32,
+    /// How busy it is. Unit: thousandths.
+    pub load_permille: u16,
+    /// The lowest and the highest version of the protocol that it speaks.
+    pub versions: (u8, u8),
+}
+
+/// Everybody whom this node's gossip knows, by their ids; or why there is none.
+pub type Everybody = Result<Arc<[Seen]>, Cow<'static, str>>;
+
 /// The group, as a node knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupView {
@@ -170,6 +207,8 @@ pub struct GroupView {
     pub leader: Option<NodeId>,
     /// What the leader says; or why it says nothing.
     pub progress: Result<Progress, String>,
+    /// Who is there besides: by gossip, so it decides nothing.
+    pub everybody: Everybody,
 }
 
 /// Bytes that are no body of a request or an answer.

@@ -34,7 +34,7 @@ pub use transfers::{FetchEffect, ReadBack};
 
 use crate::batch::join;
 use crate::clock::StampClock;
-use crate::cluster::Demand;
+use crate::cluster::{Demand, Everybody};
 use crate::message::{
     Answer, Committed, ConsensusStatus, Part, PreparedSections, Question, ToConsensus, ToShard,
 };
@@ -54,6 +54,7 @@ use replay::stamp_of;
 use requests::{Asker, Requests};
 use snapshots::Snapshots;
 use space::Space;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 use transfers::Transfers;
@@ -169,6 +170,9 @@ pub enum ConsensusEffect<B> {
     Notice(String),
 }
 
+/// Why a node does not know who is there.
+const NO_GOSSIP: &str = "this node takes no gossip: start it with --gossip ADDRESS";
+
 /// The mind of the consensus core.
 #[derive(Debug)]
 pub struct ConsensusCore<A: Buffers> {
@@ -185,6 +189,8 @@ pub struct ConsensusCore<A: Buffers> {
     requests: Requests,
     checksums: Checksums,
     members: Members,
+    /// As the driver's gossip said last: for those who ask.
+    everybody: Everybody,
     metrics: ConsensusMetrics,
     leading: bool,
     term: u64,
@@ -253,6 +259,7 @@ impl<A: Buffers> ConsensusCore<A> {
             requests: Requests::default(),
             checksums: Checksums::default(),
             members: Members::default(),
+            everybody: Err(Cow::Borrowed(NO_GOSSIP)),
             metrics: ConsensusMetrics::new(),
             leading: false,
             term: start.term,
@@ -433,6 +440,11 @@ impl<A: Buffers> ConsensusCore<A> {
         self.on_flush(now, out);
     }
 
+    /// Who is there by this node's gossip. Whoever asks for the group is told so, too.
+    pub fn on_everybody(&mut self, everybody: Everybody) {
+        self.everybody = everybody;
+    }
+
     /// The node stops. One that leads takes no more session batches, and hands the lead over once
     /// what it took is committed.
     pub fn on_stop(&mut self) {
@@ -475,7 +487,7 @@ impl<A: Buffers> ConsensusCore<A> {
 
     /// Every node takes its own; not while it is being given another's.
     fn may_take_snapshot(&self) -> bool {
-        (self.leading || self.leader().is_some()) && self.transfers.journal_behind.is_none()
+        (self.leading || self.leader().is_some()) && !self.group.is_being_replaced()
     }
 
     fn on_image(
@@ -485,6 +497,10 @@ impl<A: Buffers> ConsensusCore<A> {
         bytes: &[u8],
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
+        if self.group.is_being_replaced() {
+            // It is of a state that goes, and of members that are not known any more.
+            self.snapshots.abandon(out);
+        }
         if !self.snapshots.wants(applied) {
             return;
         }

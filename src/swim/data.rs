@@ -2,7 +2,7 @@
 //! adds to them passes through this one.
 
 use crate::member::{MemberData, Roles};
-use base::UnixMicros;
+use base::{UnixMicros, WorkerId};
 use wire::Record;
 use wire::tlv::TlvReader;
 
@@ -44,6 +44,7 @@ impl Said {
             capacity: data.capacity,
             load: data.load_permille,
             leader_term: data.leader_term,
+            worker: data.worker.map_or(0, |worker| worker.0),
         }
         .write_fields(&mut record);
         assert!(record.len() <= DATA_BYTES_MAX, "a record of {} bytes", record.len());
@@ -66,6 +67,7 @@ impl Said {
             capacity: read.capacity,
             load_permille: read.load,
             leader_term: read.leader_term,
+            worker: Some(read.worker).filter(|worker| *worker != 0).map(WorkerId),
         };
         let is_fine = read.member != 0 && read.version != 0 && data.check().is_ok();
         is_fine.then(|| Self {

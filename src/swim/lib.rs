@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | the core | [`Membership`]: `on_start`, `on_datagram`, `on_deadline`, `set_data`, `leave` |
 //! | who is there | [`Membership::members`], [`Member`], [`MemberEvent`] |
-//! | how fast | [`Config`] |
+//! | how fast | [`Pace`] |
 //! | sealed datagrams | [`KeyRing`] |
 //! | what was counted | [`Counts`] |
 //!
@@ -28,6 +28,7 @@ mod keys;
 mod member;
 mod membership;
 mod news;
+mod pace;
 mod table;
 mod timers;
 
@@ -38,6 +39,7 @@ pub use member::{
     DataError, Happened, Member, MemberData, MemberEvent, MemberId, Roles, State, TEXT_BYTES_MAX,
 };
 pub use membership::{Counts, Effect, MEMBERS_MAX, Membership, StartError};
+pub use pace::{Pace, PaceError};
 
 #[cfg(test)]
 mod tests;

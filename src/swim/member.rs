@@ -92,6 +92,8 @@ pub struct MemberData {
     pub load_permille: u16,
     /// The term in which it leads the log; 0 when it does not.
     pub leader_term: u64,
+    /// The worker that it runs, where that is not the member itself: of a coordinator that runs tasks.
+    pub worker: Option<WorkerId>,
 }
 
 /// Data that a member cannot say of itself.

@@ -160,6 +160,8 @@ pub struct Membership {
     is_gossiping: bool,
     /// It will be asked how it ended with suspects.
     is_doubting: bool,
+    /// When this member began.
+    began: Instant,
     data: MemberData,
     data_version: u64,
     /// When the data were last told.
@@ -221,6 +223,7 @@ impl Membership {
             slowness: 0,
             is_gossiping: false,
             is_doubting: false,
+            began: Instant(0),
             data,
             data_version: 0,
             told_at: None,
@@ -237,12 +240,13 @@ impl Membership {
         if self.goodbyes.is_some() {
             return;
         }
+        self.began = now.instant;
         self.tell(now);
-        let period = self.config.period;
+        let period = self.config.pace.period;
         // Members that were started together watch at different times.
         let first = period * u32::try_from(self.prng.below(1_000)).expect("below 1,000") / 1_000;
         self.after(now, first, Due::Round);
-        self.sync_after(now, self.config.sync_every);
+        self.sync_after(now, self.config.pace.sync);
         let call = jittered(syncing::CALL_EVERY, &mut self.prng);
         self.after(now, call, Due::Call);
         self.join(now, out);
@@ -368,7 +372,7 @@ impl Membership {
             let talk = Talk::new(Kind::MEMBERSHIP_UPDATE, own, member.identity);
             self.post(now, &talk, &goodbye.encode(), &[], b"", out);
         }
-        self.after(now, self.config.gossip_every, Due::Goodbye);
+        self.after(now, self.config.pace.interval, Due::Goodbye);
     }
 
     /// All members that are known, this one among them, by their ids.
@@ -378,7 +382,7 @@ impl Membership {
             identity: own.identity,
             incarnation: own.incarnation,
             state: if self.goodbyes.is_some() { State::Left } else { State::Alive },
-            since: Instant(0),
+            since: self.began,
         };
         let (below, above): (Vec<_>, Vec<_>) =
             self.table.iter().partition(|known| known.identity.member < own.identity.member);
@@ -483,7 +487,7 @@ impl Membership {
         let has_news = self.foca.updates_backlog() > 0 || !self.news.is_empty();
         if has_news && !self.is_gossiping && self.table.others() > 0 && self.goodbyes.is_none() {
             self.is_gossiping = true;
-            self.after(now, self.config.gossip_every, Due::Gossip);
+            self.after(now, self.config.pace.interval, Due::Gossip);
         }
     }
 
@@ -573,7 +577,7 @@ impl Membership {
             self.suspicions.settle(member);
         } else if !self.is_doubting {
             self.is_doubting = true;
-            self.after(now, self.config.period * syncing::DOUBTS_AFTER, Due::Doubt);
+            self.after(now, self.config.pace.period * syncing::DOUBTS_AFTER, Due::Doubt);
         }
         if !update.state.is_active() {
             self.probes.remove(member);

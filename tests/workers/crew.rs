@@ -54,7 +54,7 @@ pub(crate) fn only(plugins: &TempDir, name: &str) -> TempDir {
     folder
 }
 
-/// A cluster whose coordinators run no tasks, and workers.
+/// A cluster whose coordinators run no tasks, unless they were told to, and workers.
 pub(crate) struct Crew {
     pub(crate) cluster: Cluster,
     pub(crate) witness: Witness,
@@ -67,11 +67,17 @@ pub(crate) struct Crew {
 impl Crew {
     /// So many coordinators; none where nothing can be compiled.
     pub(crate) fn found(coordinators: usize) -> Option<Self> {
+        Self::found_with(coordinators, &["role=coordinator"])
+    }
+
+    /// The same, with these settings.
+    pub(crate) fn found_with(coordinators: usize, own: &[&str]) -> Option<Self> {
         let plugins = plugins()?;
+        let folder = format!("plugins={}", plugins.path().display());
         let gossip: Vec<SocketAddr> = (0..coordinators).map(|_| free_address()).collect();
         let join: Vec<String> = gossip.iter().map(ToString::to_string).collect();
         let join = format!("join={}", join.join(","));
-        let settings = ["role=coordinator", LEASE, &join, "retention=1GiB"];
+        let settings = [&[folder.as_str(), LEASE, &join, "retention=1GiB"], own].concat();
         let places: Vec<Place> = if coordinators == 1 {
             vec![Place::new(&settings)]
         } else {

@@ -6,6 +6,7 @@
 //! | a worker killed in the midst of tasks, frozen past its lease and woken, all gone and back | [`losses`] |
 //! | the leader killed while tasks run | [`leaders`] |
 //! | twenty that come and go under load, a stop under load, a hundred on one machine | [`crowds`] |
+//! | who is there, as gossip knows it and nodes tell it | [`everybody`] |
 //! | plugins that hang, crash, eat memory, fork | [`faults`] |
 //!
 //! A witness sees every task run: no two attempts of one are ever seen at the same time. Where there is no C
@@ -39,6 +40,7 @@ mod crew;
 mod witness;
 
 mod crowds;
+mod everybody;
 mod faults;
 mod leaders;
 mod losses;

@@ -4,6 +4,7 @@
 use super::*;
 use base::{
     Address, CoreId, InstanceId, MessageId, NodeId, Outbox, PartitionId, StoreId, UnixMicros,
+    WorkerId,
 };
 
 fn shown(
@@ -51,7 +52,7 @@ fn node(address: &Address) -> api::NodeView<'_> {
 }
 
 fn members<'a>(nodes: &'a [api::NodeView<'a>], absent: Option<&'a str>) -> api::NodesView<'a> {
-    api::NodesView { nodes, progress_absent: absent }
+    api::NodesView { nodes, progress_absent: absent, members: Err("it takes no gossip") }
 }
 
 #[test]
@@ -62,12 +63,42 @@ fn the_members_are_listed_with_how_far_they_are_or_why_that_is_not_known() {
     let titles = "NODE STANDING LEADER ADDRESS STORE MATCH LAG HEARD SNAPSHOT";
     assert_eq!(lines[0].join(" "), titles);
     let row = "4 learner false 10.0.0.4:9101 0000000000000def 7 3 true false";
-    assert_eq!((lines[1].join(" "), lines.len()), (row.to_owned(), 2));
+    assert_eq!(lines[1].join(" "), row);
+    let absent = "who else is there is not known: it takes no gossip";
+    assert_eq!((lines[3].join(" "), lines.len()), (absent.to_owned(), 4));
     let silent = api::NodeView { progress: None, ..node(&address) };
     let text = shown(|out| members(&[silent], Some("nobody leads")).write(out), nodes);
     let lines = words(&text);
     assert_eq!(lines[1].join(" "), "4 learner false 10.0.0.4:9101 0000000000000def - - - -");
     assert_eq!(lines[2].join(" "), "how far they are is not known: nobody leads");
+}
+
+#[test]
+fn everybody_whom_gossip_knows_is_listed_below() {
+    let worker = api::MemberView {
+        node: None,
+        worker: Some(WorkerId(0x9f3c)),
+        name: "worker-1",
+        roles: &["worker"],
+        state: "suspected",
+        since: UnixMicros(0),
+        leads: false,
+        gossip: "10.0.0.7:9201".parse().unwrap(),
+        http: "10.0.0.7:8080",
+        zone: "",
+        capacity: 8,
+        load_permille: 310,
+        versions: (1, 2),
+    };
+    let view = api::NodesView { nodes: &[], progress_absent: None, members: Ok(&[worker]) };
+    let text = shown(|out| view.write(out), nodes);
+    let lines = words(&text);
+    let titles =
+        "NAME NODE WORKER ROLES STATE SINCE LEADER LOAD CAPACITY ZONE HTTP GOSSIP VERSIONS";
+    assert_eq!(lines[2].join(" "), titles);
+    let row = "worker-1 - 0000000000009f3c worker suspected 1970-01-01T00:00:00.000000Z false 310 8 \
+               10.0.0.7:8080 10.0.0.7:9201 [1,2]";
+    assert_eq!((lines[3].join(" "), lines.len()), (row.to_owned(), 4));
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! What a node is in its cluster, and what follows from it.
 
-use super::{Reader, Settings, address};
-use anyhow::{Result, bail};
+use super::{Reader, Settings, address, duration};
+use anyhow::{Result, anyhow, bail};
 use base::Address;
 use base::limits::NAME_BYTES_MAX;
 use engine::{StrategyName, WorkersConfig};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use swim::Pace;
 
 /// What a node does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Membership {
     pub join: Vec<Address>,
     /// The file with the keys of the gossip; none: it is sent in clear text.
     pub gossip_keys: Option<PathBuf>,
+    /// How fast it gossips.
+    pub gossip_pace: Pace,
     /// The folder of plugins; none: there is none.
     pub plugins: Option<PathBuf>,
     /// The most tasks that run here at once; none: as many as the plugins have threads.
@@ -87,6 +90,7 @@ impl Membership {
                 "off" => None,
                 file => Some(PathBuf::from(file)),
             },
+            gossip_pace: pace(reader)?,
             plugins,
             worker_capacity: match reader.text("worker_capacity").text.as_str() {
                 "auto" => None,
@@ -189,6 +193,26 @@ pub(super) fn settle(settings: &mut Settings, reader: &Reader) -> Result<()> {
     settings.tcp = None;
     settings.data_is_given = given("data").is_some();
     Ok(())
+}
+
+/// How fast to gossip. What can work is known where it is done: here the settings get their names.
+fn pace(reader: &Reader) -> Result<Pace> {
+    let time = |key: &str| reader.parsed(key, duration);
+    let pace = Pace {
+        period: time("gossip_period")?,
+        probe_timeout: time("gossip_probe_timeout")?,
+        indirect_probes: reader.number("gossip_indirect_probes", 0, u64::from(u32::MAX))?,
+        suspicion_periods: reader.number("gossip_suspicion_periods", 0, u64::from(u32::MAX))?,
+        interval: time("gossip_interval")?,
+        sync: time("gossip_sync")?,
+        forget: time("gossip_forget")?,
+        ..Pace::default()
+    };
+    pace.check().map_err(|error| {
+        let given = reader.text(&format!("gossip_{}", error.field));
+        anyhow!("{}: `{}` is not usable: it {}", given.place, given.text, error.wanted)
+    })?;
+    Ok(pace)
 }
 
 /// `10.0.0.1:9201,node-2.example:9201`

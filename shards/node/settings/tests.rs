@@ -200,6 +200,26 @@ fn roles_that_do_not_go_with_the_other_settings_are_refused_with_what_to_do() {
             "--node: a worker is no member of the log's group: leave it out",
         ),
         (
+            &["--set", "gossip_probe_timeout=600ms"],
+            &[],
+            "--set gossip_probe_timeout: `600ms` is not usable: it can be at most half of the period (1s), within which others are asked to ask: make it shorter, or the period longer",
+        ),
+        (
+            &["--set", "gossip_period=soon"],
+            &[],
+            "--set gossip_period: `soon` is not usable: `soon` is not a duration: a whole number and a unit, as in 500ms, 30s, 15m, 4h, 30d",
+        ),
+        (
+            &[],
+            &[("DISTRIC_GOSSIP_INDIRECT_PROBES", "0")],
+            "DISTRIC_GOSSIP_INDIRECT_PROBES: `0` is not usable: it can be 1 to 16",
+        ),
+        (
+            &["--set", "gossip_period=800ms"],
+            &[],
+            "gossip_probe_timeout: `500ms` is not usable: it can be at most half of the period (800ms), within which others are asked to ask: make it shorter, or the period longer",
+        ),
+        (
             &["--set", "worker_lease=20ms"],
             &[],
             "--set worker_lease: `20ms` is not usable: expected a time from 1s to 10m",
@@ -214,6 +234,33 @@ fn roles_that_do_not_go_with_the_other_settings_are_refused_with_what_to_do() {
         let error = read(arguments, variables).unwrap_err();
         assert_eq!(format!("{error:#}"), *expected);
     }
+}
+
+#[test]
+fn gossip_goes_at_the_pace_that_is_set_and_at_its_own_where_nothing_is() {
+    let pace = |arguments: &[&str]| read(arguments, &[]).unwrap().membership.gossip_pace;
+    assert_eq!(pace(&[]), swim::Pace::default());
+    let quick = [
+        "gossip_period=500ms",
+        "gossip_probe_timeout=250ms",
+        "gossip_indirect_probes=2",
+        "gossip_suspicion_periods=5",
+        "gossip_interval=50ms",
+        "gossip_sync=5s",
+        "gossip_forget=10m",
+    ];
+    let arguments: Vec<&str> = quick.iter().flat_map(|setting| ["--set", setting]).collect();
+    let expected = swim::Pace {
+        period: Duration::from_millis(500),
+        probe_timeout: Duration::from_millis(250),
+        indirect_probes: 2,
+        suspicion_periods: 5,
+        interval: Duration::from_millis(50),
+        sync: Duration::from_secs(5),
+        forget: Duration::from_mins(10),
+        ..swim::Pace::default()
+    };
+    assert_eq!(pace(&arguments), expected);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What `/api/v1/cluster/...` answers.
 
 use crate::json::{self, Object};
-use base::{Address, CoreId, NodeId, StoreId};
+use base::{Address, CoreId, NodeId, StoreId, UnixMicros, WorkerId};
+use std::net::SocketAddr;
 
 /// What one core does.
 #[derive(Clone, Debug)]
@@ -152,13 +153,46 @@ pub struct NodeView<'a> {
     pub progress: Option<NodeProgress>,
 }
 
-/// The members of the group.
+/// Somebody of the cluster, coordinator or worker, as gossip knows it.
+#[derive(Clone, Debug)]
+pub struct MemberView<'a> {
+    /// Which coordinator it is.
+    pub node: Option<NodeId>,
+    /// Which worker it is, or runs.
+    pub worker: Option<WorkerId>,
+    /// Its name, for people; empty until it has said one.
+    pub name: &'a str,
+    /// `coordinator`, `worker`.
+    pub roles: &'a [&'a str],
+    /// `alive`, `suspected`, `failed` or `left`.
+    pub state: &'a str,
+    /// Since when, by the clock of the node that answers.
+    pub since: UnixMicros,
+    /// Whether it leads the log.
+    pub leads: bool,
+    /// Where it takes gossip.
+    pub gossip: SocketAddr,
+    /// Where it takes HTTP; empty: not said.
+    pub http: &'a str,
+    /// Where it stands; empty: not said.
+    pub zone: &'a str,
+    /// How many tasks it can run at once.
+    pub capacity: u32,
+    /// How busy it is: 0 to 1,000.
+    pub load_permille: u16,
+    /// The lowest and the highest version of the protocol that it speaks.
+    pub versions: (u8, u8),
+}
+
+/// The members of the group, and of the cluster.
 #[derive(Clone, Debug)]
 pub struct NodesView<'a> {
-    /// In the order of their numbers.
+    /// Who has the log, in the order of their numbers.
     pub nodes: &'a [NodeView<'a>],
     /// Why nobody has said how far they are.
     pub progress_absent: Option<&'a str>,
+    /// Everybody, by their ids; or why that is not known.
+    pub members: Result<&'a [MemberView<'a>], &'a str>,
 }
 
 impl NodesView<'_> {
@@ -174,6 +208,41 @@ impl NodesView<'_> {
             }
         });
         o.text_if("progress_absent", self.progress_absent);
+        match self.members {
+            Ok(members) => o.array("members", |list| {
+                for member in members {
+                    list.object(|o| member.write(o));
+                }
+            }),
+            Err(why) => o.text("members_absent", why),
+        }
+    }
+}
+
+impl MemberView<'_> {
+    fn write(&self, o: &mut Object<'_>) {
+        match self.node {
+            Some(node) => o.number("node", node.0),
+            None => o.null("node"),
+        }
+        match self.worker {
+            Some(worker) => o.display("worker", worker),
+            None => o.null("worker"),
+        }
+        o.text("name", self.name);
+        o.texts("roles", self.roles);
+        o.text("state", self.state);
+        o.time("since", Some(self.since));
+        o.boolean("leader", self.leads);
+        o.display("gossip", self.gossip);
+        o.text("http", self.http);
+        o.text("zone", self.zone);
+        o.number("capacity", u64::from(self.capacity));
+        o.number("load_permille", u64::from(self.load_permille));
+        o.array("versions", |list| {
+            list.number(u64::from(self.versions.0));
+            list.number(u64::from(self.versions.1));
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::page::Cursor;
-use base::{Address, CoreId, InstanceId, MessageId, NodeId, StoreId, UnixMicros};
+use base::{Address, CoreId, InstanceId, MessageId, NodeId, StoreId, UnixMicros, WorkerId};
 
 const AT: UnixMicros = UnixMicros(1_795_168_680_123_456);
 const LATER: UnixMicros = UnixMicros(1_795_168_681_000_000);
@@ -167,7 +167,7 @@ fn the_cluster_status_shows_the_log_and_the_cores() {
         role: "leader",
         leader: Some(NodeId(1)),
         voters: &[NodeId(1)],
-        nodes: NodesView { nodes: &[], progress_absent: None },
+        nodes: NodesView { nodes: &[], progress_absent: None, members: Err("no gossip") },
         term: 4,
         commit_index: 17,
         applied_index: 16,
@@ -191,7 +191,7 @@ fn the_cluster_status_shows_the_log_and_the_cores() {
             r#"{"node":1,"cluster_id":"0000000000000abc","store_id":"0000000000000def","role":"leader","#,
             r#""leader":1,"voters":[1],"term":4,"commit_index":17,"applied_index":16,"format_level":1,"catalogue_version":2,"#,
             r#""partitions":64,"cores":[{"core":0,"cpu":3,"roles":["consensus","shard"],"partitions":32,"#,
-            r#""connections":5,"instances_running":6}],"nodes":[],"uptime_seconds":99,"version":"0.1.0"}"#
+            r#""connections":5,"instances_running":6}],"nodes":[],"members_absent":"no gossip","uptime_seconds":99,"version":"0.1.0"}"#
         )
     );
 }
@@ -207,12 +207,13 @@ fn the_members_of_the_group_are_listed_with_what_the_leader_says_of_them() {
         address: Some(&address),
         progress: Some(NodeProgress { match_index: 7, lag: 3, heard: true, snapshot: false }),
     };
-    let told = NodesView { nodes: std::slice::from_ref(&learner), progress_absent: None };
+    let nodes = std::slice::from_ref(&learner);
+    let told = NodesView { nodes, progress_absent: None, members: Ok(&[]) };
     assert_eq!(
         text(|out| told.write(out)),
         concat!(
             r#"{"nodes":[{"node":2,"standing":"learner","leader":false,"store_id":"0000000000000def","#,
-            r#""address":"10.0.0.2:9101","match_index":7,"lag":3,"heard":true,"snapshot":false}]}"#
+            r#""address":"10.0.0.2:9101","match_index":7,"lag":3,"heard":true,"snapshot":false}],"members":[]}"#
         )
     );
     let voter = NodeView {
@@ -222,12 +223,62 @@ fn the_members_of_the_group_are_listed_with_what_the_leader_says_of_them() {
         progress: None,
         ..learner
     };
-    let untold = NodesView { nodes: &[voter], progress_absent: Some("nobody leads") };
+    let untold = NodesView {
+        nodes: &[voter],
+        progress_absent: Some("nobody leads"),
+        members: Err("no gossip"),
+    };
     assert_eq!(
         text(|out| untold.write(out)),
         concat!(
             r#"{"nodes":[{"node":2,"standing":"voter","leader":true,"store_id":"0000000000000def","#,
-            r#""address":null}],"progress_absent":"nobody leads"}"#
+            r#""address":null}],"progress_absent":"nobody leads","members_absent":"no gossip"}"#
+        )
+    );
+}
+
+#[test]
+fn everybody_is_listed_with_what_gossip_knows() {
+    let both = MemberView {
+        node: Some(NodeId(2)),
+        worker: Some(WorkerId(0x9f3c)),
+        name: "node-2",
+        roles: &["coordinator", "worker"],
+        state: "alive",
+        since: AT,
+        leads: true,
+        gossip: "10.0.0.2:9201".parse().unwrap(),
+        http: "10.0.0.2:8080",
+        zone: "a",
+        capacity: 8,
+        load_permille: 310,
+        versions: (1, 2),
+    };
+    let stranger = MemberView {
+        node: None,
+        name: "",
+        roles: &[],
+        state: "failed",
+        leads: false,
+        http: "",
+        zone: "",
+        capacity: 0,
+        load_permille: 0,
+        versions: (0, 0),
+        ..both.clone()
+    };
+    let members = [both, stranger];
+    let view = NodesView { nodes: &[], progress_absent: None, members: Ok(&members) };
+    assert_eq!(
+        text(|out| view.write(out)),
+        concat!(
+            r#"{"nodes":[],"members":[{"node":2,"worker":"0000000000009f3c","name":"node-2","#,
+            r#""roles":["coordinator","worker"],"state":"alive","since":"2026-11-20T09:58:00.123456Z","#,
+            r#""leader":true,"gossip":"10.0.0.2:9201","http":"10.0.0.2:8080","zone":"a","capacity":8,"#,
+            r#""load_permille":310,"versions":[1,2]},{"node":null,"worker":"0000000000009f3c","name":"","#,
+            r#""roles":[],"state":"failed","since":"2026-11-20T09:58:00.123456Z","leader":false,"#,
+            r#""gossip":"10.0.0.2:9201","http":"","zone":"","capacity":0,"load_permille":0,"#,
+            r#""versions":[0,0]}]}"#
         )
     );
 }

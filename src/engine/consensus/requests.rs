@@ -333,7 +333,8 @@ impl<A: Buffers> ConsensusCore<A> {
                     other => Err(format!("the leader answered {other:?}")),
                 };
                 let members = self.group.membership().clone();
-                let view = GroupView { members, leader: self.leader(), progress };
+                let everybody = self.everybody.clone();
+                let view = GroupView { members, leader: self.leader(), progress, everybody };
                 (core, ticket, Answer::Group(Box::new(view)))
             }
         };

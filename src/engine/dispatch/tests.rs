@@ -35,6 +35,7 @@ fn with(strategy: StrategyName, those: &[(u64, u32, &[&str], &str)]) -> Dispatch
         joined(&mut workers, *worker, *capacity, plugins, zone);
     }
     dispatcher.on_workers(&workers);
+    dispatcher.open();
     for (worker, ..) in those {
         dispatcher.on_linked(Instant(0), WorkerId(*worker), WorkerLink(*worker));
     }
@@ -155,11 +156,13 @@ fn a_lease_that_is_over_is_told_once_and_renewed_no_more() {
 }
 
 #[test]
-fn of_a_worker_that_says_nothing_the_lease_begins_with_the_first_look_at_the_clock() {
+fn of_a_silent_worker_the_lease_begins_with_the_first_look_at_the_clock_once_all_is_known() {
     let mut dispatcher = Dispatcher::new(&WorkersConfig::default(), 1);
     let mut workers = Workers::default();
     joined(&mut workers, 1, 1, &["p"], "");
     dispatcher.on_workers(&workers);
+    assert_eq!((dispatcher.on_time(Instant(1)), dispatcher.deadline()), (Vec::new(), None));
+    dispatcher.open();
     assert!(dispatcher.deadline().is_some(), "the clock is to be looked at");
     let taken = Instant(1_000_000_000_000);
     assert_eq!(dispatcher.on_time(taken), []);
@@ -407,8 +410,11 @@ proptest! {
             Just(StrategyName::Random), Just(StrategyName::Locality),
         ],
     ) {
+        let config = WorkersConfig { strategy, ..WorkersConfig::default() };
+        let mut dispatcher = Dispatcher::new(&config, 7);
+        dispatcher.open();
         let mut world = World {
-            dispatcher: Dispatcher::new(&WorkersConfig { strategy, ..WorkersConfig::default() }, 7),
+            dispatcher,
             workers: Workers::default(),
             now: Instant(1),
             has: BTreeMap::new(),

@@ -3,13 +3,13 @@
 
 use super::queries::{Kind, starting};
 use super::{RequestId, ShardCore, ShardEffect};
-use crate::cluster::{Compared, Demand, Fulfilled, GroupView};
+use crate::cluster::{Compared, Demand, Fulfilled, GroupView, Seen};
 use crate::founding::fingerprint;
 use crate::message::{ConsensusStatus, ShardStatus, ToConsensus};
 use crate::record::FORMAT_LEVEL;
 use api::{
-    ApiError, ChecksumView, Code, NodeChecksum, NodeProgress, NodeView, NodesView, Request,
-    Response, Route, Standing,
+    ApiError, ChecksumView, Code, MemberView, NodeChecksum, NodeProgress, NodeView, NodesView,
+    Request, Response, Route, Standing,
 };
 use base::{Address, CoreId, NodeId, Outbox};
 use serde_json::Value;
@@ -193,7 +193,35 @@ fn with_nodes(group: &GroupView, write: impl FnOnce(NodesView<'_>)) {
     };
     let nodes: Vec<NodeView<'_>> = group.members.members().map(view).collect();
     let progress_absent = group.progress.as_ref().err().map(String::as_str);
-    write(NodesView { nodes: &nodes, progress_absent });
+    let everybody = group.everybody.as_deref().map_err(AsRef::as_ref);
+    let members = everybody.map(|seen| seen.iter().map(|one| member(one, group.leader)).collect());
+    let members: Result<Vec<MemberView<'_>>, &str> = members;
+    let members = members.as_deref().map_err(|why| *why);
+    write(NodesView { nodes: &nodes, progress_absent, members });
+}
+
+/// Somebody of the cluster. Who leads is said by the log, where it is known.
+fn member(seen: &Seen, leader: Option<NodeId>) -> MemberView<'_> {
+    MemberView {
+        node: seen.node,
+        worker: seen.worker,
+        name: &seen.name,
+        roles: match (seen.is_coordinator, seen.is_worker) {
+            (true, true) => &["coordinator", "worker"],
+            (true, false) => &["coordinator"],
+            (false, true) => &["worker"],
+            (false, false) => &[],
+        },
+        state: seen.state,
+        since: seen.since,
+        leads: seen.node.is_some() && seen.node == leader,
+        gossip: seen.gossip,
+        http: &seen.http,
+        zone: &seen.zone,
+        capacity: seen.capacity,
+        load_permille: seen.load_permille,
+        versions: seen.versions,
+    }
 }
 
 /// `{"node":4,"address":"10.0.0.4:9101"}`

@@ -2,9 +2,10 @@
 
 use super::FAR;
 use super::world::World;
-use crate::cluster::{Answered, Fulfilled};
+use crate::cluster::{Answered, Fulfilled, Seen};
 use api::Method;
-use base::{Address, NodeId};
+use base::{Address, NodeId, UnixMicros, WorkerId};
+use serde_json::json;
 
 fn address_of(world: &World, at: NodeId, of: NodeId) -> Option<Address> {
     let told = &world.nodes[usize::try_from(at.0 - 1).unwrap()].members;
@@ -176,6 +177,41 @@ fn a_change_after_which_nobody_could_decide_is_refused() {
     assert_eq!(remove(&mut world, leader, last).0, 200);
     world.accepted(follower, None, "{}");
     world.settle();
+}
+
+#[test]
+fn whoever_asks_for_the_group_is_told_everybody_whom_gossip_knows_as_well() {
+    let mut world = World::serving(3, FAR);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    let absent = "\"members_absent\":\"this node takes no gossip: start it with --gossip ADDRESS\"";
+    assert!(nodes(&mut world, follower).ends_with(&format!("{absent}}}")));
+    let one = |node: Option<NodeId>, worker| Seen {
+        node,
+        worker,
+        is_coordinator: node.is_some(),
+        is_worker: worker.is_some(),
+        name: "it".to_owned(),
+        state: "alive",
+        since: UnixMicros(0),
+        gossip: "10.0.0.7:9201".parse().unwrap(),
+        http: String::new(),
+        zone: "a".to_owned(),
+        capacity: 4,
+        load_permille: 250,
+        versions: (1, 1),
+    };
+    let everybody = [one(Some(leader), Some(WorkerId(7))), one(None, Some(WorkerId(8)))];
+    world.tell_everybody(follower, Ok(everybody.into()));
+    for path in ["/api/v1/cluster/nodes", "/api/v1/cluster/status"] {
+        let told = world.answered(follower, 0, path).1;
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let members = told["members"].as_array().unwrap();
+        let roles: Vec<&serde_json::Value> = members.iter().map(|it| &it["roles"]).collect();
+        assert_eq!(roles, [&json!(["coordinator", "worker"]), &json!(["worker"])]);
+        let leads = members.iter().map(|member| member["leader"] == true);
+        assert_eq!(leads.collect::<Vec<_>>(), [true, false]);
+        assert_eq!(told["members_absent"], serde_json::Value::Null);
+    }
 }
 
 #[test]

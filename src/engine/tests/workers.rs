@@ -2,6 +2,7 @@
 //! recorded once, whoever leads.
 
 mod configs;
+mod leases;
 
 use super::FAR;
 use super::world::{LEASE_MS, World};

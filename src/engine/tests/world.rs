@@ -1,7 +1,7 @@
 //! Whole nodes in memory: minds, shards and journals of several coordinators, with a network that
 //! can be cut and disks that are done at once. Time goes by in milliseconds.
 
-use crate::cluster::Probed;
+use crate::cluster::{Everybody, Probed};
 use crate::message::{Packet, ToShard};
 use crate::peer::PeerMessage;
 use crate::record::{Born, Change};
@@ -518,6 +518,13 @@ impl World {
             let out = &mut minds.shard_out;
             minds.shards[0].on_worker_suspected(now, worker, is_suspected, out);
             self.work(node);
+        }
+    }
+
+    /// A node's gossip tells who is there.
+    pub(super) fn tell_everybody(&mut self, node: NodeId, everybody: Everybody) {
+        if let Some(minds) = &mut self.nodes[index(node)].minds {
+            minds.consensus.on_everybody(everybody);
         }
     }
 

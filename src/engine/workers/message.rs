@@ -163,7 +163,7 @@ pub enum Refusal {
     Draining,
     /// It has no such plugin.
     Plugin,
-    /// It ran here before, and what became of it was recorded.
+    /// It came before: it ran and what became of it was recorded, or it was refused.
     Over,
     /// Its lease has run out, or it is not registered.
     Lease,

@@ -63,11 +63,11 @@ impl Membership {
     /// Begins to probe those that this member watches, one after the other in a circle of members.
     pub(super) fn on_round(&mut self, now: Now, out: &mut Outbox<Effect>) {
         self.judge_itself();
-        for target in self.table.watched(self.config.watched) {
+        for target in self.table.watched(self.config.pace.watched) {
             self.probe(now, &target, out);
         }
         // Behind the verdicts of this round, which are due at the same time.
-        self.after(now, self.scaled(self.config.period), Due::Round);
+        self.after(now, self.scaled(self.config.pace.period), Due::Round);
     }
 
     /// A node that nobody answers is more likely to be slow itself than to be the last one left.
@@ -95,7 +95,7 @@ impl Membership {
         self.probes.running.insert(member, probe);
         self.ping(now, target, number, out);
         let (timeout, period) =
-            (self.scaled(self.config.probe_timeout), self.scaled(self.config.period));
+            (self.scaled(self.config.pace.probe_timeout), self.scaled(self.config.pace.period));
         self.after(now, timeout, Due::Indirect { member, probe: number });
         self.after(now, period, Due::Verdict { member, probe: number });
     }
@@ -119,7 +119,7 @@ impl Membership {
     ) {
         let Some(target) = self.probes.unanswered(member, number) else { return };
         self.ping(now, &target, number, out);
-        let others = self.table.draw(self.config.indirect_probes, member, &mut self.prng);
+        let others = self.table.draw(self.config.pace.indirect_probes, member, &mut self.prng);
         for other in others {
             let mut talk = Talk::new(Kind::GOSSIP_INDIRECT_PING, self.own(), other.identity);
             talk.probe = wire_number(number);

@@ -113,7 +113,7 @@ impl Membership {
         let member = identity.member;
         self.wait(now, member);
         self.tell_of(now, &suspect, out);
-        self.after(now, self.config.probe_timeout, Due::Tell { member, serial });
+        self.after(now, self.config.pace.probe_timeout, Due::Tell { member, serial });
     }
 
     /// Whether the view has this very suspicion.
@@ -132,8 +132,8 @@ impl Membership {
         let serial = suspicion.serial;
         // All but the suspect, and this member.
         let possible = self.table.others().saturating_sub(1);
-        let least = self.scaled(self.config.period);
-        let more = least * (self.config.suspicion_periods - 1);
+        let least = self.scaled(self.config.pace.period);
+        let more = least * (self.config.pace.suspicion_periods - 1);
         let kept = 1_000 - shortened(suspicion.others.len(), possible);
         let until = (since + (least + more * kept / 1_000)).max(now.instant);
         self.timers.put(until, Due::Suspicion { member, serial });
@@ -141,7 +141,7 @@ impl Membership {
 
     /// Tells the suspect, who may object, and those that watch it, who may confirm.
     fn tell_of(&mut self, now: Now, suspect: &Update, out: &mut Outbox<Effect>) {
-        let watchers = self.table.watchers(suspect.identity.member, self.config.watched);
+        let watchers = self.table.watchers(suspect.identity.member, self.config.pace.watched);
         for other in watchers.iter().chain([suspect]) {
             self.say_suspicion(now, &other.identity, suspect, false, out);
         }
@@ -169,7 +169,7 @@ impl Membership {
         }
         let suspect = suspicion.suspect;
         self.tell_of(now, &suspect, out);
-        self.after(now, self.config.probe_timeout, Due::Tell { member, serial });
+        self.after(now, self.config.pace.probe_timeout, Due::Tell { member, serial });
     }
 
     /// The suspect had its time, unless somebody's confirmation gave it less, or more came of it.
@@ -229,7 +229,7 @@ impl Membership {
         let member = suspect.identity.member;
         if suspicion.own_since.is_none() {
             // Does it answer this one? Whoever watches it looks at once.
-            let watched = self.table.watched(self.config.watched);
+            let watched = self.table.watched(self.config.pace.watched);
             if let Some(target) = watched.iter().find(|it| it.identity == suspect.identity) {
                 self.probe(now, target, out);
             }

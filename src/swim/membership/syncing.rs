@@ -126,7 +126,7 @@ impl Membership {
     /// Somebody is suspected for long. Others may know how it ended, and this member have missed it:
     /// what is only pushed misses one in 10^5.
     pub(super) fn on_doubt(&mut self, now: Now, out: &mut Outbox<Effect>) {
-        let long = self.config.period * DOUBTS_AFTER;
+        let long = self.config.pace.period * DOUBTS_AFTER;
         let suspects = self.table.iter().filter(|known| known.state == State::Suspected);
         let Some(longest) = suspects.min_by_key(|known| known.since) else {
             self.is_doubting = false;
@@ -138,14 +138,14 @@ impl Membership {
         if let Some(other) = other.filter(|_| is_long) {
             self.sync_with(now, other.identity, false, out);
         }
-        self.after(now, self.config.period, Due::Doubt);
+        self.after(now, self.config.pace.period, Due::Doubt);
     }
 
     /// Somebody has joined: at such times views differ most, and what is missed is missed by those
     /// who need it.
     pub(super) fn sync_soon(&mut self, now: Now) {
         self.joining.has_grown = true;
-        let soon = self.config.sync_every / SOON;
+        let soon = self.config.pace.sync / SOON;
         // With the jitter of both, so that it is not put off for ever.
         if now.instant + soon * 2 < self.joining.next_sync {
             self.sync_after(now, soon);
@@ -163,8 +163,8 @@ impl Membership {
         let has_grown = std::mem::take(&mut self.joining.has_grown);
         let next = match (self.joining.has_joined, self.table.others()) {
             (false, 1..) => JOIN_SYNC_EVERY,
-            _ if has_grown => self.config.sync_every / SOON,
-            _ => self.config.sync_every,
+            _ if has_grown => self.config.pace.sync / SOON,
+            _ => self.config.pace.sync,
         };
         self.sync_after(now, next);
     }

@@ -126,6 +126,7 @@ fn the_longest_data_fit_a_record_and_longer_texts_are_refused() {
         capacity: u32::MAX,
         load_permille: 1_000,
         leader_term: u64::MAX,
+        worker: Some(base::WorkerId(u64::MAX)),
         ..super::world::data(0)
     };
     let said = Said::new((1, 2), 3, UnixMicros(4), data.clone());

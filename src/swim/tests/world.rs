@@ -392,6 +392,7 @@ pub(crate) fn data(node: usize) -> MemberData {
         capacity: 4,
         load_permille: 0,
         leader_term: 0,
+        worker: None,
     }
 }
 

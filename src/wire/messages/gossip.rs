@@ -50,6 +50,8 @@ part! {
         12 load: u16 = 0,
         /// The term in which it leads the log, 0 when it does not.
         13 leader_term: u64 = 0,
+        /// The worker that it runs, where that is not the member itself: of a coordinator that runs tasks.
+        14 worker: u64 = 0,
     }
 }
 

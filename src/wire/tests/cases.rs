@@ -335,6 +335,7 @@ fn member_data(version: u64) -> Vec<u8> {
         capacity: 64,
         load: 750,
         leader_term: 12,
+        worker: if version == 3 { 0x9f3c_00d2_ab55_17e0 } else { 0 },
     };
     let least = MemberData {
         name: "",
@@ -404,6 +405,19 @@ fn gossip() -> Vec<Case> {
     cases.extend(
         twice!("membership_update", MembershipUpdate { is_page: true, }, { is_page: false, }),
     );
+    let own_worker = member_data(3);
+    let own_worker = [&own_worker[..]];
+    let of_worker = MembershipUpdate {
+        cluster: 0x00d1_0000_0000_c001,
+        from: few,
+        to: 1,
+        to_boot: 7,
+        to_renewal: 0,
+        updates: b"",
+        data: List::from(&own_worker),
+        is_page: false,
+    };
+    cases.push(case("membership_update, of a coordinator with a worker", ASKS, &of_worker));
     cases.extend(
         twice!("gossip_relayed_ping", GossipRelayedPing { probe: 9, other, }, { other: few, }),
     );

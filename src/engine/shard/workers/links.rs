@@ -255,7 +255,7 @@ impl ShardCore {
         if !self.role.in_office || self.role.term != term {
             return true;
         }
-        let is_ready = desk.reported.len() == usize::from(self.config.shards);
+        let is_ready = desk.dispatcher.is_open();
         for (link, wish) in wishes {
             if index.is_none() || !is_ready {
                 // Nobody could say it in time, or a core is not in office yet, which would not listen
