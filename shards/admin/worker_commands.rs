@@ -115,8 +115,8 @@ fn is_heard(worker: &Value) -> bool {
 fn where_to_ask(server: &Server) -> String {
     let told = server.get(NODES).map(|answer| answer.value).unwrap_or_default();
     let leader = |list: &str| {
-        let rows = told.get(list).and_then(Value::as_array).into_iter().flatten();
-        rows.cloned().find(|row| row["leader"] == true).unwrap_or_default()
+        let mut rows = told.get(list).and_then(Value::as_array).into_iter().flatten();
+        rows.find(|row| row["leader"] == true).cloned().unwrap_or_default()
     };
     let (node, http) = (leader("nodes"), leader("members"));
     let place = match (http["http"].as_str().filter(|http| !http.is_empty()), node.get("node")) {
