@@ -3,6 +3,7 @@
 
 mod configs;
 mod leases;
+mod shown;
 
 use super::FAR;
 use super::world::{LEASE_MS, World};
