@@ -129,7 +129,7 @@ impl EventKind<'_> {
 
 impl WorkerEvent<'_> {
     fn write(&self, o: &mut Object<'_>) {
-        o.display("worker", &self.worker);
+        o.display("worker", self.worker);
         o.text("name", self.name);
     }
 }

@@ -1,5 +1,6 @@
 //! What happens to workers, told to operators by the node that leads: an event, and a line of its log.
 
+use crate::dispatch::Peer;
 use crate::events::{EventKind, WorkerNews};
 use crate::shard::{ShardCore, ShardEffect};
 use base::{BootId, Outbox, WorkerId};
@@ -24,7 +25,7 @@ impl ShardCore {
     /// How many tasks a run of a worker has, on the node that leads.
     pub(super) fn tasks_of(&self, worker: WorkerId, boot: BootId) -> u32 {
         let peer = self.workers.desk().and_then(|desk| desk.dispatcher.peer(worker));
-        peer.filter(|peer| peer.boot == boot).map_or(0, |peer| peer.running())
+        peer.filter(|peer| peer.boot == boot).map_or(0, Peer::running)
     }
 
     /// Something happened to a worker. Every core applies it, the first one of the leader tells.
