@@ -20,7 +20,7 @@ mod waiting;
 
 pub use strategy::{Candidate, Strategy, StrategyName, UnknownStrategy};
 
-use crate::globals::{Presence, Worker, Workers};
+use crate::globals::{Presence, WORKERS_MAX, Worker, Workers};
 use crate::shard::OrderId;
 use crate::workers::{Refusal, WorkerLink};
 use base::{BootId, Instant, Prng, WorkerId};
@@ -35,6 +35,10 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// Decisions made at once. Their records bring the next ones about, and a core must not be held up by what
 /// a thousand workers that come back together may take.
 const DECISIONS_MAX: usize = 1_024;
+
+/// Workers that gossip doubts and that are remembered, before those are forgotten that the cluster does not
+/// know: twice as many as it can know.
+const SUSPECTED_MAX: usize = 2 * WORKERS_MAX;
 
 /// How the leader treats workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -298,6 +302,14 @@ impl Dispatcher {
         } else {
             self.suspected.remove(&worker);
             self.is_due = true;
+        }
+    }
+
+    /// Gossip speaks of whoever is there, and of many over the years. Those that the cluster does not know
+    /// are kept while they are few: one may join in a moment.
+    pub(crate) fn forget_strangers(&mut self, workers: &Workers) {
+        if self.suspected.len() > SUSPECTED_MAX {
+            self.suspected.retain(|worker| workers.find(*worker).is_some());
         }
     }
 

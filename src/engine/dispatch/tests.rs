@@ -141,6 +141,20 @@ fn nothing_is_given_to_whom_something_speaks_against() {
 }
 
 #[test]
+fn of_those_that_gossip_doubts_not_more_are_remembered_than_a_cluster_can_know() {
+    let mut dispatcher = Dispatcher::new(&WorkersConfig::default(), 1);
+    let mut workers = Workers::default();
+    joined(&mut workers, 5, 1, &["p"], "");
+    for worker in 0..3 * SUSPECTED_MAX as u64 {
+        dispatcher.on_suspected(WorkerId(worker), true);
+        dispatcher.forget_strangers(&workers);
+        assert!(dispatcher.suspected.len() <= SUSPECTED_MAX);
+    }
+    assert!(dispatcher.is_suspected(WorkerId(5)), "the cluster knows it");
+    assert!(dispatcher.is_suspected(WorkerId(3 * SUSPECTED_MAX as u64 - 1)), "it may join yet");
+}
+
+#[test]
 fn a_lease_that_is_over_is_told_once_and_renewed_no_more() {
     let mut dispatcher = with(StrategyName::LeastLoaded, &[(1, 1, &["p"], "")]);
     let (worker, boot) = (WorkerId(1), BootId(1));

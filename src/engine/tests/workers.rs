@@ -3,6 +3,7 @@
 
 mod configs;
 mod leases;
+mod links;
 mod shown;
 
 use super::FAR;
@@ -315,7 +316,7 @@ fn another_run_of_a_worker_means_that_the_one_before_is_lost() {
     let leader = world.leader().unwrap();
     ghost.connect(&mut world, leader);
     pass(&mut world, &mut [&mut ghost], 50);
-    assert!(ghost.is_told(|message| *message == ToWorker::Lost { boot: BootId(1) }));
+    assert!(ghost.is_told(|message| matches!(message, ToWorker::NotTaken { .. })));
     world.settle();
 }
 

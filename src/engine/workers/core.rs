@@ -245,6 +245,8 @@ impl WorkerCore {
                     out.push(WorkerEffect::Note(format!("this worker {text}, by an operator")));
                 }
             }
+            // Another process left, which said that it was this run.
+            ToWorker::Left if self.stop == Stop::No => self.on_lost(now, self.boot, out),
             ToWorker::Left => self.exit(true, out),
             ToWorker::Lost { boot } => self.on_lost(now, boot, out),
             ToWorker::Validate { ticket, plugin, config } => {

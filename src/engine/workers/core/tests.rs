@@ -374,6 +374,47 @@ fn a_worker_that_must_stop_kills_what_runs_and_goes_without_an_answer_at_last() 
 }
 
 #[test]
+fn a_goodbye_whose_answer_was_lost_is_answered_on_the_next_link() {
+    let mut desk = Desk::registered(4);
+    desk.core.on_stop(at(1), at(1_000), &mut desk.out);
+    assert_eq!(desk.says(), ["drain true", "leave 0"]);
+    desk.core.on_link_down(at(2), "reset", &mut desk.out);
+    let due = desk.core.link.deadline().expect("a pause");
+    desk.core.on_deadline(due, &mut desk.out);
+    desk.core.on_link_up(due, &mut desk.out);
+    assert_eq!(desk.says(), ["connect 1", "register 0"]);
+    assert_eq!(desk.hears(100, ToWorker::Left), ["disconnect", "exit true"]);
+
+    // Another process, of a copied directory, has left as this very run.
+    let mut twin = Desk::registered(4);
+    twin.hears(1, run(1));
+    assert_eq!(twin.hears(2, ToWorker::Left), ["kill all"]);
+    assert_eq!(twin.is_stopped(3, 1), ["register 1"]);
+}
+
+#[test]
+fn a_worker_that_is_not_taken_asks_again_after_ever_longer_pauses_and_says_so_once() {
+    let mut desk = Desk::new(4);
+    desk.core.on_leader(at(0), Some(&door(1)), &mut desk.out);
+    let (mut notices, mut ms) = (0, 0);
+    for _ in 0..12 {
+        desk.core.on_link_up(at(ms), &mut desk.out);
+        let why = "a later run of this worker is known".to_owned();
+        let message = ToWorker::NotTaken { why, leader: None };
+        desk.core.on_message(at(ms), message, &mut desk.out);
+        let due = desk.core.deadline().expect("a pause");
+        ms = due.0.div_ceil(1_000_000);
+        desk.core.on_deadline(at(ms), &mut desk.out);
+        let effects = desk.out.take();
+        notices += effects.iter().filter(|e| matches!(e, WorkerEffect::Notice(_))).count();
+        assert!(effects.iter().any(|e| matches!(e, WorkerEffect::Connect { .. })));
+    }
+    assert_eq!(notices, 1);
+    assert!(ms > 3_000, "{ms} ms for twelve tries");
+    assert_eq!(desk.core.boot(), BOOT, "it is no other run by that");
+}
+
+#[test]
 fn a_worker_follows_the_leader() {
     let mut desk = Desk::registered(4);
     desk.core.on_leader(at(1), None, &mut desk.out);
