@@ -1,7 +1,7 @@
 //! Where a coordinator takes workers' connections: TCP, on the address of its gossip.
 
 use crate::greeting::{OPTIONS, check_version};
-use base::{BootId, NodeId, StoreId};
+use base::{BootId, NodeId, StoreId, WorkerId};
 use bytes::Bytes;
 use engine::workers::{FromWorker, ToWorker, WorkerLink};
 use rpc::{Channel, Refusals, answer_channel};
@@ -148,9 +148,9 @@ impl Door {
         let verdict = introduced
             .hello()
             .map_err(|error| error.to_string())
-            .and_then(|hello| inner.check(&hello));
-        let cluster = match verdict {
-            Ok(cluster) => cluster,
+            .and_then(|hello| Ok((WorkerId(hello.node), inner.check(&hello)?)));
+        let (greeted, cluster) = match verdict {
+            Ok(greeted) => greeted,
             Err(reason) => {
                 introduced.refuse(&reason).await;
                 return Err(reason);
@@ -177,6 +177,7 @@ impl Door {
                 let payload = Bytes::copy_from_slice(frame.payload);
                 let message = FromWorker::decode(frame.header.kind, &payload)
                     .map_err(|error| error.to_string())?;
+                check_register(&message, greeted)?;
                 linked.has_spoken = true;
                 inner.desk.on_message(link, message);
                 Ok(())
@@ -201,6 +202,16 @@ impl Inner {
             ));
         }
         Ok(own)
+    }
+}
+
+/// A worker registers as who it said that it was: what is told of one is another's otherwise.
+fn check_register(message: &FromWorker, greeted: WorkerId) -> Result<(), String> {
+    match message {
+        FromWorker::Register { worker, .. } if *worker != greeted => {
+            Err(format!("worker {greeted} registers as worker {worker}"))
+        }
+        _ => Ok(()),
     }
 }
 

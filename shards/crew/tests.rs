@@ -244,18 +244,44 @@ fn a_worker_of_another_cluster_is_refused_and_says_so_once() {
     });
 }
 
+fn caller(store: StoreId) -> Caller {
+    Caller {
+        worker: WorkerId::of(store),
+        store,
+        boot: BOOT,
+        cluster: CLUSTER,
+        program: "test".to_owned(),
+    }
+}
+
+#[test]
+fn a_worker_registers_as_who_it_said_that_it_is() {
+    block_on(async {
+        let (door, ear, address) = door();
+        let introduced = call(&address, &caller(StoreId(7))).await.expect("it is greeted");
+        let (channel, mut driver) = introduced.open();
+        let register = FromWorker::Register {
+            worker: WorkerId::of(StoreId(8)),
+            boot: BOOT,
+            name: String::new(),
+            address: String::new(),
+            capacity: 1,
+            plugins: Vec::new(),
+            zone: String::new(),
+        };
+        assert!(channel.send(|out| register.encode(runtime::now().wall, out)));
+        timeout(PATIENCE, driver.run(|_| Ok(()))).await.expect("it ends");
+        assert!(ear.heard.borrow().is_empty());
+        assert_eq!(door.links(), 0);
+        door.close().await;
+    });
+}
+
 #[test]
 fn a_frame_that_no_worker_says_ends_the_connection() {
     block_on(async {
         let (door, ear, address) = door();
-        let caller = Caller {
-            worker: WorkerId::of(StoreId(7)),
-            store: StoreId(7),
-            boot: BOOT,
-            cluster: CLUSTER,
-            program: "test".to_owned(),
-        };
-        let introduced = call(&address, &caller).await.expect("it is greeted");
+        let introduced = call(&address, &caller(StoreId(7))).await.expect("it is greeted");
         let (channel, mut driver) = introduced.open();
         let now = runtime::now().wall;
         assert!(channel.send(|out| FromWorker::Drain { on: true }.encode(now, out)));

@@ -17,6 +17,7 @@
 //! - a key file that cannot be read, or is none, changes nothing: the keys stay, and a notice says why;
 //! - watchers are called after the view has changed, one event after the other.
 
+mod group;
 mod keys;
 mod metrics;
 
@@ -38,6 +39,7 @@ use swim::{
 };
 use telemetry::Registry;
 
+pub use group::GroupError;
 pub use keys::KeyFileError;
 pub use swim::{Happened, KeyRing, Member, MemberEvent, MemberId, Pace, Roles, State};
 
@@ -63,6 +65,8 @@ pub struct Options {
     pub address: SocketAddr,
     /// Where others take gossip: names are looked up, again and again.
     pub seeds: Vec<Address>,
+    /// A multicast group and a port, by which nodes find each other that are not named to each other.
+    pub group: Option<SocketAddr>,
     /// Which member it is: a coordinator's node id, a worker's worker id.
     pub member: MemberId,
     /// This run of its process, greater than all earlier ones.
@@ -96,6 +100,9 @@ pub enum GossipError {
     /// The configuration cannot work.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The group cannot be used.
+    #[error(transparent)]
+    Group(#[from] GroupError),
     /// The keys cannot be read.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -103,6 +110,16 @@ pub enum GossipError {
 
 /// Called with every change of the view.
 type Watcher = Rc<dyn Fn(&MemberEvent)>;
+
+/// Where a datagram comes in.
+#[derive(Clone, Copy, Debug)]
+enum Door {
+    Own,
+    Group,
+}
+
+/// What is done with one.
+type Hear = fn(&mut Membership, Now, SocketAddr, &[u8], &mut Outbox<Effect>);
 
 /// A node's part in the gossip of its cluster. Clones are the same part.
 #[derive(Clone)]
@@ -115,6 +132,8 @@ struct Inner {
     out: RefCell<Outbox<Effect>>,
     data: RefCell<MemberData>,
     udp: Udp,
+    /// What is sent to the group comes here.
+    group: Option<Udp>,
     member: MemberId,
     seeds: Vec<Address>,
     /// Where those were when they were last looked up.
@@ -154,7 +173,9 @@ impl Gossip {
     ) -> Result<Self, GossipError> {
         let keys = options.key_file.map(KeyFile::open).transpose()?;
         let udp = Udp::bind(options.address, &UdpOptions::default(), UdpMetrics::new(registry))?;
+        let group = options.group.map(|group| group::join(group, &udp, registry)).transpose()?;
         let config = Config {
+            group: options.group,
             pace: options.pace,
             ..Config::new(options.cluster, options.member, options.boot, udp.address())
         };
@@ -166,6 +187,7 @@ impl Gossip {
             out: RefCell::new(Outbox::new()),
             data: RefCell::new(options.data),
             udp,
+            group,
             member: options.member,
             seeds: options.seeds,
             found: RefCell::new(Vec::new()),
@@ -199,8 +221,10 @@ impl Gossip {
             role.with(Membership::on_start);
             role.keep_deadlines().await;
         });
-        let role = self.clone();
-        inner.tasks.spawn(async move { role.receive().await });
+        for door in std::iter::once(Door::Own).chain(inner.group.as_ref().map(|_| Door::Group)) {
+            let role = self.clone();
+            inner.tasks.spawn(async move { role.receive(door).await });
+        }
         let role = self.clone();
         inner.tasks.spawn(async move { role.look_around().await });
         let role = self.clone();
@@ -286,12 +310,16 @@ impl Gossip {
         self.inner.tasks.cancel_all().await;
     }
 
-    async fn receive(&self) {
+    async fn receive(&self, door: Door) {
+        let (socket, hear): (&Udp, Hear) = match (door, &self.inner.group) {
+            (Door::Group, Some(group)) => (group, Membership::on_group_datagram),
+            _ => (&self.inner.udp, Membership::on_datagram),
+        };
         let mut buffer = [0; DATAGRAM_BYTES_MAX];
         loop {
-            match self.inner.udp.receive_from(&mut buffer).await {
+            match socket.receive_from(&mut buffer).await {
                 Ok((bytes, from)) => {
-                    self.with(|core, now, out| core.on_datagram(now, from, &buffer[..bytes], out));
+                    self.with(|core, now, out| hear(core, now, from, &buffer[..bytes], out));
                 }
                 Err(error) => {
                     self.inner.host.notice(&format!("gossip: {error}"));
@@ -377,7 +405,10 @@ impl Gossip {
         let own = self.address();
         let told: Vec<Address> = inner.told.borrow().iter().copied().map(Address::from).collect();
         let asked = inner.seeds.iter().chain(&told).filter(|one| **one != Address::from(own));
-        let asked: Vec<String> = asked.map(ToString::to_string).collect();
+        let mut asked: Vec<String> = asked.map(ToString::to_string).collect();
+        if let Some(group) = inner.group.as_ref() {
+            asked.push(format!("the group {}", group.address()));
+        }
         let runs_tasks = inner.data.borrow().roles.contains(Roles::WORKER);
         let has_leader = self.leader().is_some();
         let core = inner.core.borrow();

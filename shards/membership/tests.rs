@@ -33,6 +33,7 @@ fn options(id: u64, seeds: &[SocketAddr]) -> Options {
         seeds: seeds.iter().map(|seed| Address::parse(&seed.to_string()).unwrap()).collect(),
         member: MemberId(id),
         boot: BootId(1),
+        group: None,
         cluster: (id == 1).then_some(7),
         data: data(id),
         key_file: None,
@@ -216,5 +217,55 @@ fn an_address_that_others_cannot_send_to_is_refused() {
             refused.contains("is not an address that other members could send to"),
             "{refused}"
         );
+    });
+}
+
+#[test]
+fn nodes_that_nobody_named_find_each_other_by_a_group() {
+    block_on(async {
+        // A port of this test's own: others may run beside it.
+        let port = Udp::bind(
+            SocketAddr::from(([127, 0, 0, 1], 0)),
+            &UdpOptions::default(),
+            UdpMetrics::new(&Registry::new()),
+        );
+        let port = port.unwrap().address().port();
+        let group = SocketAddr::from(([239, 255, 92, 1], port));
+        let grouped = |id| Options { group: Some(group), ..options(id, &[]) };
+        let (registry, host) = (Registry::new(), Rc::new(Said::default()));
+        match Gossip::start(grouped(1), &registry, host) {
+            // A container may have no interface for it, or no route.
+            Err(GossipError::Group(error @ GroupError::Udp(_))) => {
+                println!("skipped: {error}");
+                return;
+            }
+            probe => probe.unwrap().leave().await,
+        }
+        let sent = registry.snapshot();
+        let failed = sent.samples().iter().any(|it| it.name() == "udp_send_errors_total");
+        if failed {
+            println!("skipped: this machine has no route to {group} by its loopback interface");
+            return;
+        }
+        // The first has a cluster, the others take it.
+        let nodes: Vec<Node> = (1..=3).map(|id| start(grouped(id))).collect();
+        for node in &nodes {
+            node.until(|gossip| gossip.members().len() == 3).await;
+            assert_eq!(node.gossip.cluster(), Some(7));
+        }
+        for node in nodes {
+            node.gossip.leave().await;
+        }
+    });
+}
+
+#[test]
+fn a_group_that_is_none_is_refused() {
+    block_on(async {
+        let none = SocketAddr::from(([127, 0, 0, 1], 9_209));
+        let refused = Options { group: Some(none), ..options(1, &[]) };
+        let refused = Gossip::start(refused, &Registry::new(), Rc::new(Said::default()));
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("127.0.0.1 is not a multicast group"), "{refused}");
     });
 }

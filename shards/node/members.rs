@@ -79,6 +79,7 @@ pub(crate) fn gossip(
     let options = Options {
         address: part.address,
         seeds: settings.join.clone(),
+        group: settings.gossip_multicast,
         member: part.member,
         boot: part.boot,
         cluster: part.cluster,

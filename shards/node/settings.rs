@@ -165,6 +165,7 @@ const KEYS: &[(&str, &str)] = &[
     ("role", "both"),
     ("gossip", "off"),
     ("join", "off"),
+    ("gossip_multicast", "off"),
     ("gossip_keys", "off"),
     ("gossip_period", "1s"),
     ("gossip_probe_timeout", "500ms"),

@@ -487,7 +487,7 @@ impl<A: Buffers> ConsensusCore<A> {
 
     /// Every node takes its own; not while it is being given another's.
     fn may_take_snapshot(&self) -> bool {
-        (self.leading || self.leader().is_some()) && self.transfers.journal_behind.is_none()
+        (self.leading || self.leader().is_some()) && !self.group.is_being_replaced()
     }
 
     fn on_image(
@@ -497,6 +497,10 @@ impl<A: Buffers> ConsensusCore<A> {
         bytes: &[u8],
         out: &mut Outbox<ConsensusEffect<A::Buffer>>,
     ) {
+        if self.group.is_being_replaced() {
+            // It is of a state that goes, and of members that are not known any more.
+            self.snapshots.abandon(out);
+        }
         if !self.snapshots.wants(applied) {
             return;
         }

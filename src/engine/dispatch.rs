@@ -12,14 +12,15 @@
 //! - an order does not wait while a worker that may have it has room;
 //! - of one plugin the most urgent goes first, then what came first;
 //! - a lease is never shorter than was promised: of a worker of which nothing was heard it counts from
-//!   when this dispatcher first looked at the clock.
+//!   the first look at the clock after all cores had reported. Before that no worker is answered, so
+//!   none can be late.
 
 mod strategy;
 mod waiting;
 
 pub use strategy::{Candidate, Strategy, StrategyName, UnknownStrategy};
 
-use crate::globals::{Presence, Worker, Workers};
+use crate::globals::{Presence, WORKERS_MAX, Worker, Workers};
 use crate::shard::OrderId;
 use crate::workers::{Refusal, WorkerLink};
 use base::{BootId, Instant, Prng, WorkerId};
@@ -34,6 +35,10 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// Decisions made at once. Their records bring the next ones about, and a core must not be held up by what
 /// a thousand workers that come back together may take.
 const DECISIONS_MAX: usize = 1_024;
+
+/// Workers that gossip doubts and that are remembered, before those are forgotten that the cluster does not
+/// know: twice as many as it can know.
+const SUSPECTED_MAX: usize = 2 * WORKERS_MAX;
 
 /// How the leader treats workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,6 +173,8 @@ pub(crate) struct Dispatcher {
     placed: BTreeMap<OrderId, WorkerId>,
     /// Whom gossip doubts.
     suspected: BTreeSet<WorkerId>,
+    /// All cores have said which tasks have which worker: workers are answered, and leases count.
+    is_open: bool,
     /// Something has changed since the last decisions.
     is_due: bool,
     /// When the clock is to be looked at; not later than anything that is due.
@@ -185,6 +192,7 @@ impl Dispatcher {
             waiting: Waiting::default(),
             placed: BTreeMap::new(),
             suspected: BTreeSet::new(),
+            is_open: false,
             is_due: false,
             look_at: None,
         }
@@ -195,7 +203,22 @@ impl Dispatcher {
         self.peers.clear();
         self.placed.clear();
         self.waiting.clear();
+        self.is_open = false;
         self.look_at = None;
+    }
+
+    /// All cores have said which tasks have which worker. From now on leases count.
+    pub(crate) fn open(&mut self) {
+        self.is_open = true;
+        self.is_due = true;
+        if !self.peers.is_empty() {
+            self.look_at = Some(Instant(0));
+        }
+    }
+
+    /// Whether it has been.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// The workers are these now.
@@ -279,6 +302,14 @@ impl Dispatcher {
         } else {
             self.suspected.remove(&worker);
             self.is_due = true;
+        }
+    }
+
+    /// Gossip speaks of whoever is there, and of many over the years. Those that the cluster does not know
+    /// are kept while they are few: one may join in a moment.
+    pub(crate) fn forget_strangers(&mut self, workers: &Workers) {
+        if self.suspected.len() > SUSPECTED_MAX {
+            self.suspected.retain(|worker| workers.find(*worker).is_some());
         }
     }
 
@@ -367,6 +398,9 @@ impl Dispatcher {
     /// and its lease is not renewed.
     pub(crate) fn on_time(&mut self, now: Instant) -> Vec<(WorkerId, BootId)> {
         let mut over = Vec::new();
+        if !self.is_open {
+            return over;
+        }
         for (id, peer) in &mut self.peers {
             if peer.held_until.is_some_and(|until| until <= now) {
                 peer.held_until = None;
@@ -388,12 +422,12 @@ impl Dispatcher {
 
     /// When to call [`Self::on_time`]: never later than it has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.look_at
+        self.look_at.filter(|_| self.is_open)
     }
 
     /// Gives out what can be given out.
     pub(crate) fn decide(&mut self, out: &mut Vec<Assignment>) {
-        if !std::mem::take(&mut self.is_due) {
+        if !self.is_open || !std::mem::take(&mut self.is_due) {
             return;
         }
         let mut stuck: BTreeSet<Arc<str>> = BTreeSet::new();

@@ -350,7 +350,7 @@ impl ShardCore {
         let reads = self.queries.reads.deadline();
         let hashes = self.backlog.hashes.deadline();
         let passing = self.passing.retry_at();
-        let workers = self.workers.deadline();
+        let workers = self.workers.deadline(self.stopping);
         let due = [self.session.deadline(), passing, workers, events, reads, hashes, grace];
         due.into_iter().flatten().min()
     }
@@ -368,7 +368,7 @@ impl ShardCore {
             self.passing.retry();
             self.on_flush(out);
         }
-        if self.workers.deadline().is_some_and(|due| due <= now.instant) {
+        if self.workers.deadline(self.stopping).is_some_and(|due| due <= now.instant) {
             self.watch_workers(now, out);
             self.on_flush(out);
         }

@@ -440,8 +440,13 @@ impl Group {
     /// Whether this node's log has all that it ever acknowledged, and is not just being replaced by
     /// a snapshot. Otherwise it neither votes nor stands.
     pub fn is_whole(&self) -> bool {
-        let replaced = self.snapshots.restoring.is_some() || self.persisting.is_installing();
-        self.persisting.durable() >= self.whole_through && !replaced
+        self.persisting.durable() >= self.whole_through && !self.is_being_replaced()
+    }
+
+    /// Whether a snapshot is taking the place of state and log: from when it was fetched until
+    /// [`Group::on_snapshot_installed`]. What this node has applied itself is of no use meanwhile.
+    pub fn is_being_replaced(&self) -> bool {
+        self.snapshots.restoring.is_some() || self.persisting.is_installing()
     }
 
     /// The ticks after which an election starts without a leader: at least, and less than. They

@@ -127,7 +127,15 @@ impl Disk {
 
     /// Gives it its name, durably.
     pub fn name_fetched(&mut self, index: u64) {
-        self.snapshot = Some((index, std::mem::take(&mut self.fetched)));
+        let bytes = std::mem::take(&mut self.fetched);
+        self.name(index, bytes);
+    }
+
+    /// The newest of those with names is the one that is read; naming it removes the older ones.
+    fn name(&mut self, index: u64, bytes: Vec<u8>) {
+        if self.snapshot.as_ref().is_none_or(|(newest, _)| *newest <= index) {
+            self.snapshot = Some((index, bytes));
+        }
     }
 
     /// Nobody wants it any more.
@@ -191,7 +199,8 @@ impl Disk {
 
     /// Gives it its name, durably.
     pub fn name_snapshot(&mut self, index: u64) {
-        self.snapshot = Some((index, std::mem::take(&mut self.unnamed)));
+        let bytes = std::mem::take(&mut self.unnamed);
+        self.name(index, bytes);
     }
 
     /// The named snapshot.

@@ -19,6 +19,9 @@ pub struct Config {
     pub address: SocketAddr,
     /// Where others take gossip, to begin with; asked for ever when nobody is there. May name itself.
     pub seeds: Vec<SocketAddr>,
+    /// Where whoever knows nobody asks who is there, and is heard by all: a multicast group and a
+    /// port. None: seeds alone are asked.
+    pub group: Option<SocketAddr>,
     /// How fast it gossips.
     pub pace: Pace,
 }
@@ -29,6 +32,14 @@ pub enum ConfigError {
     /// Nobody could send there.
     #[error("{address} is not an address that other members could send to")]
     Address {
+        /// As configured.
+        address: SocketAddr,
+    },
+    /// It is no group, or of another family than the address, which sends to it.
+    #[error("{group} is not a multicast group and a port that {address} could send to")]
+    Group {
+        /// As configured.
+        group: SocketAddr,
         /// As configured.
         address: SocketAddr,
     },
@@ -43,7 +54,15 @@ pub enum ConfigError {
 impl Config {
     /// The defaults.
     pub fn new(cluster: Option<u64>, member: MemberId, boot: BootId, address: SocketAddr) -> Self {
-        Self { cluster, member, boot, address, seeds: Vec::new(), pace: Pace::default() }
+        Self {
+            cluster,
+            member,
+            boot,
+            address,
+            seeds: Vec::new(),
+            group: None,
+            pace: Pace::default(),
+        }
     }
 
     /// Whether it can work.
@@ -56,6 +75,14 @@ impl Config {
         }
         if self.member.0 == 0 {
             return Err(ConfigError::Member);
+        }
+        if let Some(group) = self.group {
+            let is_fine = group.ip().is_multicast()
+                && group.port() != 0
+                && group.is_ipv4() == self.address.is_ipv4();
+            if !is_fine {
+                return Err(ConfigError::Group { group, address: self.address });
+            }
         }
         Ok(self.pace.check()?)
     }

@@ -8,8 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use wire::tlv::ELEMENT_BYTES;
 use wire::{
     Flags, Frame, GossipAck, GossipFailed, GossipForwardedAck, GossipIndirectPing, GossipPing,
-    GossipRelayedAck, GossipRelayedPing, GossipSuspicion, GossipSync, Gossiper, Head, Kind, List,
-    MembershipUpdate, Message, MessageError, write_frame,
+    GossipRelayedAck, GossipRelayedPing, GossipSearch, GossipSuspicion, GossipSync, Gossiper, Head,
+    Kind, List, MembershipUpdate, Message, MessageError, write_frame,
 };
 
 /// The longest datagram. Unit: bytes. With its headers it passes every network in one piece.
@@ -242,6 +242,7 @@ impl Outgoing<'_> {
                 write!(GossipSuspicion { other: about(), is_answer: talk.flag });
             }
             Kind::GOSSIP_SYNC => write!(GossipSync { digests, is_answer: talk.flag }),
+            Kind::GOSSIP_SEARCH => write!(GossipSearch {}),
             other => unreachable!("{other} is no message of membership"),
         }
     }
@@ -298,6 +299,7 @@ fn read(kind: Kind, payload: &[u8]) -> Result<Result<Incoming<'_>, Dropped>, Mes
         Kind::GOSSIP_FAILED => read!(GossipFailed),
         Kind::GOSSIP_SUSPICION => read!(GossipSuspicion, other: other, flag: is_answer),
         Kind::GOSSIP_SYNC => read!(GossipSync, digests: digests, flag: is_answer),
+        Kind::GOSSIP_SEARCH => read!(GossipSearch),
         _ => return Ok(Err(Dropped::Malformed)),
     };
     let (entries, rest) = updates.as_chunks::<UPDATE_BYTES>();

@@ -4,7 +4,7 @@
 //!
 //! | what | where |
 //! | --- | --- |
-//! | the core | [`Membership`]: `on_start`, `on_datagram`, `on_deadline`, `set_data`, `leave` |
+//! | the core | [`Membership`]: `on_start`, `on_datagram`, `on_group_datagram`, `on_deadline`, `set_data`, `leave` |
 //! | who is there | [`Membership::members`], [`Member`], [`MemberEvent`] |
 //! | how fast | [`Pace`] |
 //! | sealed datagrams | [`KeyRing`] |

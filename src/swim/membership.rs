@@ -4,6 +4,7 @@ mod hearing;
 #[cfg(test)]
 mod inside;
 mod probing;
+mod searching;
 mod suspecting;
 mod syncing;
 
@@ -20,6 +21,7 @@ use crate::timers::Timers;
 use base::{BootId, Instant, Now, Outbox, Prng, UnixMicros};
 use foca::{Foca, NoCustomBroadcast, Timer};
 use probing::Probes;
+use searching::Searching;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -131,6 +133,8 @@ enum Due {
     Sync,
     /// See whether somebody is there, and whether all seeds are.
     Join,
+    /// Ask the group whether somebody is there.
+    Search,
     /// Call one that failed: a network that was cut may be whole again.
     Call,
     /// Say goodbye once more.
@@ -151,6 +155,7 @@ pub struct Membership {
     probes: Probes,
     suspicions: Suspicions,
     joining: Joining,
+    searching: Searching,
     /// Of this member under its present name, as foca last said it.
     incarnation: u16,
     transmissions: u8,
@@ -220,6 +225,7 @@ impl Membership {
             probes: Probes::default(),
             suspicions: Suspicions::default(),
             joining: Joining::default(),
+            searching: Searching::default(),
             incarnation: 0,
             transmissions,
             slowness: 0,
@@ -253,6 +259,7 @@ impl Membership {
         let call = jittered(syncing::CALL_EVERY, &mut self.prng);
         self.after(now, call, Due::Call);
         self.join(now, out);
+        self.search(now, out);
         self.settle(now, out);
     }
 
@@ -292,6 +299,7 @@ impl Membership {
             Due::Doubt => self.on_doubt(now, out),
             Due::Sync => self.on_sync_due(now, out),
             Due::Join => self.join(now, out),
+            Due::Search => self.search(now, out),
             Due::Call => self.on_call(now, out),
             Due::Goodbye => self.say_goodbye(now, out),
         }
@@ -555,8 +563,8 @@ impl Membership {
         let taken: usize = about.iter().filter_map(|member| bytes_of(*member)).sum();
         let room = NEWS_BYTES_MAX.checked_sub(updates.len() + digests.len() + taken);
         let room = room.expect("what must be said was counted");
-        // One that is taken for failed does not listen, and a page is full.
-        let is_alone = talk.kind == Kind::GOSSIP_FAILED || talk.flag;
+        // One that is taken for failed does not listen, nor does whoever is searched for; a page is full.
+        let is_alone = matches!(talk.kind, Kind::GOSSIP_FAILED | Kind::GOSSIP_SEARCH) || talk.flag;
         let news = if is_alone { Vec::new() } else { self.news.take(room, bytes_of) };
         let news = news.iter().filter(|member| !about.contains(member));
         let members = about.iter().chain(news);

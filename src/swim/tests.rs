@@ -7,4 +7,5 @@ mod agreement;
 mod cluster;
 mod frames;
 mod proof;
+mod searching;
 mod world;

@@ -100,6 +100,8 @@ kinds! {
     GOSSIP_SYNC = 0x200a "gossip_sync";
     /// One of these, for those who have a key.
     GOSSIP_SEALED = 0x200b "gossip_sealed";
+    /// Is anybody there?
+    GOSSIP_SEARCH = 0x200c "gossip_search";
 
     /// A worker is to run a task.
     TASK_ASSIGNMENT = 0x3001 "task_assignment";

@@ -13,8 +13,8 @@ pub use client::{
 };
 pub use gossip::{
     GossipAck, GossipFailed, GossipForwardedAck, GossipIndirectPing, GossipPing, GossipRelayedAck,
-    GossipRelayedPing, GossipSealed, GossipSuspicion, GossipSync, Gossiper, MemberData,
-    MembershipUpdate,
+    GossipRelayedPing, GossipSealed, GossipSearch, GossipSuspicion, GossipSync, Gossiper,
+    MemberData, MembershipUpdate,
 };
 pub use peers::{
     ClusterAnswer, ClusterRequest, Forward, ForwardRefused, PEER_BYTES_MAX, SnapshotGone,

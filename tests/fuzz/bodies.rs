@@ -71,7 +71,7 @@ fn lies_in(part: &[u8], whole: &Range<*const u8>) -> bool {
 }
 
 /// The kinds of gossip, and who is addressed by the golden frames.
-const GOSSIP_KINDS: Range<u16> = Kind::GOSSIP_PING.0..Kind::GOSSIP_SEALED.0 + 1;
+const GOSSIP_KINDS: Range<u16> = Kind::GOSSIP_PING.0..Kind::GOSSIP_SEARCH.0 + 1;
 const GOSSIP_CLUSTER: u64 = 0x00d1_0000_0000_c001;
 const GOSSIP_BOOT: u64 = 0x9a3f_0000_1111_2222;
 
@@ -93,7 +93,11 @@ pub(crate) fn gossip(data: &[u8]) {
         let head = Head { kind, flags: Flags::NONE, call: 0, sent_at: now.wall, trace: None };
         let mut datagram = Vec::new();
         wire::write_frame(&mut datagram, &head, |out| out.extend_from_slice(payload));
-        membership.on_datagram(now, other, &datagram, out);
+        if kind == Kind::GOSSIP_SEARCH {
+            membership.on_group_datagram(now, other, &datagram, out);
+        } else {
+            membership.on_datagram(now, other, &datagram, out);
+        }
     };
     // The golden frames are for a member that was once taken for failed, and came back.
     let mut failed = Vec::new();
@@ -183,6 +187,7 @@ pub(crate) fn message(data: &[u8]) {
         wire::GossipFailed<'_>,
         wire::GossipSuspicion<'_>,
         wire::GossipSync<'_>,
+        wire::GossipSearch<'_>,
         wire::GossipSealed<'_>,
         wire::TaskAssignment<'_>,
         wire::TaskResult<'_>,

@@ -103,14 +103,14 @@ impl Crew {
 
     pub(crate) fn start_with(&self, plugins: &Path, number: usize, settings: &[&str]) -> Server {
         let join: Vec<String> = self.gossip.iter().map(ToString::to_string).collect();
-        let join = join.join(",");
+        let join = format!("join={}", join.join(","));
         let home = self.homes.path().join(format!("w{number}"));
         let http = free_address();
         let (http_text, home) = (http.to_string(), home.to_str().unwrap().to_owned());
         let mut arguments = vec![
             "--role",
             "worker",
-            "--join",
+            "--set",
             &join,
             "--data",
             &home,

@@ -1,8 +1,9 @@
 //! Who is there, by gossip: as any coordinator tells it.
 
 use crate::crew::{Crew, THREADS};
-use crate::server::{Server, until};
+use crate::server::{Server, free_address, until};
 use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -110,4 +111,33 @@ fn a_node_tells_the_others_how_busy_its_machine_is() {
         });
         is_over.store(true, Ordering::Relaxed);
     });
+}
+
+/// A group that nothing else on this machine uses; none where the loopback interface carries none.
+fn free_group() -> Option<SocketAddr> {
+    let free = free_address();
+    let IpAddr::V4(ip) = free.ip() else { unreachable!("loopback addresses here are IPv4") };
+    let [_, two, three, four] = ip.octets();
+    let group = Ipv4Addr::new(239, two, three, four);
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let joined = socket.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST);
+    match joined.and_then(|()| socket.send_to(b"", (group, free.port()))) {
+        Ok(_) => Some(SocketAddr::from((group, free.port()))),
+        Err(error) => {
+            println!("skipped: no multicast over loopback: {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn a_worker_that_was_told_nobodys_name_finds_its_cluster_by_the_group() {
+    let Some(group) = free_group() else { return };
+    let group = format!("gossip_multicast={group}");
+    let own = ["role=coordinator", "join=off", &group];
+    let Some(crew) = Crew::found_with(1, &own) else { return };
+    let gossip = format!("gossip={}", free_address());
+    let worker = crew.start(1, &["join=off", &group, &gossip]);
+    crate::crew::is_registered(&worker);
+    is(crew.server(), &worker.address.to_string(), "alive");
 }

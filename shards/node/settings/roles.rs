@@ -1,7 +1,7 @@
 //! What a node is in its cluster, and what follows from it.
 
 use super::{Reader, Settings, address, duration};
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail, ensure};
 use base::Address;
 use base::limits::NAME_BYTES_MAX;
 use engine::{StrategyName, WorkersConfig};
@@ -41,6 +41,8 @@ pub struct Membership {
     pub gossip: Option<SocketAddr>,
     /// Where others take gossip, to begin with.
     pub join: Vec<Address>,
+    /// The group and port by which nodes find each other that are not named to each other.
+    pub gossip_multicast: Option<SocketAddr>,
     /// The file with the keys of the gossip; none: it is sent in clear text.
     pub gossip_keys: Option<PathBuf>,
     /// How fast it gossips.
@@ -86,6 +88,7 @@ impl Membership {
             role,
             gossip,
             join,
+            gossip_multicast: reader.parsed("gossip_multicast", group)?,
             gossip_keys: match reader.text("gossip_keys").text.as_str() {
                 "off" => None,
                 file => Some(PathBuf::from(file)),
@@ -143,6 +146,7 @@ pub(super) fn settle(settings: &mut Settings, reader: &Reader) -> Result<()> {
             gossip.port()
         );
     }
+    check_group(membership)?;
     if membership.role != Role::Worker {
         if membership.gossip.is_none() && !membership.join.is_empty() {
             bail!("join: this node takes no gossip itself: say --gossip ADDRESS, too");
@@ -162,10 +166,10 @@ pub(super) fn settle(settings: &mut Settings, reader: &Reader) -> Result<()> {
             bail!("{place}: a worker is no member of the log's group: leave it out");
         }
     }
-    if membership.join.is_empty() {
+    if membership.join.is_empty() && membership.gossip_multicast.is_none() {
         bail!(
             "a worker needs --join ADDRESS,…: where nodes of its cluster take gossip (their \
-             --gossip)"
+             --gossip); or gossip_multicast, as they have it"
         );
     }
     if membership.plugins.is_none() {
@@ -213,6 +217,33 @@ fn pace(reader: &Reader) -> Result<Pace> {
         anyhow!("{}: `{}` is not usable: it {}", given.place, given.text, error.wanted)
     })?;
     Ok(pace)
+}
+
+/// Whether this node could send to its group.
+fn check_group(membership: &Membership) -> Result<()> {
+    let Some(group) = membership.gossip_multicast else { return Ok(()) };
+    match membership.gossip {
+        None => bail!(
+            "gossip_multicast: who hears this node by {group} answers where it takes gossip: say \
+             --gossip ADDRESS, too"
+        ),
+        Some(gossip) if gossip.is_ipv4() != group.is_ipv4() => bail!(
+            "gossip_multicast: {gossip} cannot send to {group}: both are to be IPv4, or both IPv6"
+        ),
+        Some(_) => Ok(()),
+    }
+}
+
+/// `239.255.92.1:9209`
+fn group(text: &str) -> Result<Option<SocketAddr>> {
+    const EXAMPLE: &str =
+        "expected a multicast group and a port, as in 239.255.92.1:9209, or `off`";
+    if text == "off" {
+        return Ok(None);
+    }
+    let group: SocketAddr = text.parse().map_err(|_| anyhow!(EXAMPLE))?;
+    ensure!(group.ip().is_multicast() && group.port() != 0, EXAMPLE);
+    Ok(Some(group))
 }
 
 /// `10.0.0.1:9201,node-2.example:9201`

@@ -12,6 +12,13 @@ fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings> {
     })
 }
 
+fn are_refused(rows: &[Row<'_>]) {
+    for (arguments, variables, expected) in rows {
+        let error = read(arguments, variables).unwrap_err();
+        assert_eq!(format!("{error:#}"), *expected);
+    }
+}
+
 #[test]
 fn without_any_setting_the_defaults_hold() {
     let settings = read(&[], &[]).unwrap();
@@ -150,10 +157,7 @@ fn a_wrong_setting_says_where_it_came_from_and_what_was_expected() {
         ),
         (&["--config", &file], &[], &typo),
     ];
-    for (arguments, variables, expected) in rows {
-        let error = read(arguments, variables).unwrap_err();
-        assert_eq!(format!("{error:#}"), *expected);
-    }
+    are_refused(rows);
 }
 
 #[test]
@@ -182,7 +186,7 @@ fn roles_that_do_not_go_with_the_other_settings_are_refused_with_what_to_do() {
         (
             &["--role", "worker", "--plugins", "mine"],
             &[],
-            "a worker needs --join ADDRESS,…: where nodes of its cluster take gossip (their --gossip)",
+            "a worker needs --join ADDRESS,…: where nodes of its cluster take gossip (their --gossip); or gossip_multicast, as they have it",
         ),
         (
             &["--role", "worker", "--join", "127.0.0.1:9201", "--plugins", "off"],
@@ -198,6 +202,38 @@ fn roles_that_do_not_go_with_the_other_settings_are_refused_with_what_to_do() {
             &["--role", "worker", "--node", "4"],
             &[],
             "--node: a worker is no member of the log's group: leave it out",
+        ),
+        (
+            &["--set", "worker_lease=20ms"],
+            &[],
+            "--set worker_lease: `20ms` is not usable: expected a time from 1s to 10m",
+        ),
+        (
+            &["--set", "worker_strategy=best"],
+            &[],
+            "--set worker_strategy: `best` is not usable: there is no strategy `best`: known are round_robin, least_loaded, random, locality",
+        ),
+    ];
+    are_refused(rows);
+}
+
+#[test]
+fn gossip_that_cannot_work_is_refused_by_the_settings_name_with_what_would_do() {
+    are_refused(&[
+        (
+            &["--set", "gossip_multicast=10.0.0.1:9209"],
+            &[],
+            "--set gossip_multicast: `10.0.0.1:9209` is not usable: expected a multicast group and a port, as in 239.255.92.1:9209, or `off`",
+        ),
+        (
+            &["--set", "gossip_multicast=239.255.92.1:9209"],
+            &[],
+            "gossip_multicast: who hears this node by 239.255.92.1:9209 answers where it takes gossip: say --gossip ADDRESS, too",
+        ),
+        (
+            &["--gossip", "127.0.0.1:9201", "--set", "gossip_multicast=[ff02::5c01]:9209"],
+            &[],
+            "gossip_multicast: 127.0.0.1:9201 cannot send to [ff02::5c01]:9209: both are to be IPv4, or both IPv6",
         ),
         (
             &["--set", "gossip_probe_timeout=600ms"],
@@ -219,21 +255,18 @@ fn roles_that_do_not_go_with_the_other_settings_are_refused_with_what_to_do() {
             &[],
             "gossip_probe_timeout: `500ms` is not usable: it can be at most half of the period (800ms), within which others are asked to ask: make it shorter, or the period longer",
         ),
-        (
-            &["--set", "worker_lease=20ms"],
-            &[],
-            "--set worker_lease: `20ms` is not usable: expected a time from 1s to 10m",
-        ),
-        (
-            &["--set", "worker_strategy=best"],
-            &[],
-            "--set worker_strategy: `best` is not usable: there is no strategy `best`: known are round_robin, least_loaded, random, locality",
-        ),
-    ];
-    for (arguments, variables, expected) in rows {
-        let error = read(arguments, variables).unwrap_err();
-        assert_eq!(format!("{error:#}"), *expected);
-    }
+    ]);
+}
+
+#[test]
+fn a_worker_that_has_a_group_needs_nobodys_name() {
+    let plain = ["--role", "worker", "--gossip", "127.0.0.1:0", "--plugins", "mine"];
+    let group = ["--set", "gossip_multicast=239.255.92.1:9209"];
+    let settings = read(&[&plain[..], &group[..]].concat(), &[]).unwrap();
+    assert!(settings.membership.join.is_empty());
+    let group = settings.membership.gossip_multicast.map(|group| group.to_string());
+    assert_eq!(group.as_deref(), Some("239.255.92.1:9209"));
+    assert!(read(&plain, &[]).is_err());
 }
 
 #[test]

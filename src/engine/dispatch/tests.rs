@@ -35,6 +35,7 @@ fn with(strategy: StrategyName, those: &[(u64, u32, &[&str], &str)]) -> Dispatch
         joined(&mut workers, *worker, *capacity, plugins, zone);
     }
     dispatcher.on_workers(&workers);
+    dispatcher.open();
     for (worker, ..) in those {
         dispatcher.on_linked(Instant(0), WorkerId(*worker), WorkerLink(*worker));
     }
@@ -140,6 +141,20 @@ fn nothing_is_given_to_whom_something_speaks_against() {
 }
 
 #[test]
+fn of_those_that_gossip_doubts_not_more_are_remembered_than_a_cluster_can_know() {
+    let mut dispatcher = Dispatcher::new(&WorkersConfig::default(), 1);
+    let mut workers = Workers::default();
+    joined(&mut workers, 5, 1, &["p"], "");
+    for worker in 0..3 * SUSPECTED_MAX as u64 {
+        dispatcher.on_suspected(WorkerId(worker), true);
+        dispatcher.forget_strangers(&workers);
+        assert!(dispatcher.suspected.len() <= SUSPECTED_MAX);
+    }
+    assert!(dispatcher.is_suspected(WorkerId(5)), "the cluster knows it");
+    assert!(dispatcher.is_suspected(WorkerId(3 * SUSPECTED_MAX as u64 - 1)), "it may join yet");
+}
+
+#[test]
 fn a_lease_that_is_over_is_told_once_and_renewed_no_more() {
     let mut dispatcher = with(StrategyName::LeastLoaded, &[(1, 1, &["p"], "")]);
     let (worker, boot) = (WorkerId(1), BootId(1));
@@ -155,11 +170,13 @@ fn a_lease_that_is_over_is_told_once_and_renewed_no_more() {
 }
 
 #[test]
-fn of_a_worker_that_says_nothing_the_lease_begins_with_the_first_look_at_the_clock() {
+fn of_a_silent_worker_the_lease_begins_with_the_first_look_at_the_clock_once_all_is_known() {
     let mut dispatcher = Dispatcher::new(&WorkersConfig::default(), 1);
     let mut workers = Workers::default();
     joined(&mut workers, 1, 1, &["p"], "");
     dispatcher.on_workers(&workers);
+    assert_eq!((dispatcher.on_time(Instant(1)), dispatcher.deadline()), (Vec::new(), None));
+    dispatcher.open();
     assert!(dispatcher.deadline().is_some(), "the clock is to be looked at");
     let taken = Instant(1_000_000_000_000);
     assert_eq!(dispatcher.on_time(taken), []);
@@ -407,8 +424,11 @@ proptest! {
             Just(StrategyName::Random), Just(StrategyName::Locality),
         ],
     ) {
+        let config = WorkersConfig { strategy, ..WorkersConfig::default() };
+        let mut dispatcher = Dispatcher::new(&config, 7);
+        dispatcher.open();
         let mut world = World {
-            dispatcher: Dispatcher::new(&WorkersConfig { strategy, ..WorkersConfig::default() }, 7),
+            dispatcher,
             workers: Workers::default(),
             now: Instant(1),
             has: BTreeMap::new(),

@@ -134,9 +134,11 @@ impl Workers {
     }
 
     /// When something is due.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self, stopping: bool) -> Option<Instant> {
         let desk = self.desk.as_ref()?;
-        desk.dispatcher.deadline().into_iter().chain(desk.validations.deadline()).min()
+        // Of a node that stops no lease is watched.
+        let leases = desk.dispatcher.deadline().filter(|_| !stopping);
+        leases.into_iter().chain(desk.validations.deadline()).min()
     }
 }
 
@@ -359,6 +361,7 @@ impl ShardCore {
     }
 
     fn on_task_news(&mut self, from: CoreId, news: TaskNews, out: &mut Outbox<ShardEffect>) {
+        let shards = usize::from(self.config.shards);
         let desk = self.workers.desk_mut();
         let now = desk.now;
         match news {
@@ -367,6 +370,9 @@ impl ShardCore {
                     desk.dispatcher.on_assigned(order, worker, boot);
                 }
                 desk.reported.insert(from);
+                if desk.reported.len() == shards {
+                    desk.dispatcher.open();
+                }
             }
             TaskNews::Wanted { order, plugin, priority } => {
                 desk.dispatcher.on_wanted(now, order, &plugin, priority);
@@ -391,12 +397,10 @@ impl ShardCore {
 
     /// Gives out what can be given out.
     fn decide(&mut self, out: &mut Outbox<ShardEffect>) {
-        let is_ready = self.role.in_office && !self.stopping;
-        let shards = usize::from(self.config.shards);
-        let desk = self.workers.desk_mut();
-        if !is_ready || desk.reported.len() < shards {
+        if !self.role.in_office || self.stopping {
             return;
         }
+        let desk = self.workers.desk_mut();
         desk.dispatcher.decide(&mut desk.assignments);
         for Assignment { order, worker, boot } in std::mem::take(&mut desk.assignments) {
             self.tell_host(order, Dispatched::Assign { order, worker, boot }, out);
@@ -429,7 +433,8 @@ impl ShardCore {
         self.end_validations(out);
     }
 
-    /// The clock was read: leases that are over.
+    /// The clock was read: leases that are over. A node that stops declares nobody lost: it sends workers
+    /// away that come, and whoever leads next gives each a whole lease.
     pub(super) fn watch_workers(&mut self, now: Now, out: &mut Outbox<ShardEffect>) {
         let (in_office, term) = (self.role.in_office, self.role.term);
         let Some(desk) = self.workers.desk.as_deref_mut() else { return };
@@ -438,7 +443,9 @@ impl ShardCore {
             return;
         }
         self.watch_validations(out);
-        let Some(desk) = self.workers.desk.as_deref_mut() else { return };
+        let Some(desk) = self.workers.desk.as_deref_mut().filter(|_| !self.stopping) else {
+            return;
+        };
         for (worker, boot) in desk.dispatcher.on_time(now.instant) {
             let record = WorkerLost { worker, boot, term };
             let write = |body: &mut Vec<u8>| record.write(body);

@@ -19,7 +19,7 @@
 //! - nothing runs beyond four fifths of a lease, counted from when that was asked for which the leader
 //!   answered; what runs then is killed, what has ended is kept;
 //! - at most `capacity` orders run at once, those that are being stopped among them;
-//! - no order of another boot is run, and none twice that is remembered;
+//! - no order of another boot is run, none twice that is remembered, and none that was refused;
 //! - an end is kept until it is recorded, whatever becomes of the link; when too much is kept, new orders
 //!   are refused;
 //! - a run that was declared lost runs nothing any more when its successor registers.
@@ -245,6 +245,8 @@ impl WorkerCore {
                     out.push(WorkerEffect::Note(format!("this worker {text}, by an operator")));
                 }
             }
+            // Another process left, which said that it was this run.
+            ToWorker::Left if self.stop == Stop::No => self.on_lost(now, self.boot, out),
             ToWorker::Left => self.exit(true, out),
             ToWorker::Lost { boot } => self.on_lost(now, boot, out),
             ToWorker::Validate { ticket, plugin, config } => {
@@ -462,6 +464,10 @@ impl WorkerCore {
             }
         };
         if let Some(why) = why {
+            // That of another run of this worker is none of this one's.
+            if why != Refusal::Boot {
+                self.orders.on_refused(order);
+            }
             out.push(WorkerEffect::Send(FromWorker::Refused { order, why }));
             return;
         }
@@ -470,7 +476,7 @@ impl WorkerCore {
         out.push(WorkerEffect::Send(FromWorker::Accepted { order }));
     }
 
-    /// Why an order that never came is not run, if it is not.
+    /// Why an order that never came before is not run, if it is not.
     fn refusal(&self, now: Instant, run: &Run) -> Option<Refusal> {
         let has = |plugin: &str| {
             self.config.plugins.binary_search_by(|one| one.name.as_str().cmp(plugin)).is_ok()

@@ -51,8 +51,9 @@ pub struct PluginInfo {
 /// What a worker says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromWorker {
-    /// The first thing on every connection. Answered by [`ToWorker::Registered`],
-    /// [`ToWorker::NotTaken`] or [`ToWorker::Lost`].
+    /// The first thing on every connection, of the worker that its `hello` named. Answered by
+    /// [`ToWorker::Registered`], [`ToWorker::NotTaken`], [`ToWorker::Lost`] or, where this run has left
+    /// and did not hear it, [`ToWorker::Left`].
     ///
     /// Its texts have at most [`base::limits::NAME_BYTES_MAX`] bytes each.
     Register {
@@ -163,7 +164,7 @@ pub enum Refusal {
     Draining,
     /// It has no such plugin.
     Plugin,
-    /// It ran here before, and what became of it was recorded.
+    /// It came before: it ran and what became of it was recorded, or it was refused.
     Over,
     /// Its lease has run out, or it is not registered.
     Lease,
@@ -180,8 +181,9 @@ pub enum ToWorker {
         /// Which run.
         boot: BootId,
     },
-    /// The worker was not registered: whoever is asked does not lead, or there are too many workers. The
-    /// worker asks somebody else, or again later.
+    /// The worker was not registered: whoever is asked does not lead, there are too many workers, a later
+    /// run of this one is known, or this very run is connected already. The worker asks somebody else, or
+    /// again later.
     NotTaken {
         /// For people. At most [`FAULT_BYTES_MAX`].
         why: String,

@@ -22,6 +22,15 @@ enum Source {
     View,
 }
 
+/// Where a datagram came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    /// At this member's own address.
+    Own,
+    /// At the group's.
+    Group,
+}
+
 impl Membership {
     /// A datagram came.
     pub fn on_datagram(
@@ -31,8 +40,30 @@ impl Membership {
         datagram: &[u8],
         out: &mut Outbox<Effect>,
     ) {
+        self.take_in(now, from, Door::Own, datagram, out);
+    }
+
+    /// A datagram came by the group. Nothing but searches is heard there.
+    pub fn on_group_datagram(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        datagram: &[u8],
+        out: &mut Outbox<Effect>,
+    ) {
+        self.take_in(now, from, Door::Group, datagram, out);
+    }
+
+    fn take_in(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        door: Door,
+        datagram: &[u8],
+        out: &mut Outbox<Effect>,
+    ) {
         self.see_stall(now);
-        if let Err(dropped) = self.receive(now, from, datagram, out) {
+        if let Err(dropped) = self.receive(now, from, door, datagram, out) {
             *self.counts.dropped.entry(dropped).or_default() += 1;
             self.dropped_from.insert(dropped, from);
         }
@@ -43,6 +74,7 @@ impl Membership {
         &mut self,
         now: Now,
         from: SocketAddr,
+        door: Door,
         datagram: &[u8],
         out: &mut Outbox<Effect>,
     ) -> Result<(), Dropped> {
@@ -61,8 +93,14 @@ impl Membership {
             None => {}
         }
         let incoming = decode(&frame)?;
-        self.check(from, &incoming, out)?;
-        self.hear(now, &incoming, out)
+        match (door, incoming.kind == Kind::GOSSIP_SEARCH) {
+            (Door::Own, false) => {
+                self.check(from, &incoming, out)?;
+                self.hear(now, &incoming, out)
+            }
+            (Door::Group, true) => self.on_search(now, from, &incoming, out),
+            _ => Err(Dropped::Addressee),
+        }
     }
 
     /// Whether it is for this member, and of one that it can hear.
@@ -103,12 +141,12 @@ impl Membership {
         Ok(())
     }
 
-    fn is_too_many(&self, member: u64) -> bool {
+    pub(super) fn is_too_many(&self, member: u64) -> bool {
         self.table.len() >= MEMBERS_MAX && self.table.get(member).is_none()
     }
 
     /// Somebody has this member's id. Said once for each run of it.
-    fn see_namesake(&mut self, update: &Update, out: &mut Outbox<Effect>) {
+    pub(super) fn see_namesake(&mut self, update: &Update, out: &mut Outbox<Effect>) {
         let own = self.foca.identity();
         let theirs = update.identity;
         let is_known = self.usurper.is_some_and(|boot| boot >= theirs.boot);

@@ -193,7 +193,13 @@ impl Membership {
     }
 
     /// Says how this member's view looks, and what it is itself.
-    fn sync_with(&mut self, now: Now, to: Identity, is_answer: bool, out: &mut Outbox<Effect>) {
+    pub(super) fn sync_with(
+        &mut self,
+        now: Now,
+        to: Identity,
+        is_answer: bool,
+        out: &mut Outbox<Effect>,
+    ) {
         let mut talk = Talk::new(Kind::GOSSIP_SYNC, self.own(), to);
         talk.flag = is_answer;
         let digests = self.table.digests();

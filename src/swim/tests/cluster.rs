@@ -1,7 +1,7 @@
 //! What a cluster does, step by step.
 
 use super::world::{CLUSTER, World, address, data, id};
-use crate::{Config, Dropped, Happened, KeyRing, MemberData, State};
+use crate::{Config, Dropped, Happened, KeyRing, MemberData, Pace, State};
 use std::time::Duration;
 
 const fn secs(seconds: u64) -> Duration {
@@ -279,4 +279,84 @@ fn an_id_that_two_processes_use_is_noticed_by_the_older_one() {
     world.start(copy);
     world.run(secs(3));
     assert_eq!(world.usurped, [2]);
+}
+
+#[test]
+fn a_quicker_pace_knows_failures_sooner_and_a_slower_one_later() {
+    type Tune = fn(&mut Config);
+    // A period, and how soon all know of a failure: five of it.
+    let rows: [(Tune, Duration, Duration); 3] = [
+        (|_| (), secs(1), secs(5)),
+        (
+            |config| {
+                config.pace.period = millis(400);
+                config.pace.probe_timeout = millis(200);
+                config.pace.interval = millis(50);
+            },
+            millis(400),
+            secs(2),
+        ),
+        (
+            |config| {
+                config.pace.period = secs(4);
+                config.pace.probe_timeout = secs(2);
+            },
+            secs(4),
+            secs(20),
+        ),
+    ];
+    for (tune, at_least, at_most) in rows {
+        let mut world = World::new(21, &[0, 1]).tuned(tune);
+        (0..20).for_each(|_| _ = world.add());
+        assert!(world.run_until(secs(60), World::is_right).is_some());
+        world.run(secs(30));
+        world.crash(13);
+        let took =
+            world.run_until(secs(60), |world, by| world.state(by, 13) == Some(State::Failed));
+        let took = took.expect("all know that it failed");
+        assert!((at_least..at_most).contains(&took), "{took:?}");
+    }
+}
+
+#[test]
+fn the_ends_of_what_can_be_set_work() {
+    let rows: [fn(&mut Config); 2] = [
+        |config| {
+            config.pace = Pace {
+                period: millis(400),
+                probe_timeout: millis(200),
+                indirect_probes: 1,
+                watched: 1,
+                suspicion_periods: 1,
+                interval: millis(20),
+                sync: secs(1),
+                forget: secs(60),
+            };
+        },
+        |config| {
+            config.pace = Pace {
+                period: secs(60),
+                probe_timeout: secs(30),
+                indirect_probes: 16,
+                watched: 16,
+                suspicion_periods: 60,
+                interval: secs(10),
+                sync: secs(600),
+                forget: secs(24 * 3_600),
+            };
+        },
+    ];
+    for tune in rows {
+        let mut world = World::new(22, &[0, 1]).tuned(tune);
+        (0..20).for_each(|_| _ = world.add());
+        assert!(world.run_until(secs(3_600), World::is_right).is_some());
+        world.run(secs(60));
+        let failed = |what: &Happened| matches!(what, Happened::Failed | Happened::Suspected);
+        assert!(!world.seen.iter().any(|seen| failed(&seen.what)), "nobody was taken for failed");
+        world.crash(13);
+        // Sixty periods of a minute, at the longest.
+        let knows =
+            |world: &World, by| world.state(by, 13).is_none_or(|state| state == State::Failed);
+        assert!(world.run_until(secs(2 * 3_600), knows).is_some());
+    }
 }

@@ -1,6 +1,6 @@
 //! Bytes: what is sent is right and fits, what is received may be anything.
 
-use super::world::{CLUSTER, World, address, id};
+use super::world::{CLUSTER, GROUP, World, address, id};
 use crate::bridge::UPDATES_MAX;
 use crate::data::{DATA_BYTES_MAX, Said};
 use crate::datagram::{Addressee, NEWS_BYTES_MAX, Outgoing, SEAL_BYTES, Talk, decode};
@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use wire::{Frame, Kind};
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::GOSSIP_PING,
     Kind::GOSSIP_ACK,
     Kind::GOSSIP_INDIRECT_PING,
@@ -23,6 +23,7 @@ const KINDS: [Kind; 10] = [
     Kind::GOSSIP_FAILED,
     Kind::GOSSIP_SUSPICION,
     Kind::GOSSIP_SYNC,
+    Kind::GOSSIP_SEARCH,
 ];
 
 fn update(member: u64, address: &str, state: State) -> Update {
@@ -201,7 +202,7 @@ fn nonces_go_on_with_the_next_eight_bytes_when_their_count_is_used_up() {
 
 /// Real datagrams of a cluster in which much happens.
 fn recorded() -> Vec<Vec<u8>> {
-    let mut world = World::new(5, &[0]);
+    let mut world = World::new(5, &[0]).tuned(|config| config.group = Some(GROUP));
     world.record = Some(Vec::new());
     (0..8).for_each(|_| _ = world.add());
     world.run(Duration::from_secs(5));
@@ -252,7 +253,10 @@ fn damaged_datagrams_do_no_harm() {
             wire::write_frame(&mut bytes, &head, |out| out.extend_from_slice(&payload));
         }
         let from = address(usize::try_from(prng.below(8)).unwrap());
-        world.with(0, |membership, now, out| membership.on_datagram(now, from, &bytes, out));
+        world.with(0, |membership, now, out| match round % 4 {
+            0 => membership.on_group_datagram(now, from, &bytes, out),
+            _ => membership.on_datagram(now, from, &bytes, out),
+        });
         if round % 100 == 0 {
             world.run(Duration::from_millis(50));
             let [ours, theirs] = world.nodes[0].membership.both_views();

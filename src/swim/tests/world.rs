@@ -48,7 +48,7 @@ pub(crate) struct Node {
 }
 
 enum Event {
-    Datagram { to: usize, from: SocketAddr, bytes: Vec<u8> },
+    Datagram { to: usize, from: SocketAddr, bytes: Vec<u8>, by_group: bool },
     Wake { node: usize },
 }
 
@@ -90,6 +90,10 @@ pub(crate) struct World {
 }
 
 pub(crate) const CLUSTER: u64 = 0xc1;
+
+/// All nodes belong to it.
+pub(crate) const GROUP: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(239, 1, 2, 3)), 9_209);
 
 pub(crate) fn address(node: usize) -> SocketAddr {
     let node = u32::try_from(node).expect("few nodes");
@@ -147,9 +151,15 @@ impl World {
         let mut config = Config::new(Some(CLUSTER), id, BootId(boot), address(node));
         config.seeds = self.seeds.iter().copied().map(address).collect();
         (self.tune)(&mut config);
+        self.membership_of(config)
+    }
+
+    /// A member with settings of its own.
+    pub(crate) fn membership_of(&mut self, config: Config) -> Membership {
         let salt = self.prng.next_u64();
         let prng = self.prng.fork("node");
-        Membership::new(config, data(node), self.keys.clone(), salt, prng)
+        let data = data(node_at(config.address).expect("a node's address"));
+        Membership::new(config, data, self.keys.clone(), salt, prng)
             .expect("the configuration is fine")
     }
 
@@ -267,7 +277,17 @@ impl World {
         if let Some(record) = &mut self.record {
             record.push(bytes.to_vec());
         }
-        let Some(to) = node_at(to).filter(|to| *to < self.nodes.len()) else { return };
+        if to == GROUP {
+            // The sender is in it, too.
+            for node in 0..self.nodes.len() {
+                self.carry(from, node, bytes, true);
+            }
+        } else if let Some(to) = node_at(to).filter(|to| *to < self.nodes.len()) {
+            self.carry(from, to, bytes, false);
+        }
+    }
+
+    fn carry(&mut self, from: usize, to: usize, bytes: &[u8], by_group: bool) {
         let sides = &self.network.sides;
         let is_cut = !sides.is_empty() && sides[from] != sides[to];
         if is_cut || self.prng.chance(self.network.loss_permille, 1_000) {
@@ -277,7 +297,8 @@ impl World {
         for _ in 0..copies {
             let (min, max) = (nanos(self.network.delay_min), nanos(self.network.delay_max));
             let at = self.now + min + self.prng.below(max - min + 1);
-            let event = Event::Datagram { to, from: address(from), bytes: bytes.to_vec() };
+            let event =
+                Event::Datagram { to, from: address(from), bytes: bytes.to_vec(), by_group };
             self.put(at, event);
         }
     }
@@ -313,9 +334,14 @@ impl World {
             return;
         }
         match event {
-            Event::Datagram { from, bytes, .. } => {
+            Event::Datagram { from, bytes, by_group: false, .. } => {
                 self.with(node, |membership, now, out| {
                     membership.on_datagram(now, from, &bytes, out);
+                });
+            }
+            Event::Datagram { from, bytes, .. } => {
+                self.with(node, |membership, now, out| {
+                    membership.on_group_datagram(now, from, &bytes, out);
                 });
             }
             Event::Wake { .. } if it.wake != Some(self.now) => {}

@@ -153,6 +153,9 @@ gossip! {
         /// Whether it answers another one.
         9 is_answer: bool = false,
     }
+
+    /// Is anybody there? Goes to a multicast group; who hears it compares views with the sender.
+    GossipSearch: GOSSIP_SEARCH = "gossip_search" {}
 }
 
 message! {

@@ -4,14 +4,15 @@ use crate::{
     AppendEntries, AppendEntriesResponse, Cancel, ClusterAnswer, ClusterRequest, Configuration,
     Entry, ErrorReply, FieldInfo, Flags, Forward, ForwardRefused, GossipAck, GossipFailed,
     GossipForwardedAck, GossipIndirectPing, GossipPing, GossipRelayedAck, GossipRelayedPing,
-    GossipSealed, GossipSuspicion, GossipSync, Gossiper, Head, Heartbeat, HeartbeatResponse, Hello,
-    InstallSnapshot, InstallSnapshotResponse, Kind, List, MemberData, MembershipUpdate, Message,
-    MessageError, Ping, Plugin, PreVote, PreVoteResponse, Query, QueryResult, ReadIndex,
-    ReadIndexResponse, Record, Refusal, RequestVote, RequestVoteResponse, SnapshotGone,
-    SnapshotPiece, SnapshotWanted, Started, Submit, SubmitResponse, TaskAccepted, TaskAssignment,
-    TaskName, TaskRecorded, TaskRefused, TaskResult, TaskStatus, TaskStatusResponse, TaskStop,
-    TaskValidate, TaskValidated, TimeoutNow, TransferLeader, Welcome, WorkerDrain, WorkerLeave,
-    WorkerLeft, WorkerLost, WorkerNotTaken, WorkerRegister, WorkerRegistered, write_frame,
+    GossipSealed, GossipSearch, GossipSuspicion, GossipSync, Gossiper, Head, Heartbeat,
+    HeartbeatResponse, Hello, InstallSnapshot, InstallSnapshotResponse, Kind, List, MemberData,
+    MembershipUpdate, Message, MessageError, Ping, Plugin, PreVote, PreVoteResponse, Query,
+    QueryResult, ReadIndex, ReadIndexResponse, Record, Refusal, RequestVote, RequestVoteResponse,
+    SnapshotGone, SnapshotPiece, SnapshotWanted, Started, Submit, SubmitResponse, TaskAccepted,
+    TaskAssignment, TaskName, TaskRecorded, TaskRefused, TaskResult, TaskStatus,
+    TaskStatusResponse, TaskStop, TaskValidate, TaskValidated, TimeoutNow, TransferLeader, Welcome,
+    WorkerDrain, WorkerLeave, WorkerLeft, WorkerLost, WorkerNotTaken, WorkerRegister,
+    WorkerRegistered, write_frame,
 };
 use base::UnixMicros;
 use telemetry::TraceContext;
@@ -60,7 +61,7 @@ messages! {
     Forward ForwardRefused SnapshotWanted SnapshotPiece SnapshotGone Welcome ClusterRequest
     ClusterAnswer
     GossipPing GossipAck GossipIndirectPing MembershipUpdate GossipRelayedPing GossipRelayedAck
-    GossipForwardedAck GossipFailed GossipSuspicion GossipSync GossipSealed
+    GossipForwardedAck GossipFailed GossipSuspicion GossipSync GossipSealed GossipSearch
     TaskAssignment TaskResult TaskStatus TaskStatusResponse
     WorkerRegister WorkerRegistered WorkerNotTaken TaskAccepted TaskRefused TaskStop TaskRecorded
     WorkerDrain WorkerLeave WorkerLeft WorkerLost TaskValidate TaskValidated
@@ -442,6 +443,7 @@ fn gossip() -> Vec<Case> {
     ));
     let sealed = GossipSealed { key: 0x0102_0304, nonce: &[1; 12], sealed: b"cipher" };
     cases.push(case("gossip_sealed", ASKS, &sealed));
+    cases.extend(twice!("gossip_search", GossipSearch {}, {}));
     cases
 }
 

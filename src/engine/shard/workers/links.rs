@@ -1,9 +1,15 @@
 //! The connections of workers to core 0 of the node that leads, and what is said over them.
+//!
+//! Invariants:
+//! - a connection is of one worker, and of one run of it at a time;
+//! - a run of a worker is registered over one connection. Another process that says that it is the same run,
+//!   as a copied directory makes one, is not taken while the first one is heard: what that has would be
+//!   sent to both.
 
-use super::FIRST;
+use super::{Desk, FIRST};
 use crate::batch::GLOBAL;
 use crate::dispatch::Load;
-use crate::globals::{Join, Presence, WORKERS_MAX};
+use crate::globals::{Join, Presence, WORKERS_MAX, Worker};
 use crate::message::Dispatched;
 use crate::metrics::ShardMetrics;
 use crate::record::{Ended, Failed, RecordType, WorkerJoined, WorkerLeft, WorkerPlugin};
@@ -11,8 +17,9 @@ use crate::shard::session::Waiter;
 use crate::shard::{OrderId, ShardCore, ShardEffect};
 use crate::workers::{FromWorker, PluginInfo, ToWorker, WorkerLink};
 use base::limits::NAME_BYTES_MAX;
-use base::{BootId, CoreId, Now, Outbox, WorkerId};
+use base::{BootId, CoreId, Instant, Now, Outbox, WorkerId};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Connections of workers to one node. A worker that comes again may have its old one for a while.
 const LINKS_MAX: usize = 2 * WORKERS_MAX;
@@ -40,6 +47,10 @@ struct Link {
     is_joining: bool,
     /// It wishes to leave.
     leaving: bool,
+    /// That it has gone is on its way into the log.
+    is_going: bool,
+    /// When something was heard over it.
+    heard: Instant,
 }
 
 /// What a worker wants to hear.
@@ -68,9 +79,54 @@ impl Links {
     }
 }
 
+impl Desk {
+    /// Whether this run of a worker is registered over another connection, over which it was heard not
+    /// long ago. Who comes again has ended the one before, as a rule; where that is not known yet, it is
+    /// taken when nothing has come over it for so long that a renewal is overdue.
+    fn is_elsewhere(
+        &self,
+        now: Instant,
+        link: WorkerLink,
+        (worker, boot): (WorkerId, BootId),
+        lease: Duration,
+    ) -> bool {
+        let peer = self.dispatcher.peer(worker).filter(|peer| peer.boot == boot);
+        let other = peer.and_then(|peer| peer.link).filter(|other| *other != link);
+        let named = other.and_then(|other| self.links.named.get(&other));
+        // A worker renews its lease four times in it.
+        named.is_some_and(|named| now.since(named.heard) < lease * 3 / 8)
+    }
+}
+
+/// What a run of a worker hears that is not the latest, or is gone; nothing where it may belong to the
+/// cluster.
+fn over(known: &Worker, boot: BootId) -> Option<ToWorker> {
+    // It would climb up to the later run one by one, and then be taken for it.
+    if boot < known.boot {
+        return Some(to_seek(BEHIND));
+    }
+    match known.presence {
+        _ if boot > known.boot => None,
+        Presence::Here => None,
+        Presence::Lost => Some(ToWorker::Lost { boot }),
+        Presence::Left => Some(ToWorker::Left),
+    }
+}
+
+/// Why a run is not taken that came before the latest of its worker.
+const BEHIND: &str = "a later run of this worker is known: is its data directory a copy, or an old one? Then \
+                      give it another, or remove that";
+
+/// Why a run is not taken that is registered already.
+const ELSEWHERE: &str = "this worker is connected already: its data directory is a copy, or its last connection \
+                         has not been seen to break yet";
+
+fn to_seek(why: &str) -> ToWorker {
+    ToWorker::NotTaken { why: why.into(), leader: None }
+}
+
 fn not_taken(link: WorkerLink, why: &str, out: &mut Outbox<ShardEffect>) {
-    let message = ToWorker::NotTaken { why: why.into(), leader: None };
-    out.push(ShardEffect::ToWorker { link, message });
+    out.push(ShardEffect::ToWorker { link, message: to_seek(why) });
 }
 
 impl ShardCore {
@@ -97,11 +153,12 @@ impl ShardCore {
                 zone: short(zone),
                 plugins: known_plugins(plugins),
             };
-            self.on_register(link, record, out);
+            self.on_register(now.instant, link, record, out);
             return;
         }
         // Whoever has not named itself is not listened to.
         let Some(known) = desk.links.named.get_mut(&link) else { return };
+        known.heard = now.instant;
         let (worker, boot) = (known.worker, known.boot);
         let is_here = desk.dispatcher.peer(worker).is_some_and(|peer| peer.link == Some(link));
         match message {
@@ -121,7 +178,11 @@ impl ShardCore {
             FromWorker::Leave { boot } if !self.globals.workers.is_here(worker, boot) => {
                 out.push(ShardEffect::ToWorker { link, message: ToWorker::Left });
             }
-            FromWorker::Leave { boot } => {
+            FromWorker::Leave { boot: left } => {
+                // One record, of the run that is registered over this connection.
+                if !is_here || left != boot || std::mem::replace(&mut known.is_going, true) {
+                    return;
+                }
                 let record = WorkerLeft { worker, boot };
                 let write = |body: &mut Vec<u8>| record.write(body);
                 self.push_one(RecordType::WorkerLeft, GLOBAL, Waiter::Own, write, out);
@@ -195,11 +256,14 @@ impl ShardCore {
     ) {
         assert_eq!(self.config.core, FIRST, "workers speak to the first core");
         self.workers.read_clock(now);
-        self.workers.desk_mut().dispatcher.on_suspected(worker, is_suspected);
+        let desk = self.workers.desk_mut();
+        desk.dispatcher.on_suspected(worker, is_suspected);
+        desk.dispatcher.forget_strangers(&self.globals.workers);
     }
 
     fn on_register(
         &mut self,
+        now: Instant,
         link: WorkerLink,
         record: WorkerJoined,
         out: &mut Outbox<ShardEffect>,
@@ -211,12 +275,25 @@ impl ShardCore {
             not_taken(link, "this node does not lead", out);
             return;
         }
-        if !desk.links.named.contains_key(&link) && desk.links.named.len() >= LINKS_MAX {
-            not_taken(link, "too many workers are connected", out);
-            return;
+        match desk.links.named.get(&link) {
+            None if desk.links.named.len() >= LINKS_MAX => {
+                return not_taken(link, "too many workers are connected", out);
+            }
+            Some(named) if named.worker != record.worker => {
+                return not_taken(link, "this connection is another worker's", out);
+            }
+            // It hears what becomes of that first.
+            Some(named) if named.is_joining => return,
+            _ => {}
         }
-        let named =
-            Link { worker: record.worker, boot: record.boot, is_joining: false, leaving: false };
+        let named = Link {
+            worker: record.worker,
+            boot: record.boot,
+            is_joining: false,
+            leaving: false,
+            is_going: false,
+            heard: now,
+        };
         desk.links.named.insert(link, named);
         // Whoever comes as another run is gone as the one before: nothing more for that one.
         if desk.dispatcher.peer(record.worker).is_some_and(|peer| peer.boot < record.boot) {
@@ -255,7 +332,7 @@ impl ShardCore {
         if !self.role.in_office || self.role.term != term {
             return true;
         }
-        let is_ready = desk.reported.len() == usize::from(self.config.shards);
+        let is_ready = desk.dispatcher.is_open();
         for (link, wish) in wishes {
             if index.is_none() || !is_ready {
                 // Nobody could say it in time, or a core is not in office yet, which would not listen
@@ -284,15 +361,17 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) {
         let (worker, boot) = (record.worker, record.boot);
+        let desk = self.workers.desk.as_deref_mut().expect("workers speak to the first core");
         let known = self.globals.workers.find(worker);
-        if let Some(known) = known
-            && (boot < known.boot || boot == known.boot && known.presence != Presence::Here)
-        {
-            let message = ToWorker::Lost { boot };
+        if let Some(message) = known.and_then(|known| over(known, boot)) {
+            desk.links.named.remove(&link);
             out.push(ShardEffect::ToWorker { link, message });
             return;
         }
-        let desk = self.workers.desk_mut();
+        if desk.is_elsewhere(now.instant, link, (worker, boot), self.config.workers.lease()) {
+            desk.links.named.remove(&link);
+            return not_taken(link, ELSEWHERE, out);
+        }
         let is_expelled =
             desk.dispatcher.peer(worker).is_some_and(|peer| peer.boot == boot && peer.is_expelled);
         if is_expelled {
@@ -320,7 +399,7 @@ impl ShardCore {
     /// The worker belongs to the cluster, and may be told so.
     fn registered(
         &mut self,
-        now: base::Instant,
+        now: Instant,
         link: WorkerLink,
         worker: WorkerId,
         out: &mut Outbox<ShardEffect>,
@@ -383,47 +462,65 @@ impl ShardCore {
         if !self.role.in_office {
             return;
         }
-        let Some(desk) = self.workers.desk.as_deref() else { return };
-        let now = desk.now;
+        if let Join::Joined { lost: Some(lost) } = joined {
+            self.say_gone((worker, lost), &ToWorker::Lost { boot: lost }, out);
+        }
+        let Some(desk) = self.workers.desk.as_deref_mut() else { return };
+        let (now, lease) = (desk.now, self.config.workers.lease());
         let is_of_it = |link: &Link| link.is_joining && (link.worker, link.boot) == (worker, boot);
         let links: Vec<WorkerLink> =
             (desk.links.named.iter()).filter(|(_, l)| is_of_it(l)).map(|(id, _)| *id).collect();
         for link in links {
-            match joined {
-                Join::Joined { .. } => self.registered(now, link, worker, out),
+            let desk = self.workers.desk_mut();
+            let refused = match joined {
+                Join::Joined { .. } if desk.is_elsewhere(now, link, (worker, boot), lease) => {
+                    to_seek(ELSEWHERE)
+                }
+                Join::Joined { .. } => {
+                    self.registered(now, link, worker, out);
+                    continue;
+                }
                 Join::Over => {
-                    self.workers.desk_mut().links.named.remove(&link);
-                    let message = ToWorker::Lost { boot };
-                    out.push(ShardEffect::ToWorker { link, message });
+                    let known = self.globals.workers.find(worker);
+                    let message = known.and_then(|known| over(known, boot));
+                    message.expect("a run that does not join is over")
                 }
-                Join::Full => {
-                    self.workers.desk_mut().links.named.remove(&link);
-                    not_taken(link, "too many workers belong to the cluster", out);
-                }
-            }
+                Join::Full => to_seek("too many workers belong to the cluster"),
+            };
+            self.workers.desk_mut().links.named.remove(&link);
+            out.push(ShardEffect::ToWorker { link, message: refused });
         }
     }
 
     /// A run of a worker is gone: it is told, if it hears.
     pub(super) fn on_parted(
         &mut self,
-        (worker, boot): (WorkerId, BootId),
+        run: (WorkerId, BootId),
         how: Presence,
         out: &mut Outbox<ShardEffect>,
     ) {
-        if !self.role.in_office {
+        if !self.role.in_office || self.workers.desk.is_none() {
             return;
         }
-        let Some(desk) = self.workers.desk.as_deref_mut() else { return };
         self.metrics.workers_lost.add(u64::from(how == Presence::Lost));
-        let is_of_it = |link: &Link| (link.worker, link.boot) == (worker, boot);
-        let gone = desk.links.named.extract_if(.., |_, link| is_of_it(link));
-        for (link, _) in gone {
-            let message = match how {
-                Presence::Left => ToWorker::Left,
-                _ => ToWorker::Lost { boot },
-            };
-            out.push(ShardEffect::ToWorker { link, message });
+        let message = match how {
+            Presence::Left => ToWorker::Left,
+            _ => ToWorker::Lost { boot: run.1 },
+        };
+        self.say_gone(run, &message, out);
+    }
+
+    /// Says it to a run over whatever connections it has, and knows those no more.
+    fn say_gone(
+        &mut self,
+        run: (WorkerId, BootId),
+        message: &ToWorker,
+        out: &mut Outbox<ShardEffect>,
+    ) {
+        let Some(desk) = self.workers.desk.as_deref_mut() else { return };
+        let is_of_it = |link: &Link| (link.worker, link.boot) == run;
+        for (link, _) in desk.links.named.extract_if(.., |_, link| is_of_it(link)) {
+            out.push(ShardEffect::ToWorker { link, message: message.clone() });
         }
     }
 

@@ -1,10 +1,11 @@
 //! What a worker runs, and what it remembers of what it ran.
 //!
 //! Invariants:
-//! - an order is in one place: it runs, is being stopped, has ended and is kept, or is remembered as done;
+//! - an order is in one place: it runs, is being stopped, has ended and is kept, or is remembered as done
+//!   with, which one that was refused is from the start;
 //! - `running`, `live` and `kept_bytes` are what `held` says;
-//! - the names of the last [`REMEMBERED`] orders that are done are remembered: one that comes again is
-//!   refused, not run again.
+//! - the names of the last [`REMEMBERED`] orders that are done with are remembered: one that comes again
+//!   is refused, not run.
 
 use super::super::message::{FromWorker, Refusal};
 use crate::record::{Ended, Failed};
@@ -17,8 +18,10 @@ pub const KEPT_MAX: usize = 1_024;
 /// What they may have together, likewise. Unit: bytes.
 pub const KEPT_BYTES_MAX: usize = 64 << 20;
 
-/// Orders that are done and whose names are remembered. A leader sends an order again only while its state
-/// says that it is assigned here, and it has applied what is recorded: few would do.
+/// Orders that are done with and whose names are remembered. A leader sends an order again only while its
+/// state says that it is assigned here, and it has applied what is recorded: those would do whose end is on
+/// its way into the log, which are not more than a worker has room for
+/// ([`CAPACITY_MAX`](super::super::CAPACITY_MAX)).
 pub const REMEMBERED: usize = 4_096;
 
 #[derive(Debug, Default)]
@@ -31,7 +34,7 @@ pub(super) struct Orders {
     /// What is being stopped is being killed at once.
     killed: bool,
     kept_bytes: usize,
-    /// Those that are done, the last one at the back.
+    /// Those that are done with, the last one at the back.
     done: VecDeque<OrderId>,
     done_names: BTreeSet<OrderId>,
 }
@@ -100,6 +103,12 @@ impl Orders {
             }
             None => Known::New,
         }
+    }
+
+    /// It is not run, now or later: that it is refused may be on its way into the log when the leader
+    /// changes, and it must not run here while the next attempt runs elsewhere.
+    pub(super) fn on_refused(&mut self, order: OrderId) {
+        self.remember(order);
     }
 
     pub(super) fn is_stopping(&self, order: OrderId) -> bool {

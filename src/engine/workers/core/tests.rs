@@ -204,19 +204,36 @@ fn an_end_without_a_link_waits_for_the_registration() {
 #[test]
 fn orders_that_a_worker_must_not_run_are_refused_with_the_reason() {
     let mut desk = Desk::registered(1);
-    assert_eq!(desk.hears(1, run_of(1, BootId(BOOT.0 - 1), "echo")), ["refused 1 Boot"]);
     assert_eq!(desk.hears(1, run_of(1, BOOT, "nothing")), ["refused 1 Plugin"]);
+    assert_eq!(desk.hears(1, run_of(2, BootId(BOOT.0 - 1), "echo")), ["refused 2 Boot"]);
     assert_eq!(desk.hears(1, run(2)), ["run 2", "accepted 2"]);
     assert_eq!(desk.hears(1, run(3)), ["refused 3 Full"]);
-    // A refusal is no memory: the same order may come again when there is room.
-    desk.ends(2, 2);
-    assert_eq!(desk.hears(3, run(3)), ["run 3", "accepted 3"]);
     desk.core.on_stop(at(4), at(10_000), &mut desk.out);
     assert_eq!(desk.says(), ["drain true"]);
     assert_eq!(desk.hears(5, run(4)), ["refused 4 Draining"]);
 
     let mut late = Desk::registered(1);
     assert_eq!(late.hears(8_000, run(1)), ["refused 1 Lease"]);
+}
+
+#[test]
+fn what_was_refused_is_not_run_when_it_comes_again() {
+    let mut desk = Desk::registered(1);
+    desk.hears(1, run(1));
+    assert_eq!(desk.hears(1, run(2)), ["refused 2 Full"]);
+    desk.hears(1, run_of(3, BOOT, "nothing"));
+    desk.ends(2, 1);
+    // The leader, or its successor, has not applied that it was refused, and sends it again.
+    desk.core.on_link_down(at(3), "reset", &mut desk.out);
+    desk.link(100);
+    desk.says();
+    assert_eq!(desk.hears(101, run(2)), ["refused 2 Over"]);
+    assert_eq!(desk.hears(101, run_of(3, BOOT, "echo")), ["refused 3 Over"]);
+    assert_eq!(desk.hears(102, run(4)), ["run 4", "accepted 4"], "there is room");
+    desk.core.on_stop(at(105), at(10_000), &mut desk.out);
+    desk.says();
+    assert_eq!(desk.hears(106, run(5)), ["refused 5 Draining"]);
+    assert_eq!(desk.hears(107, run(5)), ["refused 5 Over"]);
 }
 
 #[test]
@@ -229,9 +246,10 @@ fn too_many_ends_that_are_not_recorded_close_the_door_and_records_open_it() {
     }
     assert_eq!(desk.hears(2, run(kept_max)), [format!("refused {kept_max} Full")]);
     desk.hears(3, ToWorker::Recorded { order: order(0) });
-    assert_eq!(desk.hears(4, run(kept_max)).len(), 2);
-    desk.core.on_task_ended(at(5), order(kept_max), too_large(), &mut desk.out);
-    assert_eq!(desk.says(), [format!("failed {kept_max} output_too_large")]);
+    let next = kept_max + 1;
+    assert_eq!(desk.hears(4, run(next)).len(), 2);
+    desk.core.on_task_ended(at(5), order(next), too_large(), &mut desk.out);
+    assert_eq!(desk.says(), [format!("failed {next} output_too_large")]);
 }
 
 fn too_large() -> Ended {
@@ -353,6 +371,47 @@ fn a_worker_that_must_stop_kills_what_runs_and_goes_without_an_answer_at_last() 
     again.link(100);
     let said = again.says();
     assert!(said.ends_with(&["drain true".into(), "leave 0".into()]), "{said:?}");
+}
+
+#[test]
+fn a_goodbye_whose_answer_was_lost_is_answered_on_the_next_link() {
+    let mut desk = Desk::registered(4);
+    desk.core.on_stop(at(1), at(1_000), &mut desk.out);
+    assert_eq!(desk.says(), ["drain true", "leave 0"]);
+    desk.core.on_link_down(at(2), "reset", &mut desk.out);
+    let due = desk.core.link.deadline().expect("a pause");
+    desk.core.on_deadline(due, &mut desk.out);
+    desk.core.on_link_up(due, &mut desk.out);
+    assert_eq!(desk.says(), ["connect 1", "register 0"]);
+    assert_eq!(desk.hears(100, ToWorker::Left), ["disconnect", "exit true"]);
+
+    // Another process, of a copied directory, has left as this very run.
+    let mut twin = Desk::registered(4);
+    twin.hears(1, run(1));
+    assert_eq!(twin.hears(2, ToWorker::Left), ["kill all"]);
+    assert_eq!(twin.is_stopped(3, 1), ["register 1"]);
+}
+
+#[test]
+fn a_worker_that_is_not_taken_asks_again_after_ever_longer_pauses_and_says_so_once() {
+    let mut desk = Desk::new(4);
+    desk.core.on_leader(at(0), Some(&door(1)), &mut desk.out);
+    let (mut notices, mut ms) = (0, 0);
+    for _ in 0..12 {
+        desk.core.on_link_up(at(ms), &mut desk.out);
+        let why = "a later run of this worker is known".to_owned();
+        let message = ToWorker::NotTaken { why, leader: None };
+        desk.core.on_message(at(ms), message, &mut desk.out);
+        let due = desk.core.deadline().expect("a pause");
+        ms = due.0.div_ceil(1_000_000);
+        desk.core.on_deadline(at(ms), &mut desk.out);
+        let effects = desk.out.take();
+        notices += effects.iter().filter(|e| matches!(e, WorkerEffect::Notice(_))).count();
+        assert!(effects.iter().any(|e| matches!(e, WorkerEffect::Connect { .. })));
+    }
+    assert_eq!(notices, 1);
+    assert!(ms > 3_000, "{ms} ms for twelve tries");
+    assert_eq!(desk.core.boot(), BOOT, "it is no other run by that");
 }
 
 #[test]
