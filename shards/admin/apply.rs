@@ -1,5 +1,5 @@
 //! `rules apply` and `definitions apply`: what files and folders hold becomes what a node uses, as
-//! one change, shown before it is made.
+//! one change, shown when it is made, or with `--dry-run` before.
 //!
 //! Invariants:
 //! - a file with a fault, or a rule whose own test fails, changes nothing;
@@ -10,7 +10,7 @@ use crate::Trouble;
 use crate::check::{self, Checked, Difference, Item, counted};
 use crate::diff::diff;
 use crate::files::input;
-use crate::server::{Change, Server, encoded};
+use crate::server::{Change, Refused, Server, encoded};
 use crate::table::{at, cell, plain};
 use anyhow::anyhow;
 use document::Faults;
@@ -21,6 +21,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod refused;
 mod watch;
 
 /// What is asked for.
@@ -54,11 +55,15 @@ fn once<T: Item>(server: &Server, asked: &Asked<'_>, out: &mut dyn Write) -> Res
     let files = read::<T>(asked.paths)?;
     let plan = Plan::of(server, &files, asked.prune)?;
     let is_applied = !asked.dry_run && !plan.is_empty();
-    if !asked.json {
+    if asked.dry_run && !asked.json {
         plan.write::<T>(&files, out)?;
     }
     plan.refuse_versions(&files)?;
     let answer = if is_applied { Some(plan.send::<T>(server, &files, asked)?) } else { None };
+    // What the node refuses is not shown as if it were done.
+    if !asked.dry_run && !asked.json {
+        plan.write::<T>(&files, out)?;
+    }
     let version = answer.as_ref().and_then(|answer| at(&answer.value, "version"));
     if asked.json {
         let mut told = plan.to_json();
@@ -232,7 +237,17 @@ impl Plan {
             return Err(input(anyhow!(text)));
         }
         let path = format!("/api/v1/{}", T::COLLECTION);
-        server.change(method, &path, Some(&body), asked.by).map_err(Trouble::Node)
+        server.change(method, &path, Some(&body), asked.by).map_err(|error| {
+            let refused = error.downcast_ref::<Refused>();
+            let faults = refused.and_then(|refused| refused::faults(refused, &body, files));
+            Trouble::Node(match faults {
+                Some(faults) => {
+                    anyhow!("nothing was changed: the node refuses the files\n{faults}")
+                }
+                None if refused.is_some() => error.context("nothing was changed"),
+                None => error,
+            })
+        })
     }
 
     fn write<T: Item>(&self, files: &[Checked<T>], out: &mut dyn Write) -> io::Result<()> {

@@ -266,8 +266,25 @@ pub(crate) struct Asked<'a> {
 pub(crate) fn check<T: Item>(asked: &Asked<'_>, out: &mut dyn Write) -> Result<(), Trouble> {
     let plugins: Vec<&str> = asked.plugins.iter().map(String::as_str).collect();
     let mut files = read::<T>(asked.paths, false, Plugins::Known(&plugins))?;
+    files.iter_mut().for_each(name_the_option);
     T::lint(&mut files);
     tell(&files, asked, out)
+}
+
+/// What would be right with a plugin of that name is told so: which plugins there are, nobody here
+/// knows.
+fn name_the_option<T: Item>(file: &mut Checked<T>) {
+    if file.faults.is_empty() {
+        return;
+    }
+    let left = T::parse(&file.text, Plugins::Any).err().map(|faults| faults.0).unwrap_or_default();
+    let is_left =
+        |fault: &Fault| left.iter().any(|one| (one.span, &one.what) == (fault.span, &fault.what));
+    for fault in file.faults.iter_mut().filter(|fault| !is_left(fault)) {
+        let option = "where it is a plugin's, say so: --plugins NAME,…";
+        let known = fault.hint.take().map(|hint| format!("{hint}; ")).unwrap_or_default();
+        fault.hint = Some(known + option);
+    }
 }
 
 /// Prints what was found; wrong files are an error.

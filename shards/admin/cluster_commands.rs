@@ -18,7 +18,7 @@ const WAIT_MAX: Duration = Duration::from_mins(10);
 const LAG_MAX: u64 = 1_000;
 
 /// Where the members are.
-const NODES: &str = "/api/v1/cluster/nodes";
+pub(crate) const NODES: &str = "/api/v1/cluster/nodes";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {

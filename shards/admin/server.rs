@@ -137,8 +137,8 @@ impl Server {
             })?;
             return Ok(Answer { text, value });
         }
-        Err(match value.as_ref().and_then(refusal) {
-            Some(refusal) => anyhow!(refusal),
+        Err(match value.and_then(Refused::of) {
+            Some(refused) => anyhow::Error::new(refused),
             None => anyhow!("{} answered {status}", self.url),
         })
     }
@@ -168,22 +168,60 @@ impl Server {
     }
 }
 
-/// The text of a refusal: what happened, what to do, and the faults of a file.
-fn refusal(value: &Value) -> Option<String> {
-    let detail = value.get("detail")?.as_str()?;
-    let hint = value.get("hint").and_then(Value::as_str).unwrap_or_default();
-    let mut text = format!("{detail}; {hint}");
-    for fault in value.get("faults").and_then(Value::as_array).into_iter().flatten() {
-        let part = |name: &str| fault.get(name).and_then(Value::as_str).unwrap_or_default();
-        let number = |name: &str| fault.get(name).and_then(Value::as_u64).unwrap_or_default();
-        let (file, what) = (part("file"), part("what"));
-        let (line, column) = (number("line"), number("column"));
-        // What was sent may not be what stands in a file: then it has no name.
-        let place = if file.is_empty() { "line " } else { file };
-        let colon = if file.is_empty() { "" } else { ":" };
-        write!(text, "\n{place}{colon}{line}:{column}: {what}").expect("a text takes everything");
+/// A node's refusal: what happened, what to do, and the faults of a file.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    value: Value,
+}
+
+impl Refused {
+    fn of(value: Value) -> Option<Self> {
+        value.get("detail")?.as_str()?;
+        Some(Self { value })
     }
-    Some(text)
+
+    #[cfg(test)]
+    pub(crate) fn new(value: Value) -> Self {
+        Self::of(value).expect("a refusal has a detail")
+    }
+
+    /// As the node said it.
+    pub(crate) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> &str {
+        self.value.get("hint").and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let detail = self.value.get("detail").and_then(Value::as_str).unwrap_or_default();
+        let faults = self.value.get("faults").and_then(Value::as_array);
+        let Some(faults) = faults.filter(|faults| !faults.is_empty()) else {
+            return write!(out, "{detail}; {}", self.hint());
+        };
+        // The first of them is the detail.
+        write!(out, "the node refuses it; {}", self.hint())?;
+        for fault in faults {
+            let part = |name: &str| fault.get(name).and_then(Value::as_str).unwrap_or_default();
+            let number = |name: &str| fault.get(name).and_then(Value::as_u64).unwrap_or_default();
+            let (file, what) = (part("file"), part("what"));
+            let (line, column) = (number("line"), number("column"));
+            // What was sent may not be what stands in a file: then it has no name.
+            let place = if file.is_empty() { "line " } else { file };
+            let colon = if file.is_empty() { "" } else { ":" };
+            write!(out, "\n{place}{colon}{line}:{column}: {what}")?;
+            if let Some(hint) = fault.get("hint").and_then(Value::as_str) {
+                write!(out, "\n  = {hint}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `text` as it may stand in a path or a query.

@@ -82,9 +82,15 @@ fn every_command_asks_its_path() {
         (&["nodes", "promote", "4"], "POST /api/v1/cluster/nodes/4/promote HTTP/1.1"),
         (&["nodes", "remove", "4"], "DELETE /api/v1/cluster/nodes/4 HTTP/1.1"),
         (&["workers", "list"], "GET /api/v1/workers HTTP/1.1"),
-        (&["workers", "show", "1a"], "GET /api/v1/workers/1a HTTP/1.1"),
-        (&["workers", "drain", "1a"], "POST /api/v1/workers/1a/drain HTTP/1.1"),
-        (&["workers", "resume", "1a"], "POST /api/v1/workers/1a/resume HTTP/1.1"),
+        (&["workers", "show", "000000000000001a"], "GET /api/v1/workers/000000000000001a HTTP/1.1"),
+        (
+            &["workers", "drain", "000000000000001a"],
+            "POST /api/v1/workers/000000000000001a/drain HTTP/1.1",
+        ),
+        (
+            &["workers", "resume", "000000000000001a"],
+            "POST /api/v1/workers/000000000000001a/resume HTTP/1.1",
+        ),
         (&["plugins", "list"], "GET /api/v1/plugins HTTP/1.1"),
         (&["rules", "list"], "GET /api/v1/rules HTTP/1.1"),
         (&["rules", "versions", "a b"], "GET /api/v1/rules/a%20b/versions HTTP/1.1"),
@@ -211,11 +217,11 @@ fn a_refusal_is_told_with_what_to_do() {
     let (url, _) = serve(410, body);
     let error = refused(&["messages", "show", "1", "--server", &url]);
     assert_eq!(error, "the message `1` has ended; keep more");
-    let body = r#"{"error":"invalid_rule","detail":"2 faults","hint":"mend it","faults":[
-        {"line":3,"column":5,"what":"here"},{"file":"a","line":4,"column":6,"what":"there"}]}"#;
+    let body = r#"{"error":"invalid_rule","detail":"line 3, column 5: here","hint":"mend it","faults":[
+        {"line":3,"column":5,"what":"here","hint":"so"},{"file":"a","line":4,"column":6,"what":"there"}]}"#;
     let (url, _) = serve(400, body);
     let error = refused(&["rules", "enable", "x", "--server", &url]);
-    assert_eq!(error, "2 faults; mend it\nline 3:5: here\na:4:6: there");
+    assert_eq!(error, "the node refuses it; mend it\nline 3:5: here\n  = so\na:4:6: there");
     let (url, _) = serve(502, "<html>");
     let error = refused(&["rules", "list", "--server", &url]);
     assert!(error.contains("answered 502"), "{error}");

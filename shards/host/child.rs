@@ -22,6 +22,7 @@ mod work;
 pub(crate) use crash::MARK;
 pub(crate) use lease::LEASE_OVER;
 
+use crate::transport;
 use plugin::frame::{FrameReader, FromChild, Load, Ticket, ToChild};
 use plugin::{TaskError, code};
 use rustix::fd::{AsFd, OwnedFd};
@@ -58,6 +59,7 @@ pub fn child_main(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitC
 
 fn run() -> io::Result<()> {
     let socket = take_socket()?;
+    let copy = transport::greeted(&socket)?;
     let mut frames = Frames {
         socket: File::from(socket.try_clone()?),
         reader: FrameReader::default(),
@@ -79,7 +81,7 @@ fn run() -> io::Result<()> {
     }
     let load = load.expect("the loop ends with it");
     live_with(&load)?;
-    match begin(&load, &sender) {
+    match begin(&load, copy, &sender) {
         Ok(workers) => serve(&mut frames, &workers, &sender),
         Err(error) => {
             sender.send(0, &FromChild::Failed(error));
@@ -113,7 +115,11 @@ fn live_with(load: &Load) -> io::Result<()> {
     }
 }
 
-fn begin(load: &Load, sender: &Arc<Sender>) -> Result<work::Workers, TaskError> {
+fn begin(
+    load: &Load,
+    copy: Option<OwnedFd>,
+    sender: &Arc<Sender>,
+) -> Result<work::Workers, TaskError> {
     let enforced = sandbox::enter(load).map_err(|error| {
         TaskError::lasting(
             code::MISSING,
@@ -123,7 +129,7 @@ fn begin(load: &Load, sender: &Arc<Sender>) -> Result<work::Workers, TaskError> 
     crash::install(load.memory_max).map_err(|error| {
         TaskError::passing(code::MISSING, format!("no signal handlers: {error}"))
     })?;
-    let library = library::Library::open(&load.file, &load.name)?;
+    let library = library::Library::open(&load.file, copy, &load.name)?;
     let (name, version, abi) = (library.name(), library.version(), library.abi());
     let ready = FromChild::Ready { name: &name, version: &version, abi, enforced: &enforced };
     let mut bytes = Vec::new();
@@ -143,10 +149,7 @@ fn serve(frames: &mut Frames, workers: &work::Workers, sender: &Sender) -> io::R
                 ToChild::Run(run) => workers.run(ticket, &run),
                 ToChild::Validate { config } => workers.validate(ticket, config),
                 ToChild::Cancel => workers.cancel(ticket),
-                ToChild::Ping => {
-                    let memory_bytes = sandbox::resident_bytes();
-                    sender.send(ticket, &FromChild::Pong { memory_bytes });
-                }
+                ToChild::Ping => sender.send(ticket, &FromChild::Pong),
                 ToChild::Quit => quit = true,
                 ToChild::Keep { until } => lease::keep(until),
                 ToChild::Load(_) => {}

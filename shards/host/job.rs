@@ -127,6 +127,6 @@ pub struct PluginMetrics {
     pub lines: u64,
     /// Lines that were not, because they were too many.
     pub lines_dropped: u64,
-    /// Resident memory of its processes, as they said last. Unit: bytes.
+    /// Resident memory of its processes. Unit: bytes.
     pub memory_bytes: u64,
 }

@@ -22,6 +22,7 @@
 //! - whatever a plugin does, the node goes on: its errors are [`TaskError`]s.
 
 mod child;
+mod copy;
 mod cpu;
 mod driver;
 mod folder;

@@ -12,6 +12,7 @@ use plugin::frame::FrameReader;
 use plugin::pool::End;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use std::fs;
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
@@ -33,14 +34,18 @@ pub(crate) struct Process {
     pub(crate) told_of_memory: bool,
     /// Nothing more comes over the transport.
     pub(crate) is_deaf: bool,
-    /// Resident memory, as it said last. Unit: bytes.
-    pub(crate) memory_bytes: u64,
 }
 
 impl Process {
-    /// Starts `program` as a process for the plugin `name`.
-    pub(crate) fn start(program: &Path, name: &str, manifest: &Manifest) -> io::Result<Self> {
+    /// Starts `program` as a process for the plugin `name`, and hands it the copy of its library.
+    pub(crate) fn start(
+        program: &Path,
+        name: &str,
+        manifest: &Manifest,
+        library: Option<&OwnedFd>,
+    ) -> io::Result<Self> {
         let (near, far) = Socket::pair()?;
+        near.greet(library)?;
         let mut child = Command::new(program)
             .arg0(format!("distric-plugin {name}"))
             .arg(crate::child::COMMAND)
@@ -74,7 +79,6 @@ impl Process {
                 last_words: None,
                 told_of_memory: false,
                 is_deaf: false,
-                memory_bytes: 0,
             }),
             Err(error) => {
                 // One that cannot be watched must not run. It has done nothing yet.
@@ -88,6 +92,14 @@ impl Process {
     /// Its number.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Resident memory, what it shares with others included; 0 once it has ended. Looked at from
+    /// outside: it is busy, and could say anything. Unit: bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let statm = fs::read_to_string(format!("/proc/{}/statm", self.id())).unwrap_or_default();
+        let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+        pages.unwrap_or(0).saturating_mul(rustix::param::page_size() as u64)
     }
 
     /// What becomes readable when it has ended.

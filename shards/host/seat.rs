@@ -1,5 +1,6 @@
 //! One plugin on this node: its pool, its processes, and the jobs that they have.
 
+use crate::copy::copy;
 use crate::cpu::{LOOK_EVERY, Watch};
 use crate::pending::Answer;
 use crate::process::Process;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use plugin::frame::{FromChild, Load, Run, Ticket, ToChild};
 use plugin::pool::{Child, Effect, End, Pool, Work};
 use plugin::{Manifest, Network, code};
+use rustix::fd::OwnedFd;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -23,6 +25,9 @@ const LINES_BURST: NonZeroU32 = NonZeroU32::new(500).expect("it is not zero");
 /// How long a process may live on that closed its end: it is ending, as a rule.
 const DEAF_MAX: Duration = Duration::from_secs(1);
 
+/// Works that a line of the log names.
+const NAMED_MAX: usize = 8;
+
 struct Kept {
     job: Job,
     taken: Instant,
@@ -32,6 +37,8 @@ struct Kept {
 pub(crate) struct Seat {
     name: String,
     file: PathBuf,
+    /// The file as it was at the start. `None`: it could not be copied.
+    library: Option<OwnedFd>,
     manifest: Manifest,
     options: Arc<Options>,
     pool: Pool,
@@ -50,6 +57,8 @@ pub(crate) struct Seat {
     cpu_due: Instant,
     bucket: TokenBucket,
     metrics: PluginMetrics,
+    /// Since the last line that was logged.
+    lines_dropped: u64,
     finished: Vec<Finished>,
 }
 
@@ -62,9 +71,19 @@ impl Seat {
     ) -> Self {
         let pool = Pool::new(&manifest, options.start_limit);
         let metrics = PluginMetrics { plugin: name.clone(), ..PluginMetrics::default() };
+        let library = copy(&file, &name).inspect_err(|error| {
+            let (plugin, file) = (name.as_str(), file.display());
+            tracing::warn!(
+                plugin,
+                %file,
+                %error,
+                "a plugin's library is not copied: who writes over its file changes what runs"
+            );
+        });
         Self {
             name,
             file,
+            library: library.ok(),
             manifest,
             options,
             pool,
@@ -81,6 +100,7 @@ impl Seat {
             cpu_due: Instant(0),
             bucket: TokenBucket::new(LINES_PER_SECOND, LINES_BURST, Instant(0)),
             metrics,
+            lines_dropped: 0,
             finished: Vec::new(),
         }
     }
@@ -213,7 +233,7 @@ impl Seat {
     }
 
     pub(crate) fn metrics(&self) -> PluginMetrics {
-        let memory_bytes = self.processes.values().map(|process| process.memory_bytes).sum();
+        let memory_bytes = self.processes.values().map(Process::memory_bytes).sum();
         PluginMetrics { counts: self.pool.counts(), memory_bytes, ..self.metrics.clone() }
     }
 
@@ -276,13 +296,11 @@ impl Seat {
                     self.cpu.begun(child, ticket, process.id(), thread);
                 }
             }
-            FromChild::Log { level, line } => self.log(now, level.clamp(1, 4), line),
-            FromChild::Pong { memory_bytes } => {
-                if let Some(process) = self.processes.get_mut(&child) {
-                    process.memory_bytes = memory_bytes;
-                }
-                self.pool.on_pong(now, child);
+            FromChild::Log { level, line } => {
+                let work = self.pool.work(child, ticket);
+                self.log(now, level.clamp(1, 4), line, work);
             }
+            FromChild::Pong => self.pool.on_pong(now, child),
         }
     }
 
@@ -346,7 +364,7 @@ impl Seat {
     pub(crate) fn read_stdout(&mut self, now: Instant, child: Child) {
         let Some(process) = self.processes.get_mut(&child) else { return };
         let Some(mut lines) = process.stdout.take() else { return };
-        let goes_on = lines.receive(|line| self.log(now, 2, line)).unwrap_or(false);
+        let goes_on = lines.receive(|line| self.log(now, 2, line, None)).unwrap_or(false);
         if let Some(process) = self.processes.get_mut(&child)
             && goes_on
         {
@@ -357,7 +375,7 @@ impl Seat {
     pub(crate) fn read_stderr(&mut self, now: Instant, child: Child) {
         let Some(process) = self.processes.get_mut(&child) else { return };
         let Some(mut lines) = process.stderr.take() else { return };
-        let goes_on = lines.receive(|line| self.log(now, 3, line)).unwrap_or(false);
+        let goes_on = lines.receive(|line| self.log(now, 3, line, None)).unwrap_or(false);
         if let Some(process) = self.processes.get_mut(&child) {
             process.last_words = process.last_words.or(lines.last_words);
             process.told_of_memory |= lines.told_of_memory;
@@ -414,21 +432,30 @@ impl Seat {
                     answer.give(outcome.map(|_| ()));
                 }
             }
-            Effect::Crashed { how, wait, .. } => {
+            Effect::Crashed { how, works, culprit, wait, .. } => {
                 let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-                let plugin = self.name.as_str();
-                tracing::warn!(plugin, how, wait_ms, "a plugin's process ended by itself");
+                let (plugin, tasks) = (self.name.as_str(), self.named(&works));
+                let culprit = culprit.and_then(|work| self.named(&[work]));
+                tracing::warn!(
+                    plugin,
+                    how,
+                    culprit,
+                    tasks,
+                    wait_ms,
+                    "a plugin's process ended by itself"
+                );
             }
-            Effect::Killed { why, .. } => {
-                let plugin = self.name.as_str();
-                tracing::warn!(plugin, why, "a plugin's process is killed");
+            Effect::Killed { why, works, .. } => {
+                let (plugin, tasks) = (self.name.as_str(), self.named(&works));
+                tracing::warn!(plugin, why, tasks, "a plugin's process is killed");
                 self.refuse(now, TaskError::passing(code::MISSING, why));
             }
         }
     }
 
     fn start(&mut self, now: Instant, child: Child) {
-        match Process::start(&self.options.program, &self.name, &self.manifest) {
+        let (program, library) = (&self.options.program, self.library.as_ref());
+        match Process::start(program, &self.name, &self.manifest, library) {
             Ok(process) => {
                 self.processes.insert(child, process);
                 let load = Load {
@@ -504,10 +531,31 @@ impl Seat {
         self.finished.push(Finished { key, outcome, took: now.since(taken) });
     }
 
-    /// Puts a line of the plugin into the node's log, unless there are too many.
-    fn log(&mut self, now: Instant, level: u8, line: &str) {
+    /// Works as people know them: the instance, and the task in it. `None`: there is none.
+    fn named(&self, works: &[Work]) -> Option<String> {
+        let mut names = String::new();
+        for (index, work) in works.iter().take(NAMED_MAX).enumerate() {
+            names.push_str(if index == 0 { "" } else { ", " });
+            match work {
+                Work::Task(key) => {
+                    let Kept { job: Job { instance, task, .. }, .. } = &self.jobs[key];
+                    names.extend([instance, "/", task]);
+                }
+                Work::Question(_) => names.push_str("a validation"),
+            }
+        }
+        if works.len() > NAMED_MAX {
+            names.push_str(", ...");
+        }
+        Some(names).filter(|names| !names.is_empty())
+    }
+
+    /// Puts a line of the plugin into the node's log, unless there are too many. `work`: whose line it
+    /// is, where that is known.
+    fn log(&mut self, now: Instant, level: u8, line: &str, work: Option<Work>) {
         if self.bucket.take(now, 1).is_err() {
             self.metrics.lines_dropped += 1;
+            self.lines_dropped += 1;
             return;
         }
         self.metrics.lines += 1;
@@ -515,12 +563,34 @@ impl Seat {
             line_of(&self.name, level, line);
             return;
         }
-        let (plugin, lines_dropped) = (self.name.as_str(), self.metrics.lines_dropped);
+        let plugin = self.name.as_str();
+        let job = match work {
+            Some(Work::Task(key)) => self.jobs.get(&key).map(|kept| &kept.job),
+            Some(Work::Question(_)) | None => None,
+        };
+        let instance = job.map(|job| job.instance.as_str());
+        let task_id = job.map(|job| job.task.as_str());
+        let attempt = job.map(|job| job.attempt);
+        let dropped = std::mem::take(&mut self.lines_dropped);
+        let lines_dropped = (dropped > 0).then_some(dropped);
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "plugin",
+                    plugin,
+                    instance,
+                    task_id,
+                    attempt,
+                    lines_dropped,
+                    "{line}"
+                )
+            };
+        }
         match level {
-            1 => tracing::debug!(target: "plugin", plugin, lines_dropped, "{line}"),
-            2 => tracing::info!(target: "plugin", plugin, lines_dropped, "{line}"),
-            3 => tracing::warn!(target: "plugin", plugin, lines_dropped, "{line}"),
-            _ => tracing::error!(target: "plugin", plugin, lines_dropped, "{line}"),
+            1 => line!(debug),
+            2 => line!(info),
+            3 => line!(warn),
+            _ => line!(error),
         }
     }
 }

@@ -4,9 +4,15 @@
 //! of the crate knows only this trait.
 
 use plugin::frame::FrameReader;
-use rustix::fd::{AsFd, BorrowedFd};
-use std::io::{self, ErrorKind, Read, Write};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
 use std::os::unix::net::UnixStream;
+use std::slice;
 
 /// What is read at once, and how often before other processes have a turn. Unit: bytes.
 const READ_BYTES: usize = 64 * 1024;
@@ -47,6 +53,34 @@ impl Socket {
         let buffer = vec![0; READ_BYTES].into_boxed_slice();
         Ok((Self { stream: near, unsent: Vec::new(), sent: 0, buffer }, far))
     }
+
+    /// Sends what comes in front of all frames: one byte, and with it the copy of the library, where
+    /// there is one.
+    pub(crate) fn greet(&self, library: Option<&OwnedFd>) -> io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let library = library.map(AsFd::as_fd);
+        if let Some(library) = &library {
+            let has_room = control.push(SendAncillaryMessage::ScmRights(slice::from_ref(library)));
+            assert!(has_room, "the space is made for one descriptor");
+        }
+        sendmsg(&self.stream, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+}
+
+/// In the process: waits for what comes in front of all frames.
+pub(crate) fn greeted(socket: &OwnedFd) -> io::Result<Option<OwnedFd>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut control, flags)?;
+    let rights = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut rights) => rights.next(),
+        _ => None,
+    });
+    Ok(rights)
 }
 
 impl Transport for Socket {

@@ -65,14 +65,15 @@ pub trait Plugin: Send + Sync + Sized + 'static {
     /// For people.
     const VERSION: &CStr;
 
-    /// Whether a configuration is legal; if not, why. May be asked at any time; must not have any
-    /// effect.
+    /// Whether a configuration is legal; if not, why. May be asked at any time, and is asked in front
+    /// of every [`Plugin::init`]: what it refuses never comes there. Must not have any effect.
     fn validate_config(config: &Value) -> Result<(), String> {
         let _ = config;
         Ok(())
     }
 
-    /// Makes the plugin for a configuration. What takes time belongs here.
+    /// Makes the plugin for a configuration, which [`Plugin::validate_config`] has taken. What takes
+    /// time belongs here.
     fn init(config: &Value) -> Result<Self, Failure>;
 
     /// Runs one task.

@@ -68,8 +68,9 @@ pub fn validate<P: Plugin>(config: &Value) -> Result<(), String> {
     result(status, left).map(|_| ()).map_err(|failure| failure.message)
 }
 
-/// Makes the plugin for a configuration, runs one task, and gives it back.
+/// Asks the plugin for a configuration, makes it, runs one task, and gives it back.
 pub fn run<P: Plugin>(config: &Value, input: &Value) -> Result<Value, Failure> {
+    validate::<P>(config).map_err(|message| Failure::new("plugin_config", message))?;
     let table = interface::<P>();
     let json = config.to_string();
     let (abi_version, struct_size) = head::<Config>();

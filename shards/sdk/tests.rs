@@ -77,6 +77,8 @@ fn a_configuration_is_looked_at_and_a_panic_over_it_is_a_refusal() {
     assert_eq!(testing::validate::<Odd>(&json!("wrong")), Err("`wrong` is wrong".to_owned()));
     let panicked = testing::validate::<Odd>(&json!("panic")).unwrap_err();
     assert!(panicked.contains("panicked"), "{panicked}");
+    let refused = testing::run::<Odd>(&json!("wrong"), &json!(1)).unwrap_err();
+    assert_eq!(refused, Failure::new("plugin_config", "`wrong` is wrong"));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! |---:|------:|---------------------------------------------------|
 //! |  0 |     4 | bytes of the payload                              |
 //! |  4 |     2 | kind                                              |
-//! |  6 |     2 | version, 1                                        |
+//! |  6 |     2 | version, 2                                        |
 //! |  8 |     8 | ticket: which task, or which question             |
 //! | 16 |       | payload: [`wire::tlv`] fields                     |
 //!
@@ -23,7 +23,7 @@ use wire::tlv::{Fault, TlvReader, TlvWriter};
 pub const HEAD_BYTES: usize = 16;
 
 /// The version of the frames.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The longest payload: an input, a configuration, and what else a task is told. Unit: bytes.
 pub const FRAME_BYTES_MAX: usize = crate::INPUT_BYTES_MAX + crate::CONFIG_BYTES_MAX + 64 * 1024;
@@ -137,10 +137,7 @@ pub enum FromChild<'a> {
         line: &'a str,
     },
     /// The process lives.
-    Pong {
-        /// Resident memory. Unit: bytes.
-        memory_bytes: u64,
-    },
+    Pong,
 }
 
 /// Why a stream of frames is not to be read any further.
@@ -260,9 +257,7 @@ impl FromChild<'_> {
                 to.u8(1, *level);
                 to.string(2, line);
             }),
-            Self::Pong { memory_bytes } => {
-                write(out, PONG, ticket, |to| to.u64(1, *memory_bytes));
-            }
+            Self::Pong => write(out, PONG, ticket, |_| {}),
         }
     }
 }
@@ -387,9 +382,16 @@ impl<'a> Raw<'a> {
     pub fn from_child(&self) -> Result<FromChild<'a>, FrameFault> {
         match self.kind {
             READY => self.ready(),
-            BEGUN => self.number(0).map(|thread| FromChild::Begun {
-                thread: u32::try_from(thread).unwrap_or_default(),
-            }),
+            BEGUN => {
+                let mut thread = 0;
+                self.payload().read(|tag, value| {
+                    if tag == 1 {
+                        thread = value.u32()?;
+                    }
+                    Ok(())
+                })?;
+                Ok(FromChild::Begun { thread })
+            }
             DONE => {
                 let mut output: &[u8] = &[];
                 self.payload().read(|tag, value| {
@@ -413,21 +415,9 @@ impl<'a> Raw<'a> {
                 })?;
                 Ok(FromChild::Log { level, line })
             }
-            PONG => self.number(1).map(|memory_bytes| FromChild::Pong { memory_bytes }),
+            PONG => Ok(FromChild::Pong),
             kind => Err(FrameFault::Kind { kind }),
         }
-    }
-
-    /// The only number of a frame: a u32 (0) or a u64 (1).
-    fn number(&self, width: u8) -> Result<u64, FrameFault> {
-        let mut number = 0;
-        self.payload().read(|tag, value| {
-            if tag == 1 {
-                number = if width == 0 { u64::from(value.u32()?) } else { value.u64()? };
-            }
-            Ok(())
-        })?;
-        Ok(number)
     }
 
     fn ready(&self) -> Result<FromChild<'a>, FrameFault> {

@@ -119,6 +119,10 @@ pub enum Effect {
         child: Child,
         /// How, in words.
         how: String,
+        /// What it ran.
+        works: Vec<Work>,
+        /// Which of that is to blame, as far as that is known.
+        culprit: Option<Work>,
         /// The next one is started no earlier than after this.
         wait: Duration,
     },
@@ -128,6 +132,8 @@ pub enum Effect {
         child: Child,
         /// Why.
         why: String,
+        /// What it ran.
+        works: Vec<Work>,
     },
 }
 
@@ -359,12 +365,6 @@ impl Pool {
     pub fn on_ended(&mut self, now: Instant, child: Child, end: &End, out: &mut Outbox<Effect>) {
         let Some(process) = self.children.remove(&child) else { return };
         let was_ours = matches!(process.phase, Phase::Dying | Phase::Quitting(_));
-        if !was_ours {
-            self.counts.crashes += 1;
-            self.count_crash(now);
-            let wait = self.not_before.since(now);
-            out.push(Effect::Crashed { child, how: end.how.clone(), wait });
-        }
         // The only task of a process that ended by itself is the one to blame.
         let only = process.running.keys().next().filter(|_| process.running.len() == 1).copied();
         let culprit = match end.culprit {
@@ -372,6 +372,17 @@ impl Pool {
             None if was_ours || end.killed => None,
             None => only,
         };
+        if !was_ours {
+            self.counts.crashes += 1;
+            self.count_crash(now);
+            out.push(Effect::Crashed {
+                child,
+                how: end.how.clone(),
+                works: process.running.values().copied().collect(),
+                culprit: culprit.and_then(|ticket| process.running.get(&ticket).copied()),
+                wait: self.not_before.since(now),
+            });
+        }
         // Those that run again go in front, in their order.
         for (&ticket, &work) in process.running.iter().rev() {
             let blame = !was_ours && culprit == Some(ticket);
@@ -398,6 +409,11 @@ impl Pool {
     /// Whether it is closed and no process is left.
     pub fn is_over(&self) -> bool {
         self.is_closed && self.children.is_empty()
+    }
+
+    /// What a process runs under a ticket.
+    pub fn work(&self, child: Child, ticket: Ticket) -> Option<Work> {
+        self.children.get(&child)?.running.get(&ticket).copied()
     }
 
     /// What there is to count.
@@ -538,7 +554,8 @@ impl Pool {
         }
         process.phase = Phase::Dying;
         self.counts.kills += 1;
-        out.push(Effect::Killed { child, why: why.to_owned() });
+        let works = process.running.values().copied().collect();
+        out.push(Effect::Killed { child, why: why.to_owned(), works });
         out.push(Effect::Kill(child));
     }
 

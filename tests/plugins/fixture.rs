@@ -17,6 +17,11 @@ pub(crate) fn include() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/abi/include")
 }
 
+/// A source of the fixtures.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/fixtures").join(name)
+}
+
 /// Whether there is a C compiler; says so when there is none.
 fn has_cc() -> bool {
     let there = Command::new("cc").arg("--version").output().is_ok();
@@ -47,8 +52,7 @@ impl Folder {
 
     /// Compiles the fixture as the plugin `name`, with these definitions.
     pub(crate) fn compile(&self, name: &str, definitions: &[&str]) {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/fixtures/faulty.c");
-        self.compile_source(name, &source, definitions);
+        self.compile_source(name, &fixture("faulty.c"), definitions);
     }
 
     /// Compiles a file as the plugin `name`.

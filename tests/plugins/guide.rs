@@ -20,7 +20,7 @@ fn the_blocks_of_the_page_write_check_and_run_plugins_alone_and_in_a_workflow() 
     let blocks = PAGE.split("```sh\n").skip(1);
     let blocks: Vec<_> =
         blocks.map(|rest| rest.split_once("```").expect("a block ends").0).collect();
-    assert_eq!(blocks.len(), 4);
+    assert_eq!(blocks.len(), 5);
     // Whatever happens, no node outlives the script.
     let mut script =
         String::from("set -eu\ntrap 'kill -KILL $(jobs -p) 2>/dev/null || true' EXIT\n");
@@ -56,6 +56,9 @@ fn the_blocks_of_the_page_write_check_and_run_plugins_alone_and_in_a_workflow() 
         (2, "{\"text\":\"HEAR ME!!!\"}"),
         (3, "shout version 1, completed"),
         (3, "  output  HEAR ME!!!"),
+        (3, r#""component":"plugin","msg":"shouting","plugin":"shouter","instance":""#),
+        (3, r#"-1","task_id":"louder","attempt":1}"#),
+        (4, "  greeter 1.1.0, plugin ABI 1"),
     ];
     for (part, words) in holds {
         assert!(parts[part].contains(words), "{words}\n{said}\n{told}");

@@ -1,6 +1,6 @@
 //! Libraries that are no plugins, and manifests that are none.
 
-use crate::fixture::{Folder, Running, options};
+use crate::fixture::{Folder, Running, assert_fails, fixture, options};
 use host::{Host, OpenError};
 use std::time::Duration;
 
@@ -61,6 +61,40 @@ fn a_manifest_that_is_wrong_refuses_its_plugin_and_no_other() {
     assert_eq!(names, ["good"]);
     let [refused] = host.refused() else { panic!("{:?}", host.refused()) };
     assert!(refused.why.message.contains("has no key `threds`"), "{}", refused.why);
+}
+
+#[test]
+fn a_library_that_is_written_over_goes_on_as_it_was_in_later_processes_too() {
+    let Some(folder) = Folder::faulty("threads: 2\nprocesses: 2") else { return };
+    let mut running = folder.host();
+    running.is_well();
+    let file = folder.path().join("faulty.so");
+    let bytes = std::fs::metadata(&file).unwrap().len();
+    // The same file, as `cp` does it, with nothing in it that can be run.
+    std::fs::write(&file, vec![0; usize::try_from(bytes).unwrap()]).unwrap();
+    running.is_well();
+    assert_fails(&running.wish("crash"), "plugin_crashed", true, "SIGSEGV");
+    running.is_well();
+    // And one in its place is for the next start.
+    std::fs::remove_file(&file).unwrap();
+    folder.compile("faulty", &["-DVERSION=\"2.0.0\""]);
+    assert_fails(&running.wish("crash"), "plugin_crashed", true, "SIGSEGV");
+    running.is_well();
+    let versions = |running: &Running| running.host.plugins()[0].version.clone();
+    assert_eq!((versions(&running), versions(&folder.host())), ("1.2.3".into(), "2.0.0".into()));
+}
+
+#[test]
+fn a_library_that_needs_another_beside_it_is_loaded_from_its_file() {
+    let Some(folder) = Folder::new() else { return };
+    let others = folder.path().join("others");
+    std::fs::create_dir(&others).unwrap();
+    folder.compile_source("others/libbeside", &fixture("beside.c"), &[]);
+    let beside = others.join("libbeside.so").display().to_string();
+    let from = ["-DBESIDE", "-Wl,--no-as-needed", &beside, "-Wl,-rpath,$ORIGIN/others"];
+    folder.compile("faulty", &from);
+    folder.write("faulty.yaml", &format!("read: [{}]", others.display()));
+    folder.host().is_well();
 }
 
 #[test]

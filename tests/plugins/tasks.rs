@@ -1,6 +1,6 @@
 //! Tasks: how they end, and what the end of a process means for them.
 
-use crate::fixture::{Folder, assert_fails};
+use crate::fixture::{self, Folder, assert_fails};
 use bytes::Bytes;
 use host::RunError;
 use std::collections::BTreeMap;
@@ -66,6 +66,7 @@ fn a_configuration_that_is_refused_fails_the_task_and_nothing_else() {
     let mut running = folder.host();
     let rows = [
         ("refuse", "plugin_config", false, "no model there"),
+        ("wrong, and init would crash", "plugin_config", false, "`wrong` is no key of mine"),
         ("later", "model_busy", true, "come again"),
     ];
     for (config, code, retryable, words) in rows {
@@ -74,6 +75,10 @@ fn a_configuration_that_is_refused_fails_the_task_and_nothing_else() {
         assert_fails(&running.run(job), code, retryable, words);
     }
     running.is_well();
+    // What `validate_config` does not refuse does come to `init`.
+    let mut job = running.job(r#"{"do": "echo"}"#);
+    job.config = Bytes::from(r#""init would crash""#);
+    assert_fails(&running.run(job), "plugin_crashed", true, "SIGABRT");
 }
 
 #[test]
@@ -276,6 +281,22 @@ fn many_tasks_on_all_threads_end_once_each() {
             assert!(left.remove(&one.key), "{} ended twice", one.key);
         }
     }
+}
+
+#[test]
+fn the_memory_of_a_process_is_known_without_a_long_task() {
+    let Some(folder) = Folder::faulty("") else { return };
+    let mut running = folder.host();
+    let memory = |running: &fixture::Running| running.host.metrics()[0].memory_bytes;
+    // Counts are a tenth of a second old at most: far less than so many tasks take.
+    let known = (0..100_000).any(|_| {
+        running.is_well();
+        memory(&running) > 0
+    });
+    assert!(known);
+    assert!(memory(&running) < 1 << 30, "{}", memory(&running));
+    running.host.shutdown(Duration::from_secs(10)).wait();
+    assert_eq!(memory(&running), 0);
 }
 
 #[test]

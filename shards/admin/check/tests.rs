@@ -133,4 +133,5 @@ fn a_workflow_names_plugins_that_are_taken_to_be_there() {
     let (outcome, out) = text(|out| check::<flow::Definition>(&of(&[]), out));
     assert_eq!(outcome, Err(String::new()));
     assert!(out.contains("no plugin of that name is known"), "{out}");
+    assert!(out.contains("; where it is a plugin's, say so: --plugins NAME,…"), "{out}");
 }

@@ -49,8 +49,8 @@ pub(crate) fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-/// Reads `/proc/self/statm`: pages resident, and pages of data. Safe in a signal handler.
-pub(crate) fn memory_pages() -> Option<(u64, u64)> {
+/// Reads pages of data from `/proc/self/statm`. Safe in a signal handler.
+fn data_pages() -> Option<u64> {
     let mut text = [0_u8; 128];
     let statm = STATM.load(Ordering::Relaxed);
     // SAFETY: the buffer is ours and as long as said; a descriptor that is none is an error.
@@ -62,14 +62,12 @@ pub(crate) fn memory_pages() -> Option<(u64, u64)> {
         })
     });
     // size resident shared text lib data dt
-    let resident = numbers.nth(1)?;
-    let data = numbers.nth(3)?;
-    Some((resident, data))
+    numbers.nth(5)
 }
 
 /// Says from now on which task ended the process. `memory_max`: what the plugin may take.
 pub(crate) fn install(memory_max: u64) -> io::Result<()> {
-    if let Some((_, data)) = memory_pages() {
+    if let Some(data) = data_pages() {
         // A quarter of the limit is left only by a plugin that was not about to use it up.
         let pages = memory_max / 4 * 3 / rustix::param::page_size() as u64;
         MEMORY_PAGES.store(data + pages, Ordering::Relaxed);
@@ -119,7 +117,7 @@ pub(crate) fn leave(status: i32) -> ! {
 }
 
 extern "C" fn on_signal(signal: i32) {
-    let data = memory_pages().map_or(0, |(_, data)| data);
+    let data = data_pages().unwrap_or(0);
     let is_full = data >= MEMORY_PAGES.load(Ordering::Relaxed);
     say("signal", signal, is_full);
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - `init` runs once at a time for a configuration, and never while its handle is in use;
+//! - a configuration that `validate_config` refuses never comes to `init`;
 //! - at most [`HANDLES_MAX`] handles are kept; one in use is never given back.
 
 use super::calls;
@@ -60,6 +61,8 @@ impl Handles {
         if let Some(handle) = &*made {
             return Ok(Arc::clone(handle));
         }
+        // It was asked when the workflow was loaded, but of another process, and maybe another version.
+        calls::validate(&self.functions, config)?;
         let raw = calls::init(&self.functions, config)?;
         let handle = Arc::new(Handle { raw, functions: self.functions });
         *made = Some(Arc::clone(&handle));

@@ -5,8 +5,10 @@
     reason = "a shared library's symbols and table are what the ABI says they are"
 )]
 
+use libloading::os::unix;
 use plugin::abi::{ABI_VERSION, GetInterface, Interface, SYMBOL};
 use plugin::{TaskError, VERSION_BYTES_MAX, code, is_name};
+use rustix::fd::{IntoRawFd as _, OwnedFd};
 use std::ffi::{CStr, c_char};
 
 /// The functions of a plugin, all there.
@@ -49,16 +51,19 @@ fn print_by_line() {
 }
 
 impl Library {
-    /// Loads `file`, which is to be the plugin `name`.
-    pub(crate) fn open(file: &str, name: &str) -> Result<Self, TaskError> {
+    /// Loads `file`, or rather the copy of it, which is to be the plugin `name`.
+    pub(crate) fn open(file: &str, copy: Option<OwnedFd>, name: &str) -> Result<Self, TaskError> {
         print_by_line();
         let missing = |what: String| TaskError::lasting(code::MISSING, what);
-        // All symbols now: one that is missing is told here, and not by the first task's end.
-        let flags = libloading::os::unix::RTLD_NOW | libloading::os::unix::RTLD_LOCAL;
-        // SAFETY: the library's constructors run; the process is shut in and is there for nothing
-        // else.
-        let library = unsafe { libloading::os::unix::Library::open(Some(file), flags) }
-            .map_err(|error| missing(format!("it cannot be loaded: {}", told(&error))))?;
+        // The copy's descriptor stays open: its path is where a backtrace looks for symbols.
+        let copy = copy.map(|copy| format!("/proc/self/fd/{}", copy.into_raw_fd()));
+        // One that finds others beside itself (`$ORIGIN`) does not from there. Nothing of it has run
+        // when it is not loaded, and what is wrong with it is told of its file.
+        let library = match copy.map(|copy| load(&copy)) {
+            Some(Ok(library)) => library,
+            Some(Err(_)) | None => load(file)
+                .map_err(|error| missing(format!("it cannot be loaded: {}", told(&error))))?,
+        };
         // SAFETY: the symbol is called as the header declares it. A plugin that declares it otherwise
         // ends this process and nothing else.
         let get = unsafe { library.get::<GetInterface>(SYMBOL.as_bytes()) }
@@ -105,6 +110,13 @@ impl Library {
     pub(crate) fn abi(&self) -> u32 {
         self.abi
     }
+}
+
+fn load(file: &str) -> Result<unix::Library, libloading::Error> {
+    // All symbols now: one that is missing is told here, and not by the first task's end.
+    let flags = unix::RTLD_NOW | unix::RTLD_LOCAL;
+    // SAFETY: the library's constructors run; the process is shut in and is there for nothing else.
+    unsafe { unix::Library::open(Some(file), flags) }
 }
 
 /// Copies a plugin's table, no further than it says it is long.

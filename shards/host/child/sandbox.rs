@@ -119,12 +119,6 @@ pub(crate) fn close_all_but(kept: &OwnedFd) {
     }
 }
 
-/// Resident memory of this process. Unit: bytes.
-pub(crate) fn resident_bytes() -> u64 {
-    let pages = crash::memory_pages().map_or(0, |(resident, _)| resident);
-    pages.saturating_mul(rustix::param::page_size() as u64)
-}
-
 /// Shuts this process in, for good. Returns how, in words.
 pub(crate) fn enter(load: &Load) -> Result<String, SandboxError> {
     crash::prepare().map_err(system("/proc/self/statm"))?;

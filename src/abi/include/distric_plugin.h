@@ -112,13 +112,14 @@ typedef struct distric_plugin_interface {
     /* Its version, for people: at most 64 bytes. */
     const char *(*get_version)(void);
 
-    /* Whether a configuration is legal. May be asked at any time, also where no task ever runs. Must
-     * have no effects. On failure `output->fail` says what is wrong with it. */
+    /* Whether a configuration is legal. May be asked at any time, also where no task ever runs, and is
+     * asked in front of every init: what it refuses never comes to init or execute. Must have no
+     * effects. On failure `output->fail` says what is wrong with it. */
     int32_t (*validate_config)(const distric_plugin_config *config,
                                const distric_plugin_output *output);
 
-    /* Makes a handle for a configuration, once per process and configuration, in front of its first
-     * task. What costs time (reading a model, connecting) belongs here. `*handle` may stay NULL. */
+    /* Makes a handle for a configuration that validate_config has taken in this process, once per
+     * process and configuration, in front of its first task. What costs time (reading a model, connecting) belongs here. `*handle` may stay NULL. */
     int32_t (*init)(const distric_plugin_config *config, const distric_plugin_output *output,
                     void **handle);
 

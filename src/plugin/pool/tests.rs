@@ -185,6 +185,30 @@ fn the_only_task_of_a_process_is_to_blame_unless_somebody_killed_it() {
 }
 
 #[test]
+fn a_process_that_ends_or_is_killed_is_told_with_what_it_ran_and_who_is_to_blame() {
+    let mut bench = Bench::new(3, 1);
+    for key in 1..=3 {
+        bench.want(key, None);
+    }
+    bench.ended(1, &crash(Some(2)));
+    let tasks = [1, 2, 3].map(Work::Task).to_vec();
+    let told = bench.effects().into_iter().find_map(|effect| match effect {
+        Effect::Crashed { works, culprit, .. } => Some((works, culprit)),
+        _ => None,
+    });
+    assert_eq!(told, Some((tasks, Some(Work::Task(2)))));
+    bench.ready(2);
+    assert_eq!(bench.pool.work(2, 4), Some(Work::Task(1)));
+    assert_eq!((bench.pool.work(2, 1), bench.pool.work(3, 4)), (None, None));
+    bench.pool.on_nonsense(2, "so", &mut bench.out);
+    let told = bench.effects().into_iter().find_map(|effect| match effect {
+        Effect::Killed { works, .. } => Some(works),
+        _ => None,
+    });
+    assert_eq!(told, Some([1, 3].map(Work::Task).to_vec()));
+}
+
+#[test]
 fn starts_come_later_and_later_after_the_second_crash_in_a_row() {
     let mut bench = Bench::new(1, 1);
     let wait_of = |effects: &[Effect]| {
