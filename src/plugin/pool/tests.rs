@@ -211,12 +211,14 @@ fn a_process_that_ends_or_is_killed_is_told_with_what_it_ran_and_who_is_to_blame
 #[test]
 fn a_process_that_is_given_up_while_it_starts_fails_what_waits_and_counts_as_a_crash() {
     let mut bench = Bench::new(1, 1);
+    bench.ended(1, &crash(None));
     bench.want(1, None);
-    bench.pool.on_nonsense(bench.now, 1, "so", &mut bench.out);
+    assert!(bench.effects().contains(&Effect::Start(2)));
+    bench.pool.on_nonsense(bench.now, 2, "so", &mut bench.out);
     assert_eq!(code_of(&bench.effects(), 1), Some("plugin_missing"));
     // Twice is one time.
-    bench.pool.on_excess(bench.now, 1, "it has too many threads", &mut bench.out);
-    assert_eq!((bench.effects(), bench.pool.crashes_in_a_row), (Vec::new(), 1));
+    bench.pool.on_excess(bench.now, 2, "it has too many threads", &mut bench.out);
+    assert_eq!((bench.effects(), bench.pool.crashes_in_a_row), (Vec::new(), 2));
 }
 
 #[test]
