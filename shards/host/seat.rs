@@ -355,6 +355,11 @@ impl Seat {
                 self.pool.on_not_loaded(now, child, &error, &mut self.out);
                 self.refuse(now, error);
             }
+            FromChild::Failed(_) | FromChild::Done { .. }
+                if self.pool.work(child, ticket).is_none() =>
+            {
+                return Err("a task ends that it was not given, or for a second time".to_owned());
+            }
             FromChild::Failed(error) => self.on_result(now, child, ticket, Err(error.received())),
             FromChild::Done { output } => {
                 let output = self.check(output);
