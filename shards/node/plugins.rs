@@ -33,6 +33,12 @@ pub(crate) fn capacity(settings: &Membership, host: &Host) -> u32 {
     settings.worker_capacity.map_or(most, |wanted| wanted.min(most))
 }
 
+/// Their names, for people.
+pub(crate) fn names(host: &Host) -> String {
+    let names: Vec<&str> = host.plugins().iter().map(|plugin| plugin.name.as_str()).collect();
+    names.join(", ")
+}
+
 /// Keeps the figures of this node's plugins, on one core, until dropped.
 pub(crate) fn watch(host: &Host, registry: &Registry) -> Task<()> {
     let meters = Meters::new(registry, host);

@@ -33,6 +33,21 @@ fn a_setting_that_cannot_be_meant_is_refused_with_its_place_and_what_was_expecte
     let missing_log = missing_log.to_str().unwrap();
     let plain = file("a-file", "");
     let in_a_file = format!("{plain}/data");
+    let folder = |name: &str, holds: Option<&str>| {
+        let path = directory.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        if let Some(file) = holds {
+            std::fs::write(path.join(file), "{}").unwrap();
+        }
+        path.to_str().unwrap().to_owned()
+    };
+    let (empty, of_a_worker) = (folder("empty", None), folder("of-a-worker", Some("worker")));
+    let of_a_coordinator = folder("of-a-coordinator", Some("identity"));
+    let worker = ["--role", "worker", "--join", "127.0.0.1:9", "--plugins", &empty];
+    let with = |more: &[&'static str]| [&worker[..], more].concat();
+    let no_plugin = with(&[]);
+    let no_keys = with(&["--set", "gossip_keys=nothing.here"]);
+    let other_home = [&worker[..], &["--data", &of_a_coordinator]].concat();
 
     let rows: &[(&[&str], &[&str])] = &[
         (&["--cores", "x"], &["--cores", "`x` is not a CPU number", "0-7 or 0,2,4"]),
@@ -60,6 +75,21 @@ fn a_setting_that_cannot_be_meant_is_refused_with_its_place_and_what_was_expecte
         (
             &["--plugins", missing, "--http", "127.0.0.1:0"],
             &["missing.yaml cannot be read", "name a folder by --plugins"],
+        ),
+        (&no_plugin, &["no plugin that it could run: there is no NAME.so in", "empty"]),
+        (&no_keys, &["gossip_keys: nothing.here cannot be read"]),
+        (
+            &["--http", "127.0.0.1:0", "--tcp", "off", "--set", "gossip_keys=nothing.here"],
+            &["gossip_keys: nothing.here cannot be read"],
+        ),
+        (&other_home, &["of-a-coordinator is a coordinator's"]),
+        (
+            &["--data", &of_a_worker, "--http", "127.0.0.1:0", "--tcp", "off"],
+            &["of-a-worker is a worker's: start it with --role worker"],
+        ),
+        (
+            &["--peer", "127.0.0.1:9", "--gossip", "127.0.0.1:9"],
+            &["peer and gossip are both 127.0.0.1:9"],
         ),
         (&["--http", "8080"], &["--http", "an IP address and a port, as in 127.0.0.1:8080"]),
         (&["--http", "localhost:8080"], &["--http", "as in 127.0.0.1:8080"]),
@@ -121,6 +151,11 @@ fn the_help_names_every_option() {
         "--log-format",
         "--log-file",
         "--set",
+        "--role",
+        "--gossip",
+        "--join",
+        "--plugins",
+        "never 0.0.0.0",
     ];
     for option in options {
         assert!(said.contains(option), "{option} is not in: {said}");
