@@ -39,6 +39,24 @@ pub(crate) fn names(host: &Host) -> String {
     names.join(", ")
 }
 
+/// What of the plugins no task will use.
+fn unused(settings: &Membership, host: &Host) -> Vec<String> {
+    let (threads, most) = (host.capacity(), engine::workers::CAPACITY_MAX);
+    let mut texts = Vec::new();
+    if settings.worker_capacity.is_none() && threads > most {
+        texts.push(format!(
+            "the plugins have {threads} threads: a worker runs {most} tasks at most"
+        ));
+    }
+    for plugin in host.plugins().iter().filter(|plugin| !flow::is_plugin_name(&plugin.name)) {
+        let name = &plugin.name;
+        texts.push(format!(
+            "the plugin `{name}` is never asked: a task's type `{name}` is a built-in one; rename it"
+        ));
+    }
+    texts
+}
+
 /// Keeps the figures of this node's plugins, on one core, until dropped.
 pub(crate) fn watch(host: &Host, registry: &Registry) -> Task<()> {
     let meters = Meters::new(registry, host);
@@ -69,6 +87,9 @@ pub(crate) fn employ(
     who: Who,
     log: Rc<process::Host>,
 ) -> Worker {
+    for text in unused(settings, host) {
+        crew::Host::notice(&*log, &text);
+    }
     let program = format!("distric-shard {}", env!("CARGO_PKG_VERSION"));
     let config = WorkerConfig {
         worker: WorkerId::of(who.store),
