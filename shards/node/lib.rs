@@ -108,12 +108,7 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
     worker_node::refuse_a_workers(&settings.data)?;
     members::check_keys(&settings.membership)?;
     let directory = Arc::new(DataDirectory::open(&settings.data)?);
-    let ports = Ports {
-        http: probe_port(settings.http)?,
-        tcp: settings.tcp.map(probe_port).transpose()?,
-        peer: settings.peer.map(probe_port).transpose()?,
-        gossip: settings.membership.gossip.map(probe_port).transpose()?,
-    };
+    let ports = Ports::probe(&settings)?;
     let plugins = plugins::open(&settings.membership)?;
     let placement = match &settings.cores {
         Some(spec) => spec.place(),
@@ -172,10 +167,7 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         })
         .collect();
     let running = launch(&placement, &shutdown, bodies)?;
-    let tasks = shared.plugins.as_ref().and_then(|host| {
-        let capacity = plugins::capacity(&shared.settings.membership, host);
-        (capacity > 0).then(|| (capacity, plugins::names(host)))
-    });
+    let tasks = plugins::tasks(&shared.settings.membership, shared.plugins.as_ref());
     console.ready(&Ready {
         version: shared.shard.program_version,
         http: shared.http,
@@ -220,6 +212,17 @@ struct Ports {
     tcp: Option<Port>,
     peer: Option<Port>,
     gossip: Option<Port>,
+}
+
+impl Ports {
+    fn probe(settings: &Settings) -> Result<Self> {
+        Ok(Self {
+            http: probe_port(settings.http)?,
+            tcp: settings.tcp.map(probe_port).transpose()?,
+            peer: settings.peer.map(probe_port).transpose()?,
+            gossip: settings.membership.gossip.map(probe_port).transpose()?,
+        })
+    }
 }
 
 fn check_addresses(settings: &Settings) -> Result<()> {
