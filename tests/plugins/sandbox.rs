@@ -1,7 +1,10 @@
 //! What a plugin's process cannot do.
 
-use crate::fixture::{Folder, Running};
+use crate::fixture::{Folder, Running, assert_fails, fixture};
 use serde_json::Value as Json;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+use std::time::Duration;
 
 /// EPERM, ENOSYS, EACCES and EINVAL on Linux.
 const EPERM: &str = r#"{"errno": 1}"#;
@@ -119,6 +122,43 @@ fn a_fork_bomb_makes_no_process_and_threads_end_with_the_memory() {
     let count: u32 = said.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
     assert!(count < 1_000, "{said}");
     running.is_well();
+}
+
+#[test]
+fn threads_and_memory_that_no_limit_of_the_kernel_counts_are_ended_by_the_node() {
+    let Some(folder) = Folder::faulty("memory_max: 32MiB\nthreads: 1") else { return };
+    let mut running = folder.host();
+    for wish in ["small_threads", "hide"] {
+        assert_fails(&running.wish(wish), "plugin_crashed", true, "again");
+        running.is_well();
+    }
+    running.host.shutdown(Duration::from_secs(10)).wait();
+    let killed = running.host.metrics()[0].counts.kills;
+    assert_eq!(killed, 4, "each wish was tried twice");
+}
+
+#[test]
+fn without_landlock_the_nodes_memory_is_closed_all_the_same_and_nobody_signals_it() {
+    let Some(folder) = Folder::faulty("") else { return };
+    let as_before = folder.compile_program("older_kernel", &fixture("older_kernel.c"));
+    let all = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), all).unwrap();
+    for (wish, expected) in [("read_parent", EACCES), ("signal_parent", EPERM)] {
+        folder.write("wish.json", &format!("{{\"do\": \"{wish}\"}}"));
+        let output = Command::new(&as_before)
+            .current_dir(folder.path())
+            .args([env!("CARGO_BIN_EXE_distric-admin"), "plugins", "check", "faulty.so"])
+            .args(["--run", "wish.json"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        if output.status.code() == Some(73) {
+            println!("skipped: nobody cannot run what is built here");
+            return;
+        }
+        assert!(said.contains("landlock: NOT there"), "{output:?}");
+        assert!(said.contains(expected), "{wish}: {output:?}");
+    }
 }
 
 #[test]
