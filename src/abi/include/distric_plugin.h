@@ -121,7 +121,9 @@ typedef struct distric_plugin_interface {
                                const distric_plugin_output *output);
 
     /* Makes a handle for a configuration that validate_config has taken in this process, once per
-     * process and configuration, in front of its first task. What costs time (reading a model, connecting) belongs here. `*handle` may stay NULL. */
+     * process and configuration, in front of its first task; again after a failure, or when there
+     * were too many others. What costs time (reading a model, connecting) belongs here. `*handle` may
+     * stay NULL. */
     int32_t (*init)(const distric_plugin_config *config, const distric_plugin_output *output,
                     void **handle);
 
