@@ -47,7 +47,7 @@ fn instances(criterion: &mut Criterion) {
     });
     let instance = start(&mut out);
     group.bench_function("as JSON", |bencher| {
-        bencher.iter(|| black_box(&instance).to_json(&definition).len());
+        bencher.iter(|| black_box(&instance).to_json(&definition, &()).len());
     });
     group.bench_function("as an image", |bencher| {
         bencher.iter(|| black_box(&instance).image().len());

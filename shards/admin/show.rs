@@ -176,6 +176,15 @@ pub(crate) fn instance(instance: &Value, out: &mut dyn Write) -> io::Result<()> 
         ("OUTPUT", "output"),
     ];
     write_table(out, &columns, instance.get("tasks"))?;
+    for task in instance.get("tasks").and_then(Value::as_array).into_iter().flatten() {
+        let id = cell(at(task, "id"));
+        if let Some(what) = at(task, "waits_for") {
+            writeln!(out, "{id} waits for {}", cell(Some(what)))?;
+        }
+        if let Some(worker) = at(task, "worker") {
+            writeln!(out, "{id} is with worker {}", cell(Some(worker)))?;
+        }
+    }
     writeln!(out)?;
     let columns = [
         ("AT", "at"),

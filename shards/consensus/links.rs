@@ -72,6 +72,8 @@ pub struct Links {
 struct Inner {
     own: Card,
     program: String,
+    /// Where this node takes gossip; empty: nowhere.
+    gossip: String,
     host: Rc<dyn Host>,
     wake: Rc<LocalNotify>,
     cluster: Cell<Option<u64>>,
@@ -92,9 +94,15 @@ struct Inner {
     boots: RefCell<BTreeMap<StoreId, BootId>>,
     /// What was said against callers since the members changed last.
     refusals: Refusals,
+    /// Where the others take gossip, as their hellos said last.
+    gossips: RefCell<BTreeMap<NodeId, SocketAddr>>,
+    gossips_watcher: RefCell<Option<GossipWatcher>>,
     dice: RefCell<Prng>,
     tasks: TaskSet,
 }
+
+/// Is told where the others take gossip, whenever that changes.
+type GossipWatcher = Rc<dyn Fn(Vec<SocketAddr>)>;
 
 /// A link that another node has made.
 struct Accepted {
@@ -112,10 +120,11 @@ struct Kept {
 }
 
 impl Links {
-    /// No links yet. `own` is what every hello says of this node.
+    /// No links yet. `own` is what every hello says of this node, and `gossip` where it takes that.
     pub fn new(
         own: Card,
         program: String,
+        gossip: Option<SocketAddr>,
         host: Rc<dyn Host>,
         wake: Rc<LocalNotify>,
         seed: u64,
@@ -123,6 +132,7 @@ impl Links {
         let inner = Inner {
             own,
             program,
+            gossip: gossip.map(|address| address.to_string()).unwrap_or_default(),
             host,
             wake,
             cluster: Cell::new(own.cluster),
@@ -137,6 +147,8 @@ impl Links {
             accepted_count: Cell::new(0),
             boots: RefCell::new(BTreeMap::new()),
             refusals: Refusals::new("peers"),
+            gossips: RefCell::new(BTreeMap::new()),
+            gossips_watcher: RefCell::new(None),
             dice: RefCell::new(Prng::new(seed).fork("links")),
             tasks: TaskSet::new(),
         };
@@ -162,6 +174,28 @@ impl Links {
     /// Whose mind hears what the links bring.
     pub(crate) fn begin(&self, role: &Consensus) {
         *self.inner.role.borrow_mut() = Some(role.clone());
+    }
+
+    /// Tells `watcher` where the other coordinators take gossip, now and with every change.
+    pub fn watch_gossip(&self, watcher: impl Fn(Vec<SocketAddr>) + 'static) {
+        *self.inner.gossips_watcher.borrow_mut() = Some(Rc::new(watcher));
+        self.tell_of_gossip();
+    }
+
+    fn tell_of_gossip(&self) {
+        let watcher = self.inner.gossips_watcher.borrow().clone();
+        if let Some(watcher) = watcher {
+            let known = self.inner.gossips.borrow().values().copied().collect();
+            watcher(known);
+        }
+    }
+
+    /// Of a node whose hello was found good.
+    fn hear_of_gossip(&self, node: NodeId, address: Option<SocketAddr>) {
+        let Some(address) = address else { return };
+        if self.inner.gossips.borrow_mut().insert(node, address) != Some(address) {
+            self.tell_of_gossip();
+        }
     }
 
     /// Waits until a member tells this node its cluster.
@@ -249,7 +283,11 @@ impl Links {
             kept.insert(node, self.keep(node, member.store, address.clone()));
         }
         *inner.kept.borrow_mut() = kept;
-        *inner.members.borrow_mut() = members;
+        let before = inner.members.replace(members);
+        // One that was never a member may be one that this node has not heard of yet.
+        let has_left =
+            |node| before.member(node).is_some() && inner.members.borrow().member(node).is_none();
+        inner.gossips.borrow_mut().retain(|node, _| !has_left(*node));
         inner.refusals.forget();
         if !ended.is_empty() {
             // The last that a leader says to whoever it removes is that it did.
@@ -289,6 +327,7 @@ impl Links {
         let kept = self.inner.kept.take();
         drop(kept);
         self.inner.role.take();
+        self.inner.gossips_watcher.take();
     }
 
     pub(crate) async fn ask(&self, address: &Address) -> Result<Card, String> {
@@ -305,7 +344,7 @@ impl Links {
         let found = resolve(address).await.map_err(|error| lost(error.to_string()))?;
         let first: SocketAddr = *found.first().ok_or_else(|| lost("it has no address".into()))?;
         let own = Card { cluster: self.inner.cluster.get(), to_store: to, ..self.inner.own };
-        call_channel(first, &hello(&own, &self.inner.program), OPTIONS).await
+        call_channel(first, &self.inner.hello(&own), OPTIONS).await
     }
 
     /// Keeps a link to a member.
@@ -374,13 +413,16 @@ impl Links {
             introduced.refuse(&reason).await;
             return Err(reason);
         }
-        let answered = introduced.answer(&hello(&own, &inner.program)).await;
+        let answered = introduced.answer(&inner.hello(&own)).await;
         answered.map_err(|error| error.to_string())?;
         if theirs.to_store.is_none() {
             // It only asked who is there.
             return Ok(());
         }
         self.remember(&theirs);
+        if theirs.cluster.is_some() && theirs.cluster == own.cluster {
+            self.hear_of_gossip(theirs.node, gossip(&introduced));
+        }
         let (channel, mut driver) = introduced.open();
         let number = inner.accepted_count.get();
         inner.accepted_count.set(number + 1);
@@ -539,6 +581,7 @@ impl Keeper {
         let own = Card { cluster: inner.cluster.get(), ..inner.own };
         let knows_nothing =
             meet(&own, (self.node, self.store), &theirs).map_err(|error| error.to_string())?;
+        self.links.hear_of_gossip(self.node, gossip(&introduced));
         let (channel, mut driver) = introduced.open();
         if knows_nothing {
             self.links.write_welcome(&channel);
@@ -567,19 +610,29 @@ impl Keeper {
     }
 }
 
-fn hello<'a>(own: &Card, program: &'a str) -> Hello<'a> {
-    Hello {
-        node: own.node.0,
-        program,
-        payload_bytes_max: u32::try_from(PEER_BYTES_MAX).unwrap_or(u32::MAX),
-        cluster: own.cluster.unwrap_or(0),
-        store: own.store.0,
-        boot: own.boot.0,
-        to_store: own.to_store.map_or(0, |store| store.0),
-        format_min: FORMATS.0,
-        format_max: FORMATS.1,
-        ..Hello::of(Hello::COORDINATOR)
+impl Inner {
+    fn hello(&self, own: &Card) -> Hello<'_> {
+        Hello {
+            node: own.node.0,
+            program: &self.program,
+            payload_bytes_max: u32::try_from(PEER_BYTES_MAX).unwrap_or(u32::MAX),
+            cluster: own.cluster.unwrap_or(0),
+            store: own.store.0,
+            boot: own.boot.0,
+            to_store: own.to_store.map_or(0, |store| store.0),
+            format_min: FORMATS.0,
+            format_max: FORMATS.1,
+            gossip: &self.gossip,
+            ..Hello::of(Hello::COORDINATOR)
+        }
     }
+}
+
+/// Where the other side takes gossip, if it says so, and somebody could send there.
+fn gossip(introduced: &Introduced) -> Option<SocketAddr> {
+    let address: SocketAddr = introduced.hello().ok()?.gossip.parse().ok()?;
+    let ip = address.ip();
+    (address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast()).then_some(address)
 }
 
 /// Who the other side says that it is.

@@ -1,7 +1,8 @@
 //! Inside a plugin's process.
 //!
 //! ```text
-//! main thread   reads frames: puts tasks into the queue, marks what is cancelled, answers pings
+//! main thread   loads the library; then reads frames: puts tasks into the queue, marks what is
+//!               cancelled, answers pings; gives handles back in the end
 //! N threads     take a task, call the plugin, write its result
 //! ```
 //!
@@ -9,7 +10,9 @@
 //!
 //! Invariants:
 //! - not a line of the plugin runs before the process is shut in ([`sandbox`]);
-//! - the main thread never runs the plugin's code but to load it: it answers while tasks run.
+//! - how it is shut in is told before that;
+//! - the main thread runs the plugin's code before the first task and after the last: it answers while
+//!   tasks run.
 
 mod calls;
 mod crash;
@@ -21,6 +24,7 @@ mod work;
 
 pub(crate) use crash::MARK;
 pub(crate) use lease::LEASE_OVER;
+pub(crate) use sandbox::{hide_node, own_bytes};
 
 use crate::transport;
 use plugin::frame::{FrameReader, FromChild, Load, Ticket, ToChild};
@@ -126,12 +130,13 @@ fn begin(
             format!("the plugin's process cannot be shut in: {error}"),
         )
     })?;
+    sender.send(0, &FromChild::ShutIn { enforced: &enforced });
     crash::install(load.memory_max).map_err(|error| {
         TaskError::passing(code::MISSING, format!("no signal handlers: {error}"))
     })?;
     let library = library::Library::open(&load.file, copy, &load.name)?;
     let (name, version, abi) = (library.name(), library.version(), library.abi());
-    let ready = FromChild::Ready { name: &name, version: &version, abi, enforced: &enforced };
+    let ready = FromChild::Ready { name: &name, version: &version, abi };
     let mut bytes = Vec::new();
     ready.write(0, &mut bytes);
     let workers = work::Workers::start(load, library, Arc::clone(sender)).map_err(|error| {

@@ -6,6 +6,7 @@
 use plugin::frame::Ticket;
 use plugin::pool::Child;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::time::Duration;
 
@@ -26,11 +27,19 @@ struct Thread {
 }
 
 impl Watch {
-    /// A task begins on a thread.
-    pub(crate) fn begun(&mut self, child: Child, ticket: Ticket, process: u32, thread: u32) {
+    /// A task begins on a thread. False: it has begun before.
+    pub(crate) fn begun(
+        &mut self,
+        child: Child,
+        ticket: Ticket,
+        process: u32,
+        thread: u32,
+    ) -> bool {
+        let Entry::Vacant(place) = self.threads.entry((child, ticket)) else { return false };
         let stat = format!("/proc/{process}/task/{thread}/stat");
         let before = ticks(&stat).unwrap_or(0);
-        self.threads.insert((child, ticket), Thread { stat, before });
+        place.insert(Thread { stat, before });
+        true
     }
 
     /// A task is over.
@@ -81,8 +90,9 @@ mod tests {
         let mut watch = Watch::default();
         let own = rustix::process::getpid().as_raw_nonzero().get().cast_unsigned();
         let thread = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
-        watch.begun(1, 1, own, thread);
-        watch.begun(1, 2, own, u32::MAX);
+        assert!(watch.begun(1, 1, own, thread));
+        assert!(!watch.begun(1, 1, own, u32::MAX), "once");
+        assert!(watch.begun(1, 2, own, u32::MAX));
         let mut number = 0_u64;
         while watch.beyond(Duration::ZERO).is_empty() {
             number = std::hint::black_box(number + 1);

@@ -211,6 +211,9 @@ impl Host {
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let candidates = folder::read(&options.directory)
             .map_err(|source| OpenError::Folder { directory: options.directory.clone(), source })?;
+        if !candidates.is_empty() {
+            child::hide_node();
+        }
         let shared = Arc::new(Shared::new()?);
         let (answer, opened) = pending::pending();
         let driver = Driver::new(options, candidates, Arc::clone(&shared), answer);

@@ -34,6 +34,28 @@ pub(crate) struct Process {
     pub(crate) told_of_memory: bool,
     /// Nothing more comes over the transport.
     pub(crate) is_deaf: bool,
+    /// Nothing that it says counts any more: it is being killed for what it said.
+    pub(crate) is_distrusted: bool,
+    pub(crate) stage: Stage,
+}
+
+/// What a process has said of itself: in this order, and each once.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// Nothing. Nothing of the plugin has run in it.
+    Started,
+    /// How it is shut in, in words. From here on it may be the plugin that speaks.
+    ShutIn(String),
+    /// That the library is loaded.
+    Ready,
+}
+
+/// What a process holds of the machine, as the kernel counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) threads: u64,
+    /// Memory that is no file's, swapped out or not, whether it may be written to or not. Unit: bytes.
+    pub(crate) memory_bytes: u64,
 }
 
 impl Process {
@@ -79,6 +101,8 @@ impl Process {
                 last_words: None,
                 told_of_memory: false,
                 is_deaf: false,
+                is_distrusted: false,
+                stage: Stage::Started,
             }),
             Err(error) => {
                 // One that cannot be watched must not run. It has done nothing yet.
@@ -100,6 +124,12 @@ impl Process {
         let statm = fs::read_to_string(format!("/proc/{}/statm", self.id())).unwrap_or_default();
         let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
         pages.unwrap_or(0).saturating_mul(rustix::param::page_size() as u64)
+    }
+
+    /// What it holds; nothing once it has ended.
+    pub(crate) fn held(&self) -> Held {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
+        held(&status)
     }
 
     /// What becomes readable when it has ended.
@@ -143,6 +173,24 @@ impl Process {
     }
 }
 
+/// Reads `/proc/PID/status`.
+fn held(status: &str) -> Held {
+    let mut held = Held::default();
+    for line in status.lines() {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let number = || value.split_whitespace().next().and_then(|word| word.parse::<u64>().ok());
+        let number = || number().unwrap_or(0);
+        match name {
+            "Threads" => held.threads = number(),
+            "RssAnon" | "RssShmem" | "VmSwap" => {
+                held.memory_bytes = held.memory_bytes.saturating_add(number().saturating_mul(1024));
+            }
+            _ => {}
+        }
+    }
+    held
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // A host that is given up leaves no process behind, and no zombie either.
@@ -166,4 +214,19 @@ fn signal_name(signal: i32) -> String {
         _ => return format!("signal {signal}"),
     };
     format!("signal {signal} ({name})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_holds_is_read_from_its_status() {
+        let status = "Name:\tThreads: 9\nRssAnon:\t     100 kB\nRssFile:\t  7 kB\nRssShmem:\t 20 kB\n\
+                      VmSwap:\t  3 kB\nThreads:\t12\n";
+        assert_eq!(held(status), Held { threads: 12, memory_bytes: 123 * 1024 });
+        assert_eq!(held(""), Held::default());
+        let own = held(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+        assert!(own.threads > 0 && own.memory_bytes > 4096, "{own:?}");
+    }
 }

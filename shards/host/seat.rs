@@ -1,17 +1,18 @@
 //! One plugin on this node: its pool, its processes, and the jobs that they have.
 
+use crate::child::own_bytes;
 use crate::copy::copy;
 use crate::cpu::{LOOK_EVERY, Watch};
 use crate::pending::Answer;
-use crate::process::Process;
+use crate::process::{Process, Stage};
 use crate::{Finished, Job, Options, PluginInfo, PluginMetrics, TaskError};
 use base::{Instant, Outbox, TokenBucket};
 use bytes::Bytes;
-use plugin::frame::{FromChild, Load, Run, Ticket, ToChild};
+use plugin::abi::ABI_VERSION;
+use plugin::frame::{FrameReader, FromChild, Load, Run, Ticket, ToChild};
 use plugin::pool::{Child, Effect, End, Pool, Work};
-use plugin::{Manifest, Network, code};
+use plugin::{Manifest, Network, VERSION_BYTES_MAX, code};
 use rustix::fd::OwnedFd;
-use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -25,8 +26,26 @@ const LINES_BURST: NonZeroU32 = NonZeroU32::new(500).expect("it is not zero");
 /// How long a process may live on that closed its end: it is ending, as a rule.
 const DEAF_MAX: Duration = Duration::from_secs(1);
 
+/// How often it is looked at what a process holds of the machine.
+const HELD_EVERY: Duration = Duration::from_secs(1);
+
+/// Threads of a process beside those that run tasks.
+const THREADS_BESIDE: u64 = 256;
+
+/// What a process holds when it is shut in, and more than it ever does. Unit: bytes.
+const START_BYTES: u64 = 64 << 20;
+
+/// What lies in a socket at most, in reads: those of a process that has ended. A socket's buffer is a
+/// quarter of that, unless the machine's limits were raised.
+const LAST_READS_MAX: usize = 16;
+
 /// Works that a line of the log names.
 const NAMED_MAX: usize = 8;
+
+/// Where a process is ended for its memory, whatever the kernel's own limits let it have.
+fn memory_bytes_max(manifest: &Manifest) -> u64 {
+    manifest.memory_max.saturating_add(own_bytes(manifest.threads) + START_BYTES)
+}
 
 struct Kept {
     job: Job,
@@ -55,6 +74,7 @@ pub(crate) struct Seat {
     refused: Option<TaskError>,
     cpu: Watch,
     cpu_due: Instant,
+    held_due: Instant,
     bucket: TokenBucket,
     metrics: PluginMetrics,
     /// Since the last line that was logged.
@@ -98,6 +118,7 @@ impl Seat {
             refused: None,
             cpu: Watch::default(),
             cpu_due: Instant(0),
+            held_due: Instant(0),
             bucket: TokenBucket::new(LINES_PER_SECOND, LINES_BURST, Instant(0)),
             metrics,
             lines_dropped: 0,
@@ -185,7 +206,8 @@ impl Seat {
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
         let cpu = (!self.cpu.is_empty()).then_some(self.cpu_due);
         let deaf = self.deaf.values().min().copied();
-        self.pool.deadline().into_iter().chain(cpu).chain(deaf).min()
+        let held = (!self.processes.is_empty()).then_some(self.held_due);
+        self.pool.deadline().into_iter().chain(cpu).chain(held).chain(deaf).min()
     }
 
     /// Time may have come.
@@ -198,16 +220,37 @@ impl Seat {
                 self.pool.on_overran(now, child, ticket, limit, &mut self.out);
             }
         }
+        if !self.processes.is_empty() && self.held_due <= now {
+            self.held_due = now + HELD_EVERY;
+            self.look_at_held(now);
+        }
         let deaf: Vec<Child> =
             self.deaf.iter().filter(|(_, by)| **by <= now).map(|(child, _)| *child).collect();
         for child in deaf {
             self.deaf.remove(&child);
-            self.pool.on_nonsense(child, "it closed its socket", &mut self.out);
+            self.pool.on_nonsense(now, child, "it closed its socket", &mut self.out);
         }
         if self.pool.deadline().is_some_and(|deadline| deadline <= now) {
             self.pool.on_deadline(now, &mut self.out);
         }
         self.settle(now);
+    }
+
+    /// Ends processes that hold more of the machine than the limits of their own kernel can say.
+    fn look_at_held(&mut self, now: Instant) {
+        let threads_max = u64::from(self.manifest.threads) + THREADS_BESIDE;
+        let memory_max = memory_bytes_max(&self.manifest);
+        for (&child, process) in &self.processes {
+            let held = process.held();
+            if held.threads > threads_max {
+                let what = format!("it has {} threads, at most {threads_max}", held.threads);
+                self.pool.on_excess(now, child, &what, &mut self.out);
+            } else if held.memory_bytes > memory_max {
+                let (held, most) = (held.memory_bytes >> 20, memory_max >> 20);
+                let what = format!("it holds {held} MiB of memory, at most {most}");
+                self.pool.on_excess(now, child, &what, &mut self.out);
+            }
+        }
     }
 
     /// Sends what is to be sent.
@@ -240,45 +283,74 @@ impl Seat {
     /// A process said something.
     pub(crate) fn receive(&mut self, now: Instant, child: Child) {
         let Some(process) = self.processes.get_mut(&child) else { return };
-        match process.transport.receive(&mut process.frames) {
-            Ok(true) => {}
+        let nonsense = match process.transport.receive(&mut process.frames) {
+            Ok(true) => None,
             Ok(false) => {
                 process.is_deaf = true;
                 self.deaf.entry(child).or_insert(now + DEAF_MAX);
+                None
             }
-            Err(error) => {
-                process.is_deaf = true;
-                self.pool.on_nonsense(child, &error.to_string(), &mut self.out);
-            }
+            Err(error) => Some(error.to_string()),
+        };
+        if process.is_distrusted {
+            return;
         }
         // Taken out, so that its frames can be looked at while everything else is used.
         let mut frames = std::mem::take(&mut process.frames);
-        loop {
-            let taken = frames.next().and_then(|raw| {
-                raw.map(|raw| raw.from_child().map(|frame| (raw.ticket, frame))).transpose()
-            });
-            match taken {
-                Ok(Some((ticket, frame))) => self.on_frame(now, child, ticket, frame),
-                Ok(None) => break,
-                Err(fault) => {
-                    self.pool.on_nonsense(child, &fault.to_string(), &mut self.out);
-                    break;
-                }
-            }
-        }
+        let read = self.on_frames(now, child, &mut frames);
+        let nonsense = read.err().or(nonsense);
         if let Some(process) = self.processes.get_mut(&child) {
             process.frames = frames;
+            process.is_distrusted = nonsense.is_some();
+            process.is_deaf |= process.is_distrusted;
+        }
+        if let Some(what) = nonsense {
+            self.pool.on_nonsense(now, child, &what, &mut self.out);
         }
         self.settle(now);
     }
 
-    fn on_frame(&mut self, now: Instant, child: Child, ticket: Ticket, frame: FromChild<'_>) {
+    fn on_frames(
+        &mut self,
+        now: Instant,
+        child: Child,
+        frames: &mut FrameReader,
+    ) -> Result<(), String> {
+        while let Some(raw) = frames.next().map_err(|fault| fault.to_string())? {
+            let frame = raw.from_child().map_err(|fault| fault.to_string())?;
+            self.on_frame(now, child, raw.ticket, frame)?;
+        }
+        Ok(())
+    }
+
+    /// A frame of a process. The error: what about it is nonsense.
+    fn on_frame(
+        &mut self,
+        now: Instant,
+        child: Child,
+        ticket: Ticket,
+        frame: FromChild<'_>,
+    ) -> Result<(), String> {
+        let Some(process) = self.processes.get_mut(&child) else { return Ok(()) };
         match frame {
-            FromChild::Ready { name, version, abi, enforced } => {
-                self.on_ready(name, version, abi, enforced);
+            FromChild::ShutIn { enforced } => {
+                if !matches!(process.stage, Stage::Started) {
+                    return Err("it tells again how it is shut in".to_owned());
+                }
+                process.stage = Stage::ShutIn(enforced.to_owned());
+            }
+            FromChild::Ready { name, version, abi } => {
+                let before = std::mem::replace(&mut process.stage, Stage::Ready);
+                let Stage::ShutIn(enforced) = before else {
+                    return Err("it is not to be ready now".to_owned());
+                };
+                self.on_ready(name, version, abi, enforced)?;
                 self.pool.on_ready(now, child, &mut self.out);
             }
             FromChild::Failed(error) if ticket == 0 => {
+                if matches!(process.stage, Stage::Ready) {
+                    return Err("it was ready, and now cannot be".to_owned());
+                }
                 let error = error.received();
                 self.pool.on_not_loaded(now, child, &error, &mut self.out);
                 self.refuse(now, error);
@@ -289,11 +361,16 @@ impl Seat {
                 self.on_result(now, child, ticket, output);
             }
             FromChild::Begun { thread } => {
-                if let Some(process) = self.processes.get(&child) {
-                    if self.cpu.is_empty() {
-                        self.cpu_due = now + LOOK_EVERY;
-                    }
-                    self.cpu.begun(child, ticket, process.id(), thread);
+                let process = process.id();
+                let is_awaited =
+                    self.manifest.cpu_time.is_some() && self.pool.work(child, ticket).is_some();
+                if self.cpu.is_empty() {
+                    self.cpu_due = now + LOOK_EVERY;
+                }
+                if !is_awaited || !self.cpu.begun(child, ticket, process, thread) {
+                    return Err(
+                        "a task begins that it was not given, or for a second time".to_owned()
+                    );
                 }
             }
             FromChild::Log { level, line } => {
@@ -302,9 +379,23 @@ impl Seat {
             }
             FromChild::Pong => self.pool.on_pong(now, child),
         }
+        Ok(())
     }
 
-    fn on_ready(&mut self, name: &str, version: &str, abi: u32, enforced: &str) {
+    /// A library is loaded, as its process says: which may be the word of the library.
+    fn on_ready(
+        &mut self,
+        name: &str,
+        version: &str,
+        abi: u32,
+        enforced: String,
+    ) -> Result<(), String> {
+        if name != self.name || abi != ABI_VERSION {
+            return Err("it is ready as another plugin".to_owned());
+        }
+        if version.len() > VERSION_BYTES_MAX || version.contains(char::is_control) {
+            return Err("its version is no text for people".to_owned());
+        }
         if let Some(info) = &self.info {
             if info.version != version {
                 let (plugin, before) = (self.name.as_str(), info.version.as_str());
@@ -315,17 +406,18 @@ impl Seat {
                     "the plugin's library has been replaced: start the node again to have all know"
                 );
             }
-            return;
+            return Ok(());
         }
         self.info = Some(PluginInfo {
-            name: name.to_owned(),
+            name: self.name.clone(),
             version: version.to_owned(),
             abi,
             file: self.file.clone(),
             slots: self.manifest.slots(),
-            enforced: enforced.to_owned(),
+            enforced,
             manifest: self.manifest.clone(),
         });
+        Ok(())
     }
 
     /// Remembers why it cannot be used, while that is still the question.
@@ -343,7 +435,8 @@ impl Seat {
             let message = format!("the output has more than {most} bytes");
             return Err(TaskError::lasting(code::OUTPUT_TOO_LARGE, message));
         }
-        serde_json::from_slice::<IgnoredAny>(output).map_err(|error| {
+        // By the reader that the node's workflows have: what it refuses never comes to them.
+        expr::Value::parse_json(output).map_err(|error| {
             let message = format!("the output is no JSON: {error}");
             TaskError::lasting(code::BAD_OUTPUT, message)
         })?;
@@ -387,7 +480,12 @@ impl Seat {
 
     /// A process has ended: all that it said is read, then it is reaped.
     pub(crate) fn on_ended(&mut self, now: Instant, child: Child) {
-        self.receive(now, child);
+        for _ in 0..LAST_READS_MAX {
+            if self.processes.get(&child).is_none_or(|process| process.is_deaf) {
+                break;
+            }
+            self.receive(now, child);
+        }
         self.read_stdout(now, child);
         self.read_stderr(now, child);
         let Some(process) = self.processes.get_mut(&child) else { return };
@@ -457,6 +555,9 @@ impl Seat {
         let (program, library) = (&self.options.program, self.library.as_ref());
         match Process::start(program, &self.name, &self.manifest, library) {
             Ok(process) => {
+                if self.processes.is_empty() {
+                    self.held_due = now + HELD_EVERY;
+                }
                 self.processes.insert(child, process);
                 let load = Load {
                     file: self.file.display().to_string(),

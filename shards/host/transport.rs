@@ -14,16 +14,16 @@ use std::mem::MaybeUninit;
 use std::os::unix::net::UnixStream;
 use std::slice;
 
-/// What is read at once, and how often before other processes have a turn. Unit: bytes.
+/// What is read before other processes have a turn: 4,096 frames, where each is nothing but its head.
+/// Unit: bytes.
 const READ_BYTES: usize = 64 * 1024;
-const READS_PER_TURN: usize = 16;
 
 /// One process, as frames go to it and come from it. Nothing here waits.
 pub(crate) trait Transport: Send {
     /// What a poll waits on.
     fn descriptor(&self) -> BorrowedFd<'_>;
 
-    /// Takes what has come. False: nothing will come any more.
+    /// Takes some of what has come. False: nothing will come any more.
     fn receive(&mut self, into: &mut FrameReader) -> io::Result<bool>;
 
     /// Where frames are written that are to be sent.
@@ -89,22 +89,18 @@ impl Transport for Socket {
     }
 
     fn receive(&mut self, into: &mut FrameReader) -> io::Result<bool> {
-        for _ in 0..READS_PER_TURN {
-            match self.stream.read(&mut self.buffer) {
-                Ok(0) => return Ok(false),
-                Ok(bytes) => {
-                    into.push(&self.buffer[..bytes]);
-                    if bytes < self.buffer.len() {
-                        return Ok(true);
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(false),
-                Err(error) => return Err(error),
+        match self.stream.read(&mut self.buffer) {
+            Ok(0) => Ok(false),
+            Ok(bytes) => {
+                into.push(&self.buffer[..bytes]);
+                Ok(true)
             }
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(true),
+                ErrorKind::ConnectionReset => Ok(false),
+                _ => Err(error),
+            },
         }
-        Ok(true)
     }
 
     fn unsent(&mut self) -> &mut Vec<u8> {

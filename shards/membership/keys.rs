@@ -53,6 +53,11 @@ impl KeyFile {
         self.ring.borrow().clone()
     }
 
+    /// The id of the key that seals.
+    pub(crate) fn sealing(&self) -> u32 {
+        self.ring.borrow().ids().next().expect("a ring has a key")
+    }
+
     /// The keys' names: which seals, which others open.
     pub(crate) fn describe(&self) -> String {
         let ids: Vec<_> = self.ring.borrow().ids().map(|id| format!("{id:08x}")).collect();

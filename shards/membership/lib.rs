@@ -7,6 +7,8 @@
 //! | hear of changes | [`Gossip::watch`] |
 //! | say something of this node | [`Gossip::update`]: its leadership as soon as it changes, its load every few seconds |
 //! | tell the cluster once it is founded | [`Gossip::set_cluster`] |
+//! | tell where others take gossip, from another source than `--join` | [`Gossip::ask_too`] |
+//! | see what keeps this node from taking part | [`Gossip::trouble`] |
 //!
 //! All of it belongs to one core; what other cores want to know goes over the mesh.
 //!
@@ -32,7 +34,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
-use swim::{Config, DataError, Effect, MemberData, Membership, StartError};
+use swim::{
+    Config, DataError, Effect, Lookout, MemberData, Membership, NAMED_MAX, Sight, StartError, Word,
+};
 use telemetry::Registry;
 
 pub use group::GroupError;
@@ -43,6 +47,9 @@ const _: () = assert!(swim::DATAGRAM_BYTES_MAX <= DATAGRAM_BYTES_MAX);
 
 /// How often seeds' names are looked up again, and the key file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// How often is seen whether others are there.
+const LOOK_OUT_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a goodbye may take: three rounds of gossip take a good half of a second.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
@@ -129,6 +136,11 @@ struct Inner {
     group: Option<Udp>,
     member: MemberId,
     seeds: Vec<Address>,
+    /// Where those were when they were last looked up.
+    found: RefCell<Vec<SocketAddr>>,
+    /// Where others are said to take gossip.
+    told: RefCell<Vec<SocketAddr>>,
+    lookout: RefCell<Lookout>,
     keys: Option<KeyFile>,
     metrics: Metrics,
     host: Rc<dyn Host>,
@@ -178,6 +190,9 @@ impl Gossip {
             group,
             member: options.member,
             seeds: options.seeds,
+            found: RefCell::new(Vec::new()),
+            told: RefCell::new(Vec::new()),
+            lookout: RefCell::new(Lookout::new()),
             keys,
             metrics: Metrics::new(registry),
             host,
@@ -212,6 +227,8 @@ impl Gossip {
         }
         let role = self.clone();
         inner.tasks.spawn(async move { role.look_around().await });
+        let role = self.clone();
+        inner.tasks.spawn(async move { role.look_out().await });
     }
 
     /// Where this node takes gossip; the port is the one that was chosen if none was given.
@@ -227,6 +244,18 @@ impl Gossip {
     /// The cluster is known now: it was founded, or this node belongs to it.
     pub fn set_cluster(&self, cluster: u64) {
         self.inner.core.borrow_mut().set_cluster(cluster);
+    }
+
+    /// Where others take gossip, as somebody else than an operator says: they are asked like seeds.
+    /// Those that were told before are asked no more.
+    pub fn ask_too(&self, addresses: Vec<SocketAddr>) {
+        *self.inner.told.borrow_mut() = addresses;
+        self.set_seeds();
+    }
+
+    /// What keeps this node from finding others, or a leader, once that has lasted.
+    pub fn trouble(&self) -> Option<String> {
+        self.inner.lookout.borrow().trouble().map(str::to_owned)
     }
 
     /// Everybody who is known, this node among them, by their ids.
@@ -347,8 +376,58 @@ impl Gossip {
         }
         // What cannot be looked up now may still be where it was.
         if !seeds.is_empty() {
-            self.inner.core.borrow_mut().set_seeds(seeds);
+            *self.inner.found.borrow_mut() = seeds;
+            self.set_seeds();
         }
+    }
+
+    fn set_seeds(&self) {
+        let mut seeds = self.inner.found.borrow().clone();
+        seeds.extend_from_slice(&self.inner.told.borrow());
+        self.with(|core, now, out| core.on_seeds(now, seeds, out));
+    }
+
+    /// Sees whether others are there, and says so when they are not.
+    async fn look_out(&self) {
+        loop {
+            sleep(LOOK_OUT_EVERY).await;
+            for word in self.look() {
+                match word {
+                    Word::Note(text) => self.inner.host.note(&text),
+                    Word::Notice(text) => self.inner.host.notice(&text),
+                }
+            }
+        }
+    }
+
+    fn look(&self) -> Vec<Word> {
+        let inner = &self.inner;
+        let own = self.address();
+        let told: Vec<Address> = inner.told.borrow().iter().copied().map(Address::from).collect();
+        let asked = inner.seeds.iter().chain(&told).filter(|one| **one != Address::from(own));
+        let mut asked: Vec<String> = asked.map(ToString::to_string).collect();
+        if let Some(group) = inner.group.as_ref() {
+            asked.push(format!("the group {}", group.address()));
+        }
+        let runs_tasks = inner.data.borrow().roles.contains(Roles::WORKER);
+        let has_leader = self.leader().is_some();
+        let core = inner.core.borrow();
+        let others = core.members().filter(|one| one.id != inner.member && one.state.is_active());
+        let named: Vec<String> = others.take(NAMED_MAX).map(|one| describe(&one)).collect();
+        let from = core.dropped_from();
+        let dropped = core.counts().dropped.iter();
+        let dropped = dropped.filter_map(|(why, count)| Some((*why, (*count, *from.get(why)?))));
+        let sight = Sight {
+            asked: &asked,
+            others: core.active() - 1,
+            named: &named,
+            has_leader,
+            runs_tasks,
+            dropped: &dropped.collect(),
+            key: inner.keys.as_ref().map(KeyFile::sealing),
+            cluster: core.cluster(),
+        };
+        inner.lookout.borrow_mut().on_look(runtime::instant(), &sight)
     }
 
     fn with(&self, call: impl FnOnce(&mut Membership, Now, &mut Outbox<Effect>)) {
@@ -415,11 +494,7 @@ impl Gossip {
 
     /// For operators.
     fn describe(&self, event: &MemberEvent) {
-        let member = &event.member;
-        let name = match member.data.name.as_str() {
-            "" => format!("member {} at {}", member.id, member.address),
-            name => format!("member {} ({name}) at {}", member.id, member.address),
-        };
+        let name = describe(&event.member);
         match event.what {
             Happened::Joined => self.inner.host.note(&format!("{name} has joined")),
             Happened::Left => self.inner.host.note(&format!("{name} has left")),
@@ -431,6 +506,13 @@ impl Gossip {
         if event.what == Happened::Failed {
             self.inner.metrics.failed();
         }
+    }
+}
+
+fn describe(member: &Member) -> String {
+    match member.data.name.as_str() {
+        "" => format!("member {} at {}", member.id, member.address),
+        name => format!("member {} ({name}) at {}", member.id, member.address),
     }
 }
 

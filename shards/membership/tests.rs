@@ -195,6 +195,19 @@ fn keys_are_taken_over_when_the_file_changes_and_kept_when_it_is_broken() {
 }
 
 #[test]
+fn a_node_that_is_told_where_another_is_needs_no_seeds() {
+    block_on(async {
+        let nodes = [start(options(1, &[])), start(options(2, &[]))];
+        let other = nodes[1].gossip.address();
+        nodes[0].gossip.ask_too(vec![nodes[0].gossip.address(), other]);
+        for node in nodes {
+            node.until(|gossip| gossip.members().len() == 2).await;
+            node.gossip.leave().await;
+        }
+    });
+}
+
+#[test]
 fn an_address_that_others_cannot_send_to_is_refused() {
     block_on(async {
         let anywhere = Options { address: SocketAddr::from(([0, 0, 0, 0], 0)), ..options(1, &[]) };

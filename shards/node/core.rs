@@ -132,6 +132,9 @@ pub(crate) async fn run(
         let opened = unless_stopped(&context, opening).await;
         if let Ok(Some((opened, cluster))) = opened {
             let taking_part = take_part(&shared, cluster, &replica, &registry)?;
+            if let (Some(gossip), Some(links)) = (taking_part.gossip().cloned(), &links) {
+                links.watch_gossip(move |addresses| gossip.ask_too(addresses));
+            }
             *members.borrow_mut() = Some(taking_part);
             let host = Rc::new(process::Host::new(core));
             let sink = sink(&outgoing, &wake);

@@ -24,7 +24,8 @@ pub(crate) fn links(shared: &Shared, wake: &Rc<LocalNotify>) -> Result<Option<Li
     let Some(address) = shared.peer else { return Ok(None) };
     let program = format!("distric-shard {}", shared.shard.program_version);
     let host = Rc::new(Host::new(crate::core::CONSENSUS));
-    let links = Links::new(card(&shared.identity), program, host, Rc::clone(wake), shared.seed);
+    let (own, wake) = (card(&shared.identity), Rc::clone(wake));
+    let links = Links::new(own, program, shared.gossip, host, wake, shared.seed);
     links.listen(Listener::bind(address)?);
     Ok(Some(links))
 }

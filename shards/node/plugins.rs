@@ -33,6 +33,24 @@ pub(crate) fn capacity(settings: &Membership, host: &Host) -> u32 {
     settings.worker_capacity.map_or(most, |wanted| wanted.min(most))
 }
 
+/// What of the plugins no task will use.
+fn unused(settings: &Membership, host: &Host) -> Vec<String> {
+    let (threads, most) = (host.capacity(), engine::workers::CAPACITY_MAX);
+    let mut texts = Vec::new();
+    if settings.worker_capacity.is_none() && threads > most {
+        texts.push(format!(
+            "the plugins have {threads} threads: a worker runs {most} tasks at most"
+        ));
+    }
+    for plugin in host.plugins().iter().filter(|plugin| !flow::is_plugin_name(&plugin.name)) {
+        let name = &plugin.name;
+        texts.push(format!(
+            "the plugin `{name}` is never asked: a task's type `{name}` is a built-in one; rename it"
+        ));
+    }
+    texts
+}
+
 /// Keeps the figures of this node's plugins, on one core, until dropped.
 pub(crate) fn watch(host: &Host, registry: &Registry) -> Task<()> {
     let meters = Meters::new(registry, host);
@@ -63,6 +81,9 @@ pub(crate) fn employ(
     who: Who,
     log: Rc<process::Host>,
 ) -> Worker {
+    for text in unused(settings, host) {
+        crew::Host::notice(&*log, &text);
+    }
     let program = format!("distric-shard {}", env!("CARGO_PKG_VERSION"));
     let config = WorkerConfig {
         worker: WorkerId::of(who.store),

@@ -52,6 +52,14 @@ impl replica::Host for Host {
         }
     }
 
+    fn note(&self, text: &str) {
+        tracing::info!(core = self.core.0, "{text}");
+    }
+
+    fn notice(&self, text: &str) {
+        tracing::warn!(core = self.core.0, "{text}");
+    }
+
     fn fatal(&self, reason: &str) {
         self.end(reason);
     }

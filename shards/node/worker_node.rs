@@ -367,10 +367,11 @@ impl Desk {
     fn look(&self) {
         let worker = self.inner.members.worker();
         let is_known = worker.is_some_and(|worker: Worker| worker.look(WorkerCore::is_registered));
-        let (state, why) = if is_known {
-            (State::Up, "")
-        } else {
-            (State::Down, "no leader has taken this worker yet, or its connection is gone")
+        let trouble = self.inner.members.gossip().and_then(membership::Gossip::trouble);
+        let (state, why) = match &trouble {
+            _ if is_known => (State::Up, ""),
+            Some(trouble) => (State::Down, trouble.as_str()),
+            None => (State::Down, "no leader has taken this worker yet, or its connection is gone"),
         };
         self.inner.health.borrow_mut().set("leader", state, why, runtime::now().wall);
     }

@@ -41,6 +41,10 @@ pub type ToWorkers = Box<dyn Fn(WorkerLink, &ToWorker)>;
 pub trait Host {
     /// A workflow wrote a line.
     fn log(&self, line: &flow::LogLine);
+    /// Something that is as it should be.
+    fn note(&self, text: &str);
+    /// Something an operator should see.
+    fn notice(&self, text: &str);
     /// The state cannot be carried on. Does not return to normal work: the process ends.
     fn fatal(&self, reason: &str);
 }
@@ -329,6 +333,8 @@ impl Replica {
                 }
             }
             ShardEffect::Log(line) => inner.host.log(&line),
+            ShardEffect::Note(text) => inner.host.note(&text),
+            ShardEffect::Notice(text) => inner.host.notice(&text),
             ShardEffect::Serving => inner.serving.set(),
             ShardEffect::Fatal(reason) => inner.host.fatal(&reason),
         }

@@ -37,7 +37,7 @@ pub use view::{
     InstanceSummary, InstancesView, KeyedStart, MemberView, MessageView, NodeChecksum,
     NodeProgress, NodeView, NodesView, PluginOf, PluginView, PluginsView, RuleMatch, RuleSummary,
     RulesView, Standing, VersionHow, VersionSummary, VersionsView, WaitingView, WorkerDrained,
-    WorkerHeard, WorkerState, WorkerView, WorkersView,
+    WorkerEvent, WorkerHeard, WorkerState, WorkerView, WorkersView,
 };
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub use cluster::{
     ChecksumView, ClusterStatus, CoreStatus, GroupChanged, MemberView, NodeChecksum, NodeProgress,
     NodeView, NodesView, Standing,
 };
-pub use event::{CatalogueEvent, EventKind, EventView, EventsView};
+pub use event::{CatalogueEvent, EventKind, EventView, EventsView, WorkerEvent};
 pub use instance::{InstanceSummary, InstancesView};
 pub use message::{KeyedStart, MessageView, RuleMatch};
 pub use worker::{

@@ -7,8 +7,8 @@
 //!   longer kept is counted for whoever has not read it.
 
 use crate::globals::Edits;
-use api::{CatalogueEvent, EventView, EventsQuery, EventsView};
-use base::{BootId, InstanceId, NodeId, UnixMicros};
+use api::{CatalogueEvent, EventView, EventsQuery, EventsView, WorkerEvent};
+use base::{BootId, InstanceId, NodeId, UnixMicros, WorkerId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -54,6 +54,31 @@ pub enum EventKind {
         /// In which term.
         term: u64,
     },
+    /// Something happened to a worker.
+    Worker {
+        /// Which.
+        worker: WorkerId,
+        /// Its name, for people.
+        name: String,
+        /// What.
+        what: WorkerNews,
+    },
+}
+
+/// What can happen to a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerNews {
+    /// It belongs to the cluster from now on, or another run of it does.
+    Joined,
+    /// It was silent for longer than its lease, or another run of it has come.
+    Lost {
+        /// How many tasks it had.
+        tasks: u32,
+    },
+    /// It has ended in order.
+    Left,
+    /// Whether an operator wishes that it gets no more tasks.
+    Drained(bool),
 }
 
 impl EventKind {
@@ -71,6 +96,7 @@ impl EventKind {
                 workflow.len() + task.len() + error.code.len() + error.message.len()
             }
             Self::LeaderElected { .. } => 0,
+            Self::Worker { name, .. } => name.len(),
         };
         size_of::<(UnixMicros, Self)>() + more
     }
@@ -138,7 +164,9 @@ fn names(kind: &EventKind) -> (Vec<&str>, Vec<&str>) {
         EventKind::RulesChanged { edits, .. } | EventKind::DefinitionsChanged { edits, .. } => {
             (edits.stored().collect(), edits.deleted.iter().map(String::as_str).collect())
         }
-        EventKind::TaskFailed { .. } | EventKind::LeaderElected { .. } => Default::default(),
+        EventKind::TaskFailed { .. }
+        | EventKind::LeaderElected { .. }
+        | EventKind::Worker { .. } => Default::default(),
     }
 }
 
@@ -165,6 +193,16 @@ fn view<'a>(
         }
         EventKind::LeaderElected { node, term } => {
             api::EventKind::LeaderElected { node: *node, term: *term }
+        }
+        EventKind::Worker { worker, name, what } => {
+            let worker = WorkerEvent { worker: *worker, name };
+            match *what {
+                WorkerNews::Joined => api::EventKind::WorkerJoined(worker),
+                WorkerNews::Lost { tasks } => api::EventKind::WorkerLost { worker, tasks },
+                WorkerNews::Left => api::EventKind::WorkerLeft(worker),
+                WorkerNews::Drained(true) => api::EventKind::WorkerDrained(worker),
+                WorkerNews::Drained(false) => api::EventKind::WorkerResumed(worker),
+            }
         }
     }
 }

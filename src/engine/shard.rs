@@ -193,6 +193,10 @@ pub enum ShardEffect {
     },
     /// A line for the log that a workflow asked for.
     Log(Box<flow::LogLine>),
+    /// Say in the node's log what happened.
+    Note(String),
+    /// Say there what an operator should see.
+    Notice(String),
     /// The catalogue holds and the shard serves: said once.
     Serving,
     /// The state cannot be carried on: end the process with this reason.

@@ -71,3 +71,4 @@ pub use retry::{Backoff, Jitter, RETRIES_MAX, Retry};
 pub use rfc3339::rfc3339;
 pub use status::{InstanceStatus, TaskStatus};
 pub use types::{Plugins, is_plugin_name};
+pub use view::Holders;

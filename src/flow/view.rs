@@ -6,8 +6,21 @@ use crate::history::{Change, Step};
 use crate::instance::{Failure, Instance};
 use crate::rfc3339::rfc3339;
 use crate::status::TaskStatus;
-use base::{MessageId, UnixMicros};
+use base::{MessageId, UnixMicros, WorkerId};
 use expr::Value;
+
+/// Who has which attempt of an instance's tasks.
+pub trait Holders {
+    /// The worker that has an attempt; none where it waits for one.
+    fn worker_of(&self, task: TaskIndex, attempt: u32) -> Option<WorkerId>;
+}
+
+/// No worker has anything: of an instance that has ended, or has no task of a plugin.
+impl Holders for () {
+    fn worker_of(&self, _: TaskIndex, _: u32) -> Option<WorkerId> {
+        None
+    }
+}
 
 impl Instance {
     /// Everything about the instance as one JSON object. It begins with the keys that a list of
@@ -28,19 +41,31 @@ impl Instance {
     ///
     /// While a task is under way it also has `deadline_at`, `next_attempt_at` (between two
     /// attempts), `wakes_at` (a delay) or `stopping` (its last attempt is not known to have
-    /// stopped). A task that was lost with its worker has `losses`. A transition of the instance itself has a null `task` and no `attempt`. The
-    /// message is not shown here: whoever holds it shows it.
-    pub fn to_json(&self, definition: &Definition) -> String {
-        self.json(definition, self.id.message, None)
+    /// stopped). A task that was lost with its worker has `losses`. One that a worker has, as `holders` says,
+    /// has `worker`; one of a plugin that none has is `ready`, and `waits_for` names the plugin. A transition of
+    /// the instance itself has a null `task` and no `attempt`. The message is not shown here: whoever holds it
+    /// shows it.
+    pub fn to_json(&self, definition: &Definition, holders: &dyn Holders) -> String {
+        self.json(definition, (self.id.message, None), holders)
     }
 
     /// The same of an instance that was started for a key, by this message: its own name tells
     /// neither. `key` follows `message_id`.
-    pub fn to_json_of_key(&self, definition: &Definition, cause: MessageId, key: &str) -> String {
-        self.json(definition, cause, Some(key))
+    pub fn to_json_of_key(
+        &self,
+        definition: &Definition,
+        (cause, key): (MessageId, &str),
+        holders: &dyn Holders,
+    ) -> String {
+        self.json(definition, (cause, Some(key)), holders)
     }
 
-    fn json(&self, definition: &Definition, cause: MessageId, key: Option<&str>) -> String {
+    fn json(
+        &self,
+        definition: &Definition,
+        (cause, key): (MessageId, Option<&str>),
+        holders: &dyn Holders,
+    ) -> String {
         self.expect(definition);
         let mut json = Writer::default();
         json.open(b'{');
@@ -64,7 +89,7 @@ impl Instance {
         json.open(b'[');
         for task in (0..self.tasks.len()).map(TaskIndex::new) {
             json.separate();
-            self.write_task(definition, task, &mut json);
+            self.write_task(definition, task, holders, &mut json);
         }
         json.close(b']');
         json.key("history");
@@ -79,9 +104,20 @@ impl Instance {
         String::from_utf8(json.out).expect("all parts written are UTF-8")
     }
 
-    fn write_task(&self, definition: &Definition, task: TaskIndex, json: &mut Writer) {
+    fn write_task(
+        &self,
+        definition: &Definition,
+        task: TaskIndex,
+        holders: &dyn Holders,
+        json: &mut Writer,
+    ) {
         let state = &self.tasks[task.index()];
         let defined = &definition.tasks[task.index()];
+        let is_under_way = state.status == TaskStatus::Running || state.stopping;
+        let plugin = defined.plugin().filter(|_| is_under_way).map(|(plugin, _)| plugin);
+        let holder = plugin.and_then(|_| holders.worker_of(task, state.attempt));
+        let waits_for = plugin.filter(|_| holder.is_none() && !state.stopping);
+        let status = if waits_for.is_some() { TaskStatus::Ready } else { state.status };
         let input = match defined.work {
             Work::Transform { .. } => &state.output,
             _ => &state.input,
@@ -89,7 +125,7 @@ impl Instance {
         json.open(b'{');
         json.text("id", &defined.id);
         json.text("type", defined.type_name());
-        json.text("status", state.status.name());
+        json.text("status", status.name());
         json.value("attempts", &Value::from(state.attempt));
         json.value("input", input);
         json.value("output", &state.output);
@@ -110,6 +146,12 @@ impl Instance {
         }
         if state.stopping {
             json.value("stopping", &Value::Bool(true));
+        }
+        if let Some(worker) = holder {
+            json.text("worker", &worker.to_string());
+        }
+        if let Some(plugin) = waits_for {
+            json.text("waits_for", &format!("a worker that has the plugin {plugin} and room"));
         }
         json.close(b'}');
     }

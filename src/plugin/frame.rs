@@ -4,7 +4,7 @@
 //! |---:|------:|---------------------------------------------------|
 //! |  0 |     4 | bytes of the payload                              |
 //! |  4 |     2 | kind                                              |
-//! |  6 |     2 | version, 2                                        |
+//! |  6 |     2 | version, 3                                        |
 //! |  8 |     8 | ticket: which task, or which question             |
 //! | 16 |       | payload: [`wire::tlv`] fields                     |
 //!
@@ -23,7 +23,7 @@ use wire::tlv::{Fault, TlvReader, TlvWriter};
 pub const HEAD_BYTES: usize = 16;
 
 /// The version of the frames.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The longest payload: an input, a configuration, and what else a task is told. Unit: bytes.
 pub const FRAME_BYTES_MAX: usize = crate::INPUT_BYTES_MAX + crate::CONFIG_BYTES_MAX + 64 * 1024;
@@ -106,6 +106,12 @@ pub enum ToChild<'a> {
 /// From a plugin's process to its node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromChild<'a> {
+    /// The process is shut in, and nothing of the plugin has run in it: the last word that is not
+    /// maybe the plugin's.
+    ShutIn {
+        /// How, in words.
+        enforced: &'a str,
+    },
     /// The library is loaded.
     Ready {
         /// As the plugin says.
@@ -114,8 +120,6 @@ pub enum FromChild<'a> {
         version: &'a str,
         /// The version of the ABI that it is made for.
         abi: u32,
-        /// How it is shut in, in words.
-        enforced: &'a str,
     },
     /// A task begins.
     Begun {
@@ -186,6 +190,7 @@ const DONE: u16 = 0x0103;
 const FAILED: u16 = 0x0104;
 const LOG: u16 = 0x0105;
 const PONG: u16 = 0x0106;
+const SHUT_IN: u16 = 0x0107;
 
 /// Appends a frame: `payload` writes its fields.
 fn write(out: &mut Vec<u8>, kind: u16, ticket: Ticket, payload: impl FnOnce(&mut TlvWriter<'_>)) {
@@ -240,11 +245,13 @@ impl FromChild<'_> {
     /// Appends the frame to `out`.
     pub fn write(&self, ticket: Ticket, out: &mut Vec<u8>) {
         match self {
-            Self::Ready { name, version, abi, enforced } => write(out, READY, ticket, |to| {
+            Self::ShutIn { enforced } => {
+                write(out, SHUT_IN, ticket, |to| to.string(1, enforced));
+            }
+            Self::Ready { name, version, abi } => write(out, READY, ticket, |to| {
                 to.string(1, name);
                 to.string(2, version);
                 to.u32(3, *abi);
-                to.string(4, enforced);
             }),
             Self::Begun { thread } => write(out, BEGUN, ticket, |to| to.u32(1, *thread)),
             Self::Done { output } => write(out, DONE, ticket, |to| to.bytes(1, output)),
@@ -381,6 +388,16 @@ impl<'a> Raw<'a> {
     /// The frame, as a node takes it. What an older writer left out has its default.
     pub fn from_child(&self) -> Result<FromChild<'a>, FrameFault> {
         match self.kind {
+            SHUT_IN => {
+                let mut enforced = "";
+                self.payload().read(|tag, value| {
+                    if tag == 1 {
+                        enforced = value.string()?;
+                    }
+                    Ok(())
+                })?;
+                Ok(FromChild::ShutIn { enforced })
+            }
             READY => self.ready(),
             BEGUN => {
                 let mut thread = 0;
@@ -421,18 +438,17 @@ impl<'a> Raw<'a> {
     }
 
     fn ready(&self) -> Result<FromChild<'a>, FrameFault> {
-        let (mut name, mut version, mut abi, mut enforced) = ("", "", 0, "");
+        let (mut name, mut version, mut abi) = ("", "", 0);
         self.payload().read(|tag, value| {
             match tag {
                 1 => name = value.string()?,
                 2 => version = value.string()?,
                 3 => abi = value.u32()?,
-                4 => enforced = value.string()?,
                 _ => {}
             }
             Ok(())
         })?;
-        Ok(FromChild::Ready { name, version, abi, enforced })
+        Ok(FromChild::Ready { name, version, abi })
     }
 
     fn failed(&self) -> Result<TaskError, FrameFault> {

@@ -357,8 +357,19 @@ impl Pool {
     }
 
     /// What a process says is no sense: it is not to be trusted any more.
-    pub fn on_nonsense(&mut self, child: Child, what: &str, out: &mut Outbox<Effect>) {
-        self.kill(child, &format!("it does not keep to its protocol: {what}"), out);
+    pub fn on_nonsense(
+        &mut self,
+        now: Instant,
+        child: Child,
+        what: &str,
+        out: &mut Outbox<Effect>,
+    ) {
+        self.give_up(now, child, &format!("it does not keep to its protocol: {what}"), out);
+    }
+
+    /// A process takes more of the machine than it may.
+    pub fn on_excess(&mut self, now: Instant, child: Child, what: &str, out: &mut Outbox<Effect>) {
+        self.give_up(now, child, what, out);
     }
 
     /// A process is reaped.
@@ -482,12 +493,10 @@ impl Pool {
                 .children
                 .get(&child)
                 .is_some_and(|one| matches!(one.phase, Phase::Starting(_)));
-            self.kill(child, &why, out);
             if is_starting {
-                self.count_crash(now);
-                let error =
-                    TaskError::passing(code::MISSING, format!("the plugin's process: {why}"));
-                self.fail_waiting(&error, out);
+                self.give_up(now, child, &why, out);
+            } else {
+                self.kill(child, &why, out);
             }
         }
     }
@@ -544,6 +553,21 @@ impl Pool {
             let reason = wanted.ending.as_ref().map(|(_, error)| error.to_string());
             let why = format!("a task had to be ended: {}", reason.unwrap_or_default());
             self.kill(child, &why, out);
+        }
+    }
+
+    /// Kills a process for its own fault: the next one is started later and later, as after a crash.
+    fn give_up(&mut self, now: Instant, child: Child, why: &str, out: &mut Outbox<Effect>) {
+        let phase = self.children.get(&child).map(|process| &process.phase);
+        let is_starting = matches!(phase, Some(Phase::Starting(_)));
+        if matches!(phase, None | Some(Phase::Dying)) {
+            return;
+        }
+        self.kill(child, why, out);
+        self.count_crash(now);
+        if is_starting {
+            let error = TaskError::passing(code::MISSING, format!("the plugin's process: {why}"));
+            self.fail_waiting(&error, out);
         }
     }
 

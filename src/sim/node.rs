@@ -719,7 +719,10 @@ impl Node {
                     ShardEffect::ToWorker { link, message } => {
                         schedule.said.push(Said::ToWorker { link, message });
                     }
-                    ShardEffect::Log(_) | ShardEffect::Serving => {}
+                    ShardEffect::Log(_)
+                    | ShardEffect::Note(_)
+                    | ShardEffect::Notice(_)
+                    | ShardEffect::Serving => {}
                     ShardEffect::Fatal(reason) => schedule.said.push(Said::Fatal(reason)),
                 }
             }

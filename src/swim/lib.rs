@@ -9,6 +9,7 @@
 //! | how fast | [`Pace`] |
 //! | sealed datagrams | [`KeyRing`] |
 //! | what was counted | [`Counts`] |
+//! | what is said when nobody is found | [`Lookout`] |
 //!
 //! Invariants:
 //! - no datagram that is received makes this crate panic or allocate more than its bound;
@@ -25,6 +26,7 @@ mod data;
 mod datagram;
 mod identity;
 mod keys;
+mod lookout;
 mod member;
 mod membership;
 mod news;
@@ -35,6 +37,7 @@ mod timers;
 pub use config::{Config, ConfigError};
 pub use datagram::{DATAGRAM_BYTES_MAX, Dropped};
 pub use keys::{KEYS_MAX, KeyRing, KeyRingError};
+pub use lookout::{Lookout, NAMED_MAX, PATIENCE, PAUSES, Sight, Word};
 pub use member::{
     DataError, Happened, Member, MemberData, MemberEvent, MemberId, Roles, State, TEXT_BYTES_MAX,
 };

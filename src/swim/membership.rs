@@ -175,6 +175,8 @@ pub struct Membership {
     goodbyes: Option<u8>,
     usurper: Option<u64>,
     counts: Counts,
+    /// Where the last datagram came from that was dropped for this reason.
+    dropped_from: BTreeMap<Dropped, SocketAddr>,
 }
 
 impl std::fmt::Debug for Membership {
@@ -236,6 +238,7 @@ impl Membership {
             goodbyes: None,
             usurper: None,
             counts: Counts::default(),
+            dropped_from: BTreeMap::new(),
             prng,
             config,
         })
@@ -333,11 +336,6 @@ impl Membership {
         Ok(())
     }
 
-    /// Other seeds: names may lead elsewhere by now.
-    pub fn set_seeds(&mut self, seeds: Vec<SocketAddr>) {
-        self.config.seeds = seeds;
-    }
-
     /// The cluster is known now, from a better source than gossip.
     pub fn set_cluster(&mut self, cluster: u64) {
         self.config.cluster = Some(cluster);
@@ -417,6 +415,11 @@ impl Membership {
     /// What happened so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// Where the last datagram came from that was dropped, by reason.
+    pub fn dropped_from(&self) -> &BTreeMap<Dropped, SocketAddr> {
+        &self.dropped_from
     }
 
     /// How much slower than usual this node takes itself to be: 0 as usual, 1 twice as slow.

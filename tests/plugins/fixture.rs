@@ -55,6 +55,18 @@ impl Folder {
         self.compile_source(name, &fixture("faulty.c"), definitions);
     }
 
+    /// Compiles a file as the program `name`.
+    pub(crate) fn compile_program(&self, name: &str, source: &Path) -> PathBuf {
+        let program = self.path().join(name);
+        let made = Command::new("cc")
+            .args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-o"])
+            .args([&program, source])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        program
+    }
+
     /// Compiles a file as the plugin `name`.
     pub(crate) fn compile_source(&self, name: &str, source: &Path, definitions: &[&str]) {
         let output = Command::new("cc")

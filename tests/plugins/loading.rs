@@ -43,6 +43,27 @@ fn a_file_that_is_no_library_is_refused() {
 }
 
 #[test]
+fn a_library_cannot_say_what_only_its_process_may() {
+    let rows: &[(&[&str], &str)] = &[
+        (&["-DFORGE_NAME=\"good\"", "-DFORGE_VERSION=\"9\""], "it is ready as another plugin"),
+        (&["-DFORGE_NAME=NAME", "-DFORGE_VERSION=\"9\\n9\""], "its version is no text for people"),
+        (&["-DFORGE_SHUT_IN"], "it tells again how it is shut in"),
+    ];
+    for (definitions, expected) in rows {
+        let Some(folder) = Folder::new() else { return };
+        folder.compile("faulty", definitions);
+        folder.compile("good", &[]);
+        let host = Host::open(options(folder.path())).unwrap();
+        let [good] = host.plugins() else { panic!("{definitions:?}: {:?}", host.plugins()) };
+        assert_eq!((good.name.as_str(), good.version.as_str()), ("good", "1.2.3"));
+        assert!(good.enforced.starts_with("seccomp: "), "{}", good.enforced);
+        let [refused] = host.refused() else { panic!("{:?}", host.refused()) };
+        assert!(refused.file.ends_with("faulty.so"), "{refused:?}");
+        assert!(refused.why.message.contains(expected), "{definitions:?}: {}", refused.why);
+    }
+}
+
+#[test]
 fn a_library_that_does_not_come_back_from_loading_is_given_up() {
     let Some(folder) = Folder::new() else { return };
     folder.compile("faulty", &["-DLOAD_HANG"]);

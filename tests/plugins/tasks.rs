@@ -55,7 +55,10 @@ fn an_output_that_is_too_large_or_no_json_fails_the_task() {
     let Some(folder) = Folder::faulty("output_max: 64KiB") else { return };
     let mut running = folder.host();
     assert_fails(&running.wish("large"), "output_too_large", false, "more than 65536 bytes");
-    assert_fails(&running.wish("no_json"), "bad_output", false, "EOF while parsing");
+    assert_fails(&running.wish("no_json"), "bad_output", false, "no JSON");
+    // Nested deeper than a workflow reads.
+    assert_fails(&running.wish("deep"), "bad_output", false, "no JSON");
+    assert_eq!(running.wish("write_null").unwrap(), r#""refused""#);
     assert_fails(&running.wish("nothing"), "bad_output", false, "no JSON");
     running.is_well();
 }
@@ -194,17 +197,54 @@ fn a_task_that_eats_memory_is_ended_at_its_limit() {
     let Some(folder) = Folder::faulty("memory_max: 32MiB\nthreads: 1") else { return };
     let mut running = folder.host();
     assert_fails(&running.wish("eat"), "plugin_memory", true, "limit of memory");
-    // Memory that is shared counts as well: the call fails at last.
-    assert_eq!(running.wish("map").unwrap(), r#"{"errno": 12}"#);
     running.is_well();
 }
 
 #[test]
-fn a_plugin_that_speaks_for_itself_on_the_nodes_socket_is_killed() {
-    let Some(folder) = Folder::faulty("threads: 1") else { return };
+fn a_crash_is_none_of_memory_where_there_are_many_threads_and_little_of_it() {
+    let Some(folder) = Folder::faulty("memory_max: 4MiB\nthreads: 8") else { return };
     let mut running = folder.host();
-    assert_fails(&running.wish("babble"), "plugin_crashed", true, "again");
-    running.is_well();
+    assert_fails(&running.wish("crash"), "plugin_crashed", true, "SIGSEGV");
+}
+
+#[test]
+fn a_plugin_that_speaks_for_itself_on_the_nodes_socket_is_killed() {
+    for manifest in ["threads: 1", "threads: 1\ncpu_time: 60s"] {
+        let Some(folder) = Folder::faulty(manifest) else { return };
+        let mut running = folder.host();
+        for wish in ["babble", "begun", "ready_again", "shut_in_again"] {
+            assert_fails(&running.wish(wish), "plugin_crashed", true, "again");
+            running.is_well();
+        }
+    }
+}
+
+#[test]
+fn a_handle_is_kept_while_others_fail_and_while_it_is_used() {
+    let Some(folder) = Folder::faulty("threads: 2\nstop_grace: 60s") else { return };
+    let mut running = folder.host();
+    let handle = |running: &mut fixture::Running| {
+        let said = running.wish("describe").unwrap();
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        said["handle"].as_u64().unwrap()
+    };
+    assert_eq!(handle(&mut running), 1);
+    // Failed ones take no place, though they are more than are kept.
+    for number in 0..70 {
+        let mut job = running.job(r#"{"do": "echo"}"#);
+        job.config = Bytes::from(format!(r#"{{"refuse": {number}}}"#));
+        assert_fails(&running.run(job), "plugin_config", false, "no model there");
+    }
+    assert_eq!(handle(&mut running), 1);
+    let waits = running.begin("wait");
+    for number in 0..70 {
+        let mut job = running.job(r#"{"do": "echo"}"#);
+        job.config = Bytes::from(format!(r#"{{"number": {number}}}"#));
+        running.run(job).unwrap();
+    }
+    assert_eq!(handle(&mut running), 1, "it is in use");
+    assert!(running.host.stop(waits));
+    assert_fails(&running.end_of(waits), "worker_stopped", true, "stopped");
 }
 
 #[test]

@@ -52,7 +52,7 @@ const ROWS: &[(&[&str], &[&str])] = &[
     ),
     (&["worker"], &[ANY_LEAF, "engine", "rpc", "runtime"]),
     (&["crew"], &[ANY_LEAF, "engine", "rpc", "runtime", "host"]),
-    (&["host"], &["base", "telemetry", "document", "plugin", "pool"]),
+    (&["host"], &["base", "telemetry", "document", "expr", "plugin", "pool"]),
     (&["pool"], &["base", "telemetry", "tensor"]),
     (&["node"], &[ANY_LEAF, "engine", "rpc", "runtime", "host", ANY_ROLE]),
     // What people run or link against a node knows its words, not its insides.

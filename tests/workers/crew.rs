@@ -75,9 +75,8 @@ impl Crew {
         let plugins = plugins()?;
         let folder = format!("plugins={}", plugins.path().display());
         let gossip: Vec<SocketAddr> = (0..coordinators).map(|_| free_address()).collect();
-        let join: Vec<String> = gossip.iter().map(ToString::to_string).collect();
-        let join = format!("join={}", join.join(","));
-        let settings = [&[folder.as_str(), LEASE, &join, "retention=1GiB"], own].concat();
+        // Coordinators tell each other where they take gossip.
+        let settings = [&[folder.as_str(), LEASE, "retention=1GiB"], own].concat();
         let places: Vec<Place> = if coordinators == 1 {
             vec![Place::new(&settings)]
         } else {

@@ -8,6 +8,7 @@
 //! | twenty that come and go under load, a stop under load, a hundred on one machine | [`crowds`] |
 //! | who is there, as gossip knows it and nodes tell it | [`everybody`] |
 //! | plugins that hang, crash, eat memory, fork | [`faults`] |
+//! | workers that do not get in, and what is said of it | [`strangers`] |
 //!
 //! A witness sees every task run: no two attempts of one are ever seen at the same time. Where there is no C
 //! compiler these tests say so and show nothing.
@@ -44,3 +45,4 @@ mod everybody;
 mod faults;
 mod leaders;
 mod losses;
+mod strangers;

@@ -235,7 +235,7 @@ workflow:
         retry: None,
     };
     let run = flow::Instance::start(start, &mut Outbox::new());
-    let json = run.to_json(&parsed[0]);
+    let json = run.to_json(&parsed[0], &());
     let text = shown(|out| out.extend_from_slice(json.as_bytes()), instance);
     let lines = words(&text);
     assert_eq!(lines[0].join(" "), "instance 00300000000000a1-1: greet version 1, failed");

@@ -82,6 +82,9 @@ unsafe extern "C" fn write(this: *const Output, data: *const c_char, length: usi
     // SAFETY: it is the output that the plugin was handed, so `host` is the `Left` of this very call,
     // which nothing else refers to while the plugin runs; the header allows one thread to use it.
     let left = unsafe { &mut *(*this).host.cast::<Left>() };
+    if data.is_null() && length > 0 {
+        return FAILED;
+    }
     if left.is_too_large || length > left.output_max - left.output.len() {
         left.is_too_large = true;
         return FAILED;

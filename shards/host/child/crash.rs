@@ -9,6 +9,7 @@
 #![allow(unsafe_code, reason = "signal handlers, `atexit` and `_exit` have no safe form")]
 
 use plugin::frame::Ticket;
+use rustix::process::{Resource, getrlimit};
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -67,10 +68,12 @@ fn data_pages() -> Option<u64> {
 
 /// Says from now on which task ended the process. `memory_max`: what the plugin may take.
 pub(crate) fn install(memory_max: u64) -> io::Result<()> {
-    if let Some(data) = data_pages() {
-        // A quarter of the limit is left only by a plugin that was not about to use it up.
-        let pages = memory_max / 4 * 3 / rustix::param::page_size() as u64;
-        MEMORY_PAGES.store(data + pages, Ordering::Relaxed);
+    // Counted from the limit down, and not from what is there now: stacks and heaps of threads that do
+    // not run yet are the host's own. A quarter of what the plugin may take is left only by one that was
+    // not about to use it up.
+    if let Some(limit) = getrlimit(Resource::Data).current {
+        let pages = limit.saturating_sub(memory_max / 4) / rustix::param::page_size() as u64;
+        MEMORY_PAGES.store(pages, Ordering::Relaxed);
     }
     for signal in SIGNALS {
         // SAFETY: the struct is made of integers and pointers, for which zero is a value.

@@ -20,7 +20,10 @@ use landlock::{
 };
 use plugin::frame::Load;
 use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::process::{Resource, Rlimit, getpid, setpriority_process, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getpid, set_dumpable_behavior, setpriority_process,
+    setrlimit,
+};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use std::fs;
 
@@ -119,6 +122,11 @@ pub(crate) fn close_all_but(kept: &OwnedFd) {
     }
 }
 
+/// What a process may take beside its plugin's `memory_max`. Unit: bytes.
+pub(crate) fn own_bytes(threads: u32) -> u64 {
+    OWN_BYTES + u64::from(threads) * (OWN_BYTES_PER_THREAD + STACK_BYTES as u64)
+}
+
 /// Shuts this process in, for good. Returns how, in words.
 pub(crate) fn enter(load: &Load) -> Result<String, SandboxError> {
     crash::prepare().map_err(system("/proc/self/statm"))?;
@@ -131,14 +139,45 @@ pub(crate) fn enter(load: &Load) -> Result<String, SandboxError> {
     set_capabilities(None, none).map_err(system("dropping capabilities"))?;
     rustix::thread::set_no_new_privs(true).map_err(system("no_new_privs"))?;
     let files = restrict_files(load)?;
+    if !has_landlock() {
+        hide_memory()?;
+    }
     let own = getpid().as_raw_nonzero().get().cast_unsigned();
     filter::install(own, load.network).map_err(SandboxError::Filter)?;
     Ok(format!(
         "seccomp: no new processes, no other programs, no changes to files, {}; {files}; {} MiB of \
-         memory per process; no capabilities",
+         memory per process, and {} MiB for its threads; no capabilities",
         if load.network { "network allowed" } else { "no network" },
         load.memory_max >> 20,
+        own_bytes(load.threads) >> 20,
     ))
+}
+
+/// Keeps the node's memory and environment from its plugins, where landlock does not: they may open files
+/// of the node's user, and those of `/proc` are its memory. A node as root needs none of it, as a plugin
+/// has no capabilities. To be called before the first process is started.
+pub(crate) fn hide_node() {
+    if !has_landlock()
+        && let Err(error) = hide_memory()
+    {
+        tracing::error!(%error, "plugins may read this process's memory");
+    }
+}
+
+/// Whether the kernel restricts files: in all versions of landlock it keeps `/proc` of others closed.
+#[allow(unsafe_code, reason = "the call has no safe form")]
+fn has_landlock() -> bool {
+    let version: libc::c_uint = 1; // LANDLOCK_CREATE_RULESET_VERSION
+    // SAFETY: with this flag and no attributes it only tells a number.
+    let version = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, version)
+    };
+    version > 0
+}
+
+/// Nobody of the same user reads this process's memory, or traces it; nor is it dumped.
+fn hide_memory() -> Result<(), SandboxError> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(system("PR_SET_DUMPABLE"))
 }
 
 fn limit(load: &Load) -> Result<(), SandboxError> {
@@ -153,7 +192,7 @@ fn limit(load: &Load) -> Result<(), SandboxError> {
         let number = statm.split_whitespace().nth(index).and_then(|word| word.parse::<u64>().ok());
         number.unwrap_or(0).saturating_mul(page)
     };
-    let own = OWN_BYTES + threads * (OWN_BYTES_PER_THREAD + STACK_BYTES as u64);
+    let own = own_bytes(load.threads);
     let data = pages(5) + own + load.memory_max;
     let space =
         pages(0) + own + load.memory_max + RESERVED_BYTES + threads * RESERVED_BYTES_PER_THREAD;
@@ -183,7 +222,8 @@ fn restrict_files(load: &Load) -> Result<String, SandboxError> {
         .restrict_self()?;
     Ok(match (status.ruleset, status.landlock) {
         (RulesetStatus::NotEnforced, _) => {
-            "landlock: NOT there, it can read whatever the node's user can".to_owned()
+            "landlock: NOT there, it can read whatever the node's user can but the node's memory"
+                .to_owned()
         }
         (kept, LandlockStatus::Available { effective_abi, .. }) => {
             let part = if kept == RulesetStatus::FullyEnforced { "" } else { ", in part" };

@@ -49,7 +49,8 @@ typedef struct distric_text {
     size_t length;
 } distric_text;
 
-/* Where a function of the plugin leaves its result. Made by the host. */
+/* Where a function of the plugin leaves its result. Made by the host. Of the calling thread alone: only
+ * the thread that the function was called on may use it, and only until the function returns. */
 typedef struct distric_plugin_output {
     uint32_t abi_version;
     uint32_t struct_size;
@@ -57,7 +58,8 @@ typedef struct distric_plugin_output {
 
     /* Appends to the output: one JSON value in the end. Returns DISTRIC_OK, or DISTRIC_FAILED once
      * the output is longer than the manifest allows: the task then fails with `output_too_large`,
-     * whatever execute returns. */
+     * whatever execute returns. Where `data` is NULL and `length` is not 0, it appends nothing and
+     * returns DISTRIC_FAILED. */
     int32_t (*write)(const struct distric_plugin_output *self, const char *data, size_t length);
 
     /* Says why it failed, before DISTRIC_FAILED or DISTRIC_FAILED_RETRY is returned. `code` is for

@@ -1,11 +1,11 @@
 //! docs/API.md is held to the code: routes, errors and bounds.
 
 use crate::{BATCH_KEY_BYTES_MAX, Code, DOCUMENT_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX};
-use crate::{CatalogueEvent, EventKind, EventView, EventsView};
+use crate::{CatalogueEvent, EventKind, EventView, EventsView, WorkerEvent};
 use crate::{Method, Status, WAIT_MAX, route};
 use crate::{SET_BYTES_MAX, USER_BYTES_MAX};
 use base::limits::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, KEY_BYTES_MAX, MESSAGE_BYTES_MAX};
-use base::{InstanceId, MessageId, NodeId, UnixMicros};
+use base::{InstanceId, MessageId, NodeId, UnixMicros, WorkerId};
 
 const GUIDE: &str = include_str!("../../../docs/API.md");
 
@@ -71,11 +71,17 @@ fn every_kind_of_event_stands_in_the_guide_with_its_fields() {
         code: "",
         message: "",
     };
+    let worker = WorkerEvent { worker: WorkerId(1), name: "" };
     let kinds = [
         EventKind::RulesChanged(change),
         EventKind::DefinitionsChanged(change),
         failed,
         EventKind::LeaderElected { node: NodeId(1), term: 1 },
+        EventKind::WorkerJoined(worker),
+        EventKind::WorkerLost { worker, tasks: 1 },
+        EventKind::WorkerLeft(worker),
+        EventKind::WorkerDrained(worker),
+        EventKind::WorkerResumed(worker),
     ];
     let rows: Vec<_> = table("| `kind` | says | fields |").collect();
     assert_eq!(rows.len(), kinds.len());

@@ -1,7 +1,7 @@
 //! `GET /api/v1/events`
 
 use crate::json::{self, Object};
-use base::{InstanceId, NodeId, UnixMicros};
+use base::{InstanceId, NodeId, UnixMicros, WorkerId};
 
 /// What happened on a node that an operator may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,30 @@ pub enum EventKind<'a> {
         /// In which term.
         term: u64,
     },
+    /// A worker belongs to the cluster from now on, or another run of it does.
+    WorkerJoined(WorkerEvent<'a>),
+    /// A worker was silent for longer than its lease, or another run of it has come.
+    WorkerLost {
+        /// Which.
+        worker: WorkerEvent<'a>,
+        /// How many tasks it had: others get them.
+        tasks: u32,
+    },
+    /// A worker has ended in order.
+    WorkerLeft(WorkerEvent<'a>),
+    /// An operator wishes that a worker gets no more tasks.
+    WorkerDrained(WorkerEvent<'a>),
+    /// It gets tasks again.
+    WorkerResumed(WorkerEvent<'a>),
+}
+
+/// A worker that something happened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerEvent<'a> {
+    /// Its id.
+    pub worker: WorkerId,
+    /// Its name, for people.
+    pub name: &'a str,
 }
 
 /// A change of the catalogue.
@@ -64,6 +88,11 @@ impl EventKind<'_> {
             Self::DefinitionsChanged(_) => "definitions_changed",
             Self::TaskFailed { .. } => "task_failed",
             Self::LeaderElected { .. } => "leader_elected",
+            Self::WorkerJoined(_) => "worker_joined",
+            Self::WorkerLost { .. } => "worker_lost",
+            Self::WorkerLeft(_) => "worker_left",
+            Self::WorkerDrained(_) => "worker_drained",
+            Self::WorkerResumed(_) => "worker_resumed",
         }
     }
 
@@ -86,7 +115,22 @@ impl EventKind<'_> {
                 o.number("node", node.0);
                 o.number("term", *term);
             }
+            Self::WorkerLost { worker, tasks } => {
+                worker.write(o);
+                o.number("tasks", u64::from(*tasks));
+            }
+            Self::WorkerJoined(worker)
+            | Self::WorkerLeft(worker)
+            | Self::WorkerDrained(worker)
+            | Self::WorkerResumed(worker) => worker.write(o),
         }
+    }
+}
+
+impl WorkerEvent<'_> {
+    fn write(&self, o: &mut Object<'_>) {
+        o.display("worker", self.worker);
+        o.text("name", self.name);
     }
 }
 

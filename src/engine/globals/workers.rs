@@ -5,12 +5,14 @@
 //!   has left stays so;
 //! - at most [`WORKERS_MAX`] workers are known. Where another one comes, the one that has been gone for
 //!   longest is forgotten; where none is gone, the newcomer is refused;
-//! - a plugin that was brought once stays known, at most [`PLUGINS_MAX`] of them.
+//! - a plugin that was brought once stays known. At most [`PLUGINS_MAX`] are: where another one comes, one
+//!   is forgotten that no known worker has, or else one that none has which is there. Only where all are
+//!   at workers that are there the newcomer is not known.
 
 use crate::record::{WorkerDrained, WorkerJoined, WorkerPlugin};
 use base::{BootId, UnixMicros, WorkerId};
 use rkyv::{Archive, Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Workers that a cluster knows.
@@ -117,17 +119,45 @@ impl Workers {
         let lost = known
             .filter(|known| known.boot != boot && known.presence == Presence::Here)
             .map(|known| known.boot);
-        let known = Arc::make_mut(&mut self.plugins);
-        for plugin in &plugins {
-            if known.len() < PLUGINS_MAX || known.contains_key(&plugin.name) {
-                known.insert(plugin.name.clone(), plugin.clone());
-            }
-        }
         let presence = Presence::Here;
         let joined =
             Worker { boot, presence, since, drained, name, address, capacity, zone, plugins };
+        let brought = joined.plugins.clone();
         self.by_id.insert(worker, joined);
+        self.bring(brought);
         Join::Joined { lost }
+    }
+
+    /// The plugins of a worker that has joined are known from now on.
+    fn bring(&mut self, brought: Vec<WorkerPlugin>) {
+        let new = brought.iter().filter(|plugin| !self.plugins.contains_key(&plugin.name)).count();
+        let excess = (self.plugins.len() + new).saturating_sub(PLUGINS_MAX);
+        let mut spare =
+            if excess > 0 { self.spare_plugins(excess) } else { Vec::new() }.into_iter();
+        let known = Arc::make_mut(&mut self.plugins);
+        for plugin in brought {
+            let is_full = known.len() >= PLUGINS_MAX && !known.contains_key(&plugin.name);
+            if is_full {
+                let Some(forgotten) = spare.next() else { continue };
+                known.remove(&forgotten);
+            }
+            known.insert(plugin.name.clone(), plugin);
+        }
+    }
+
+    /// Names to forget, as many as that if there are so many: the first by their order that no worker has,
+    /// and then those that none has which is there.
+    fn spare_plugins(&self, most: usize) -> Vec<String> {
+        let mut here: BTreeSet<&str> = BTreeSet::new();
+        let mut gone: BTreeSet<&str> = BTreeSet::new();
+        for worker in self.by_id.values() {
+            let at = if worker.presence == Presence::Here { &mut here } else { &mut gone };
+            at.extend(worker.plugins.iter().map(|plugin| plugin.name.as_str()));
+        }
+        let spare = || self.plugins.keys().filter(|name| !here.contains(name.as_str()));
+        let nobodys = spare().filter(|name| !gone.contains(name.as_str()));
+        let of_gone = spare().filter(|name| gone.contains(name.as_str()));
+        nobodys.chain(of_gone).take(most).cloned().collect()
     }
 
     /// A run of a worker is lost or has left. False where it is not there.

@@ -8,7 +8,7 @@
 //! - who has an attempt was there when it was assigned, and has not gone since;
 //! - no result of an attempt is recorded that nobody has.
 
-use super::{Partition, PartitionEffect, view::Found};
+use super::{Partition, PartitionEffect};
 use crate::globals::{Globals, Presence};
 use crate::record::{TaskAssigned, TaskReleased};
 use crate::shard::OrderId;
@@ -137,8 +137,9 @@ impl Partition {
                 let known = order.task.index() < run.definition.tasks.len();
                 !known || run.instance.task_attempt(order.task) >= order.attempt
             }),
-            // What has never been is for a later leader to judge.
-            None => !matches!(self.find(order.instance.message), Found::Never),
+            // It has ended and was dropped, or has never been: a worker hears of an order once its record
+            // is applied, so that one is of a state that is no more, restored from a backup.
+            None => true,
         }
     }
 }

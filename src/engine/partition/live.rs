@@ -5,7 +5,7 @@ use super::view::InstanceRow;
 use crate::record::{AcceptedView, Match};
 use crate::shelf::Entry;
 use base::{InstanceId, MessageId, UnixMicros};
-use flow::{Definition, Instance};
+use flow::{Definition, Holders, Instance};
 use rkyv::rancor::Error as Rancor;
 use rkyv::with::InlineAsBox;
 use rkyv::{Archive, Serialize};
@@ -114,10 +114,10 @@ impl Live {
     }
 
     /// An instance as people and programs read it.
-    pub(super) fn json(&self, run: &Run) -> String {
+    pub(super) fn json(&self, run: &Run, holders: &dyn Holders) -> String {
         match self.caused_by() {
-            None => run.instance.to_json(&run.definition),
-            Some((message, key)) => run.instance.to_json_of_key(&run.definition, message, key),
+            None => run.instance.to_json(&run.definition, holders),
+            Some(cause) => run.instance.to_json_of_key(&run.definition, cause, holders),
         }
     }
 
@@ -148,7 +148,7 @@ impl Live {
 
     /// Writes the finished message.
     pub(super) fn write(&self, ended_at: UnixMicros, out: &mut Vec<u8>) {
-        let texts: Vec<String> = self.runs.iter().map(|run| self.json(run)).collect();
+        let texts: Vec<String> = self.runs.iter().map(|run| self.json(run, &())).collect();
         let instances: Vec<Shelved<'_>> = (self.runs.iter().zip(&texts))
             .map(|(run, json)| Shelved { row: InstanceRow::of(run), json: json.as_bytes() })
             .collect();

@@ -1,14 +1,17 @@
 //! What a partition says to those who read.
 
 use super::Partition;
-use super::live::{ArchivedFinished, ArchivedShelved, Live, OnShelf};
+use super::assigned::Assigned;
+use super::live::{ArchivedFinished, ArchivedShelved, Live, OnShelf, Run};
 use crate::globals::Globals;
 use crate::record::NAMESPACE;
+use crate::shard::OrderId;
 use api::{
     ApiError, InstanceSummary, InstancesQuery, InstancesView, KeyedStart, MessageView, Response,
     RuleMatch,
 };
-use base::{InstanceId, MessageId, UnixMicros};
+use base::{InstanceId, MessageId, UnixMicros, WorkerId};
+use flow::{Holders, TaskIndex};
 use rkyv::rancor::Error as Rancor;
 use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -42,7 +45,7 @@ pub struct InstanceRow {
 }
 
 impl InstanceRow {
-    pub(super) fn of(run: &super::live::Run) -> Self {
+    pub(super) fn of(run: &Run) -> Self {
         Self {
             id: run.instance.id(),
             workflow: run.definition.id.clone(),
@@ -90,6 +93,19 @@ fn is_wanted(
     query.status.is_none_or(|wanted| wanted.as_str() == status)
         && query.workflow.as_ref().is_none_or(|wanted| wanted == workflow)
         && query.after.is_none_or(|after| key < (after.started_at, after.instance))
+}
+
+/// Who has the tasks of an instance.
+struct HoldersOf<'a> {
+    assigned: &'a Assigned,
+    instance: InstanceId,
+}
+
+impl Holders for HoldersOf<'_> {
+    fn worker_of(&self, task: TaskIndex, attempt: u32) -> Option<WorkerId> {
+        let order = OrderId { instance: self.instance, task, attempt };
+        self.assigned.get(&order).map(|(worker, _)| *worker)
+    }
 }
 
 /// Where a message is.
@@ -189,7 +205,7 @@ impl Partition {
             Found::Gone => return Err(ApiError::gone("workflow instance", id)),
             Found::Live(live) => {
                 let run = live.run(id.ordinal).ok_or_else(unknown)?;
-                live.json(run).into_bytes()
+                live.json(run, &HoldersOf { assigned: &self.assigned, instance: id }).into_bytes()
             }
             Found::Shelved(found) => found.finished.json(id.ordinal).ok_or_else(unknown)?.to_vec(),
         };
@@ -250,8 +266,14 @@ impl Partition {
 
     /// Every instance of the state as JSON, in no particular order: for audits.
     pub fn instances(&self) -> impl Iterator<Item = Vec<u8>> {
-        let live = (self.live.values())
-            .flat_map(|live| live.runs.iter().map(|run| live.json(run).into_bytes()));
+        let shown = |live: &Live, run: &Run| {
+            let holders = HoldersOf { assigned: &self.assigned, instance: run.instance.id() };
+            live.json(run, &holders).into_bytes()
+        };
+        let live = self
+            .live
+            .values()
+            .flat_map(move |live| live.runs.iter().map(move |run| shown(live, run)));
         let finished = (self.shelf.oldest_first())
             .flat_map(|(_, entry)| OnShelf::of(entry).finished.instances.iter())
             .map(|shelved| shelved.json.to_vec());

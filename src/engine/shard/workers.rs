@@ -18,6 +18,7 @@
 //! - a worker is answered, and its lease renewed, only after it was made sure since its word came that this
 //!   node leads still, and not once it was decided that its lease is over.
 
+mod events;
 mod links;
 mod validations;
 pub(super) mod view;
@@ -26,6 +27,7 @@ use super::session::Waiter;
 use super::{ShardCore, ShardEffect};
 use crate::batch::GLOBAL;
 use crate::dispatch::{Assignment, Dispatcher};
+use crate::events::WorkerNews;
 use crate::globals::{Join, Presence};
 use crate::message::{Dispatched, TaskNews, ToShard};
 use crate::metrics::WORKER_STATES;
@@ -487,9 +489,16 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) -> Outcome {
         let (worker, boot) = (record.worker, record.boot);
+        let was_here = self.globals.workers.is_here(worker, boot);
         let joined = self.globals.workers.join(record, self.globals.stamp);
         if let Join::Joined { lost: Some(lost) } = joined {
+            let tasks = self.tasks_of(worker, lost);
+            let why = "another run of it has come";
+            self.tell_of_worker(worker, WorkerNews::Lost { tasks }, why, out);
             self.move_tasks(index, (worker, lost), Presence::Lost, out);
+        }
+        if let (Join::Joined { .. }, false) = (joined, was_here) {
+            self.tell_of_joined(worker, out);
         }
         self.after_workers();
         self.on_joined(worker, boot, joined, out);
@@ -524,8 +533,12 @@ impl ShardCore {
         record: WorkerDrained,
         out: &mut Outbox<ShardEffect>,
     ) -> Outcome {
+        let was = self.globals.workers.find(record.worker).map(|known| known.drained);
         let is_known = self.globals.workers.drain(record);
         self.after_workers();
+        if was.is_some_and(|was| was != record.on) {
+            self.tell_of_worker(record.worker, WorkerNews::Drained(record.on), "", out);
+        }
         if is_known {
             self.on_drained(record.worker, record.on, out);
         }
@@ -540,9 +553,15 @@ impl ShardCore {
         out: &mut Outbox<ShardEffect>,
     ) {
         let stamp = self.globals.stamp;
+        let tasks = self.tasks_of(run.0, run.1);
         if !self.globals.workers.part(run.0, run.1, how, stamp) {
             return;
         }
+        let what = match how {
+            Presence::Left => WorkerNews::Left,
+            _ => WorkerNews::Lost { tasks },
+        };
+        self.tell_of_worker(run.0, what, "it said nothing for as long as its lease", out);
         self.move_tasks(index, run, how, out);
         self.on_parted(run, how, out);
         self.after_workers();

@@ -4,6 +4,7 @@
 mod configs;
 mod leases;
 mod links;
+mod shown;
 
 use super::FAR;
 use super::world::{LEASE_MS, World};

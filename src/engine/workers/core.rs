@@ -169,7 +169,8 @@ impl WorkerCore {
     /// A worker that nobody knows yet.
     pub fn new(config: WorkerConfig) -> Self {
         assert!(config.capacity > 0, "a worker has room for something");
-        assert!(config.plugins.is_sorted_by(|one, next| one.name < next.name), "by name");
+        let by_name = config.plugins.is_sorted_by(|one, next| one.name < next.name);
+        assert!(by_name, "each once, by name: a host names plugins after their files");
         Self {
             boot: config.boot,
             link: Link::new(Prng::new(config.seed)),

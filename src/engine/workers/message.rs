@@ -31,11 +31,12 @@ pub const INPUT_BYTES_MAX: usize = flow::OUTPUT_BYTES_MAX;
 /// The longest text that one side gives the other as a reason, for people. Unit: bytes.
 pub const FAULT_BYTES_MAX: usize = 4 * 1024;
 
-/// The most plugins of a worker.
-pub const PLUGINS_MAX: usize = 1_024;
+/// The most plugins of a worker. A folder has half as many at most, each of which is at least a process.
+pub const PLUGINS_MAX: usize = 256;
 
-/// The most orders that a worker runs at once.
-pub const CAPACITY_MAX: u32 = 65_536;
+/// The most orders that a worker runs at once: each is a thread of a plugin's process. What one worker takes
+/// with it when it is lost is one record in the log, and what it has is sent again when it connects.
+pub const CAPACITY_MAX: u32 = 4_096;
 
 /// A plugin that a worker has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

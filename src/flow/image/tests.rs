@@ -50,7 +50,7 @@ fn an_image_is_the_instance() {
     let read = Instance::from_image(&image).unwrap();
     assert_eq!(read, instance);
     assert_eq!(read.image(), image);
-    assert_eq!(read.to_json(&definition), instance.to_json(&definition));
+    assert_eq!(read.to_json(&definition, &()), instance.to_json(&definition, &()));
     assert!(read.belongs_to(&definition));
 }
 

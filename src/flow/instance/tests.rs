@@ -464,7 +464,8 @@ fn an_instance_reads_as_json() {
     driver.line("start {\"n\":\"\\u0001\"} params={\"level\":\"high\"} timeout=1m");
     driver.line("+250ms err call 1 http_503");
     let instance = driver.instance.expect("started");
-    let json: serde_json::Value = serde_json::from_str(&instance.to_json(&definition)).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&instance.to_json(&definition, &())).unwrap();
     let shown = format!("{json:#}\n");
     assert!(shown == include_str!("scripts/view.json"), "what is shown is:\n{shown}");
 }
@@ -497,7 +498,7 @@ fn an_instance_that_cannot_be_given_its_input_ends_before_anything_of_it_begins(
         assert_eq!(instance.task_status(task), TaskStatus::Cancelled);
     }
     assert_eq!(Instance::from_image(&instance.image()).unwrap(), instance);
-    let shown = instance.to_json_of_key(&definition, MessageId(9), "k");
+    let shown = instance.to_json_of_key(&definition, (MessageId(9), "k"), &());
     assert!(shown.contains(r#""message_id":"0000000000000009","key":"k","#), "{shown}");
 }
 

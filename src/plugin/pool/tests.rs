@@ -200,12 +200,25 @@ fn a_process_that_ends_or_is_killed_is_told_with_what_it_ran_and_who_is_to_blame
     bench.ready(2);
     assert_eq!(bench.pool.work(2, 4), Some(Work::Task(1)));
     assert_eq!((bench.pool.work(2, 1), bench.pool.work(3, 4)), (None, None));
-    bench.pool.on_nonsense(2, "so", &mut bench.out);
+    bench.pool.on_nonsense(bench.now, 2, "so", &mut bench.out);
     let told = bench.effects().into_iter().find_map(|effect| match effect {
         Effect::Killed { works, .. } => Some(works),
         _ => None,
     });
     assert_eq!(told, Some([1, 3].map(Work::Task).to_vec()));
+}
+
+#[test]
+fn a_process_that_is_given_up_while_it_starts_fails_what_waits_and_counts_as_a_crash() {
+    let mut bench = Bench::new(1, 1);
+    bench.ended(1, &crash(None));
+    bench.want(1, None);
+    assert!(bench.effects().contains(&Effect::Start(2)));
+    bench.pool.on_nonsense(bench.now, 2, "so", &mut bench.out);
+    assert_eq!(code_of(&bench.effects(), 1), Some("plugin_missing"));
+    // Twice is one time.
+    bench.pool.on_excess(bench.now, 2, "it has too many threads", &mut bench.out);
+    assert_eq!((bench.effects(), bench.pool.crashes_in_a_row), (Vec::new(), 2));
 }
 
 #[test]
@@ -288,7 +301,7 @@ fn a_silent_process_is_asked_and_killed_and_one_whose_node_stood_still_is_not() 
     // What it says now, or twice, is of no interest.
     bench.result(1, 1, Ok(vec![]));
     bench.ended(1, &End::default());
-    bench.pool.on_nonsense(1, "late", &mut bench.out);
+    bench.pool.on_nonsense(bench.now, 1, "late", &mut bench.out);
     assert_eq!(bench.effects(), []);
 }
 
@@ -451,7 +464,7 @@ proptest! {
                     }
                 }
                 Event::Nonsense(index) => {
-                    if let Some(child) = child(index) { pool.on_nonsense(child, "x", &mut out); }
+                    if let Some(child) = child(index) { pool.on_nonsense(now, child, "x", &mut out); }
                 }
                 Event::Pass(count) => {
                     pool.deadline();

@@ -65,6 +65,7 @@ impl Membership {
         self.see_stall(now);
         if let Err(dropped) = self.receive(now, from, door, datagram, out) {
             *self.counts.dropped.entry(dropped).or_default() += 1;
+            self.dropped_from.insert(dropped, from);
         }
         self.settle(now, out);
     }

@@ -72,9 +72,23 @@ impl Joining {
 }
 
 impl Membership {
-    /// Sees whether somebody is there, and whether the seeds are. Goes on for ever: two halves that
-    /// were founded apart, or cut for longer than they remember each other, find together by it.
-    pub(super) fn join(&mut self, now: Now, out: &mut Outbox<Effect>) {
+    /// Other seeds: names may lead elsewhere by now, or more are known. Who is new among them is
+    /// asked at once.
+    pub fn on_seeds(&mut self, now: Now, seeds: Vec<SocketAddr>, out: &mut Outbox<Effect>) {
+        let before = std::mem::replace(&mut self.config.seeds, seeds);
+        let takes_part = self.told_at.is_some() && self.goodbyes.is_none();
+        if !takes_part {
+            return;
+        }
+        let new: Vec<_> = self.absent_seeds().filter(|seed| !before.contains(seed)).collect();
+        for seed in new.into_iter().take(SEEDS_AT_ONCE) {
+            self.ask_seed(now, seed, out);
+        }
+        self.settle(now, out);
+    }
+
+    /// Those that are no active member, as far as this one knows.
+    fn absent_seeds(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         let own = self.config.address;
         let is_known = |seed: &SocketAddr| {
             self.table
@@ -82,16 +96,25 @@ impl Membership {
                 .any(|known| known.state.is_active() && known.identity.address == *seed)
         };
         let seeds = self.config.seeds.iter().map(canonical);
-        let mut seeds: Vec<_> = seeds.filter(|seed| *seed != own && !is_known(seed)).collect();
+        seeds.filter(move |seed| *seed != own && !is_known(seed))
+    }
+
+    fn ask_seed(&mut self, now: Now, address: SocketAddr, out: &mut Outbox<Effect>) {
+        let nobody = Identity { member: 0, boot: 0, renewal: 0, address, leaving: false };
+        self.sync_with(now, nobody, false, out);
+    }
+
+    /// Sees whether somebody is there, and whether the seeds are. Goes on for ever: two halves that
+    /// were founded apart, or cut for longer than they remember each other, find together by it.
+    pub(super) fn join(&mut self, now: Now, out: &mut Outbox<Effect>) {
+        let mut seeds: Vec<_> = self.absent_seeds().collect();
         let is_alone = self.table.others() == 0;
         for _ in 0..if is_alone { SEEDS_AT_ONCE } else { 1 } {
             if seeds.is_empty() {
                 break;
             }
             let at = usize::try_from(self.prng.below(seeds.len() as u64)).expect("below a length");
-            let nobody =
-                Identity { member: 0, boot: 0, renewal: 0, address: seeds[at], leaving: false };
-            self.sync_with(now, nobody, false, out);
+            self.ask_seed(now, seeds[at], out);
             seeds.swap_remove(at);
         }
         let next = if is_alone {

@@ -50,6 +50,25 @@ fn seeds_that_are_down_at_first_are_asked_until_they_are_there() {
 }
 
 #[test]
+fn a_seed_that_is_learnt_of_later_is_asked_at_once_and_a_known_one_is_not() {
+    let mut world = World::new(5, &[]);
+    world.add();
+    world.add();
+    world.run(secs(60));
+    assert!((0..2).all(|node| world.nodes[node].membership.active() == 1));
+    let learn = |world: &mut World| {
+        let before = world.traffic.datagrams;
+        let seeds = vec![address(0), address(1)];
+        world.with(0, |member, now, out| member.on_seeds(now, seeds, out));
+        world.traffic.datagrams - before
+    };
+    assert_eq!(learn(&mut world), 1);
+    let took = world.run_until(secs(1), World::is_right).unwrap();
+    assert!(took < millis(100), "{took:?}");
+    assert_eq!(learn(&mut world), 0);
+}
+
+#[test]
 fn two_clusters_with_a_seed_in_common_become_one() {
     let mut world = World::new(4, &[0, 5]);
     for _ in 0..10 {

@@ -37,6 +37,8 @@ message! {
         13 format_min: u16 = 0,
         /// The newest. 0: it does not say.
         14 format_max: u16 = 0,
+        /// Where it takes gossip, as `IP:PORT`. Empty: nowhere, or it does not say.
+        15 gossip: &'a str = "",
     }
 }
 
@@ -59,6 +61,7 @@ impl Hello<'static> {
             to_store: 0,
             format_min: 0,
             format_max: 0,
+            gossip: "",
         }
     }
 }

@@ -131,6 +131,7 @@ fn session() -> Vec<Case> {
         format_max: 2,
         ..hello
     };
+    let that_gossips = Hello { gossip: "10.0.0.1:9201", ..of_a_cluster };
     let least = Hello::of(Hello::CLIENT);
     let error = ErrorReply {
         code: "overloaded",
@@ -149,6 +150,7 @@ fn session() -> Vec<Case> {
         // As it was before the fields of a cluster came.
         case("hello", ASKS, &hello),
         case("hello, of a coordinator", ASKS, &of_a_cluster),
+        case("hello, of a coordinator that gossips", ASKS, &that_gossips),
         case("hello, the least", ANSWERS, &least),
         case("error", ANSWERS, &error),
         case("error, the least", ANSWERS, &word),

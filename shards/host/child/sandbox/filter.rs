@@ -4,19 +4,24 @@
 //! has seen, and a call too few shows as a fault that nobody can explain. What would lead out of the
 //! process is on the list.
 //!
+//! That list ends where it was written: calls with higher numbers, which later kernels have, are none
+//! that it knows. So there are none of them here, and neither the other numbers of calls (x32's) that
+//! an x86-64 kernel may take.
+//!
 //! Invariants:
 //! - a call that is denied returns an error, and does nothing;
-//! - on x86-64 the same holds for its x32 number, on a kernel that has those.
+//! - no call runs that this list's writer could not have known.
 
 use libc as c;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, apply_filter,
+    SeccompRule, TargetArch, apply_filter, sock_filter,
 };
 use std::collections::BTreeMap;
 
-/// What x32 adds to the numbers of x86-64.
-const X32: i64 = 0x4000_0000;
+/// The last call that this list knows: `mseal`, of Linux 6.10. Since 424 all machines count alike.
+/// Neither glibc nor musl needs one of those above; whoever raises it reads what it lets in.
+const LAST_KNOWN: u32 = 462;
 
 /// Denied with EPERM.
 const DENIED: &[i64] = &[
@@ -27,6 +32,7 @@ const DENIED: &[i64] = &[
     c::SYS_process_vm_readv,
     c::SYS_process_vm_writev,
     c::SYS_process_madvise,
+    PROCESS_MRELEASE,
     c::SYS_kcmp,
     c::SYS_pidfd_open,
     c::SYS_pidfd_getfd,
@@ -77,6 +83,8 @@ const DENIED: &[i64] = &[
     c::SYS_syslog,
     c::SYS_acct,
     c::SYS_quotactl,
+    QUOTACTL_FD,
+    LSM_SET_SELF_ATTR,
     c::SYS_settimeofday,
     c::SYS_clock_settime,
     c::SYS_clock_adjtime,
@@ -87,12 +95,22 @@ const DENIED: &[i64] = &[
     c::SYS_open_by_handle_at,
     c::SYS_fanotify_init,
     c::SYS_vhangup,
-    // Memory that outlives it, or that it shares with others.
+    // What outlives it, or is shared with others, whoever has made it.
     c::SYS_shmget,
     c::SYS_shmat,
+    c::SYS_shmctl,
     c::SYS_msgget,
+    c::SYS_msgctl,
+    c::SYS_msgsnd,
+    c::SYS_msgrcv,
     c::SYS_semget,
+    c::SYS_semctl,
+    c::SYS_semop,
+    c::SYS_semtimedop,
     c::SYS_mq_open,
+    c::SYS_mq_unlink,
+    // One end of a pair of Unix sockets sends to any other of the machine.
+    c::SYS_socketpair,
     // Changes to files. Opening one for writing is below.
     c::SYS_unlinkat,
     c::SYS_renameat,
@@ -104,6 +122,7 @@ const DENIED: &[i64] = &[
     c::SYS_truncate,
     c::SYS_fchmod,
     c::SYS_fchmodat,
+    FCHMODAT2,
     c::SYS_fchown,
     c::SYS_fchownat,
     c::SYS_setxattr,
@@ -138,19 +157,41 @@ const DENIED_HERE: &[i64] = &[
     c::SYS_ioperm,
     c::SYS_modify_ldt,
     c::SYS_uselib,
-    c::SYS_fchmodat2,
-    // x32's own numbers of calls that are denied: execve, ptrace, the signals and the vectors.
-    X32 + 520,
-    X32 + 521,
-    X32 + 524,
-    X32 + 528,
-    X32 + 536,
-    X32 + 539,
-    X32 + 540,
-    X32 + 545,
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const DENIED_HERE: &[i64] = &[];
+
+/// Calls that `libc` does not name on every machine.
+const QUOTACTL_FD: i64 = 443;
+const PROCESS_MRELEASE: i64 = 448;
+const FCHMODAT2: i64 = 452;
+const LSM_SET_SELF_ATTR: i64 = 460;
+
+/// Denied as well where the manifest does not allow the network: nothing here is connected to
+/// anybody but the node, which is written to and read from.
+const NETWORK: &[i64] = &[
+    c::SYS_socket,
+    c::SYS_bind,
+    c::SYS_connect,
+    c::SYS_listen,
+    c::SYS_accept,
+    c::SYS_accept4,
+    c::SYS_sendto,
+    c::SYS_sendmsg,
+    c::SYS_sendmmsg,
+];
+
+/// `fcntl` that has the kernel signal whom the caller names, or hold up whoever opens a file.
+const FCNTL: &[i32] = &[c::F_SETOWN, F_SETOWN_EX, F_SETSIG, c::F_SETLEASE, c::F_NOTIFY];
+const F_SETSIG: i32 = 10;
+const F_SETOWN_EX: i32 = 15;
+
+/// `ioctl` that does the same, or types into a terminal.
+const IOCTL: &[u32] = &[FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX];
+const FIOSETOWN: u32 = 0x8901;
+const SIOCSPGRP: u32 = 0x8902;
+const TIOCSTI: u32 = 0x5412;
+const TIOCLINUX: u32 = 0x541c;
 
 /// As if the kernel were too old for them: libraries go on with the calls before, whose arguments
 /// can be looked at, or without. `io_uring` would carry out what is denied here.
@@ -168,26 +209,41 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 /// Denies this thread, and those that it will start, all of it. `own`: this process.
 pub(super) fn install(own: u32, network: bool) -> Result<(), String> {
     let mut denied = Rules::new();
-    for &call in DENIED.iter().chain(DENIED_HERE) {
+    let more = if network { &[] } else { NETWORK };
+    for &call in DENIED.iter().chain(DENIED_HERE).chain(more) {
         denied.insert(call, Vec::new());
     }
     deny_some(&mut denied, own, network).map_err(|error| error.to_string())?;
     let unknown = UNKNOWN.iter().map(|&call| (call, Vec::new())).collect();
-    for (rules, number) in [(denied, c::EPERM), (unknown, c::ENOSYS)] {
-        let program = compile(rules, number)?;
+    let programs = [compile(denied, c::EPERM)?, compile(unknown, c::ENOSYS)?, beyond_last_known()];
+    for program in programs {
         apply_filter(&program).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
-fn compile(mut rules: Rules, number: i32) -> Result<BpfProgram, String> {
+/// Answers ENOSYS to every number above the last known one: calls of later kernels, x32's (0x40000000
+/// and more), and numbers that are none.
+fn beyond_last_known() -> BpfProgram {
+    let statement = |code: u32, jt, jf, k| {
+        let code = u16::try_from(code).expect("the codes of BPF have 16 bits");
+        sock_filter { code, jt, jf, k }
+    };
+    let number = std::mem::offset_of!(c::seccomp_data, nr);
+    let number = u32::try_from(number).expect("it is a small struct");
+    let unknown = c::SECCOMP_RET_ERRNO | c::ENOSYS.cast_unsigned();
+    vec![
+        statement(c::BPF_LD | c::BPF_W | c::BPF_ABS, 0, 0, number),
+        statement(c::BPF_JMP | c::BPF_JGT | c::BPF_K, 0, 1, LAST_KNOWN),
+        statement(c::BPF_RET | c::BPF_K, 0, 0, unknown),
+        statement(c::BPF_RET | c::BPF_K, 0, 0, c::SECCOMP_RET_ALLOW),
+    ]
+}
+
+fn compile(rules: Rules, number: i32) -> Result<BpfProgram, String> {
     let target: TargetArch = std::env::consts::ARCH
         .try_into()
         .map_err(|error| format!("this machine is not known to the filter: {error}"))?;
-    if cfg!(target_arch = "x86_64") {
-        let twins: Vec<_> = rules.iter().map(|(call, rule)| (call | X32, rule.clone())).collect();
-        rules.extend(twins);
-    }
     let number = SeccompAction::Errno(number.cast_unsigned());
     SeccompFilter::new(rules, SeccompAction::Allow, number, target)
         .and_then(TryInto::try_into)
@@ -216,15 +272,18 @@ fn deny_some(denied: &mut Rules, own: u32, network: bool) -> Result<(), seccompi
     // Limits may be asked for: the new ones are none.
     let new = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
     denied.insert(c::SYS_prlimit64, vec![SeccompRule::new(vec![new])?]);
-    // It ends with its node, whatever it thinks of that; and types nothing into a terminal.
+    // It ends with its node, whatever it thinks of that.
     let death = when(0, SeccompCmpOp::Eq, bits(c::PR_SET_PDEATHSIG))?;
     denied.insert(c::SYS_prctl, vec![SeccompRule::new(vec![death])?]);
-    let mut terminal = Vec::new();
-    for request in [c::TIOCSTI, c::TIOCLINUX] {
-        let request = u32::try_from(request).map_or(0, u64::from);
-        terminal.push(SeccompRule::new(vec![when(1, SeccompCmpOp::Eq, request)?])?);
-    }
-    denied.insert(c::SYS_ioctl, terminal);
+    let any_of = |requests: Vec<u64>| -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+        let rule = |request| SeccompRule::new(vec![when(1, SeccompCmpOp::Eq, request)?]);
+        requests.into_iter().map(rule).collect()
+    };
+    denied.insert(c::SYS_fcntl, any_of(FCNTL.iter().map(|&command| bits(command)).collect())?);
+    denied.insert(c::SYS_ioctl, any_of(IOCTL.iter().map(|&request| request.into()).collect())?);
+    // Memory that no limit counts: shared, or growing by itself.
+    let shared = c::MAP_SHARED | c::MAP_ANONYMOUS;
+    denied.insert(c::SYS_mmap, vec![set(3, shared)?, set(3, c::MAP_GROWSDOWN)?]);
     // Files may be opened to read them.
     let writing = |index| -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
         [c::O_WRONLY, c::O_RDWR, c::O_CREAT, c::O_TRUNC]
@@ -235,15 +294,12 @@ fn deny_some(denied: &mut Rules, own: u32, network: bool) -> Result<(), seccompi
     denied.insert(c::SYS_openat, writing(2)?);
     #[cfg(target_arch = "x86_64")]
     denied.insert(c::SYS_open, writing(1)?);
-    let mut families = Vec::new();
     if network {
         // Netlink tells which addresses the machine has: the resolver asks it.
-        for family in [c::AF_INET, c::AF_INET6, c::AF_NETLINK] {
-            families.push(when(0, SeccompCmpOp::Ne, bits(family))?);
-        }
-        denied.insert(c::SYS_socket, vec![SeccompRule::new(families)?]);
-    } else {
-        denied.insert(c::SYS_socket, Vec::new());
+        let others = [c::AF_INET, c::AF_INET6, c::AF_NETLINK];
+        let others = others.map(|family| when(0, SeccompCmpOp::Ne, bits(family)));
+        let others = others.into_iter().collect::<Result<_, _>>()?;
+        denied.insert(c::SYS_socket, vec![SeccompRule::new(others)?]);
     }
     Ok(())
 }

@@ -68,8 +68,22 @@ fn no_more_plugins_are_known_than_there_may_be() {
         plugins: range.map(plugin).collect(),
         ..joins(worker, 1)
     };
+    let knows = |workers: &Workers, n: usize| workers.plugins().contains_key(&format!("p{n}"));
     workers.join(with(1, 0..PLUGINS_MAX), UnixMicros(1));
     workers.join(with(2, PLUGINS_MAX..PLUGINS_MAX + 5), UnixMicros(1));
     assert_eq!(workers.plugins().len(), PLUGINS_MAX);
-    assert!(!workers.plugins().contains_key(&format!("p{PLUGINS_MAX}")));
+    assert!(!knows(&workers, PLUGINS_MAX), "all are at a worker that is there");
+    // Those that nobody has any more make room, and the others stay.
+    workers.join(WorkerJoined { boot: BootId(2), ..with(1, 3..PLUGINS_MAX) }, UnixMicros(2));
+    workers.join(with(3, PLUGINS_MAX + 10..PLUGINS_MAX + 12), UnixMicros(3));
+    assert_eq!(workers.plugins().len(), PLUGINS_MAX);
+    assert_eq!([0, 1, 2].map(|n| knows(&workers, n)).iter().filter(|known| **known).count(), 1);
+    assert!(knows(&workers, 3) && knows(&workers, PLUGINS_MAX + 11));
+    // Then those of a worker that is gone.
+    workers.part(WorkerId(1), BootId(2), Presence::Lost, UnixMicros(4));
+    workers.join(with(4, PLUGINS_MAX + 20..PLUGINS_MAX + 120), UnixMicros(5));
+    assert_eq!(workers.plugins().len(), PLUGINS_MAX);
+    assert!(!knows(&workers, 2) && knows(&workers, PLUGINS_MAX + 119));
+    let kept = Workers::from_image(workers.image());
+    assert_eq!((kept.plugins(), kept.iter().len()), (workers.plugins(), 4));
 }

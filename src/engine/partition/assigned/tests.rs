@@ -219,7 +219,7 @@ fn what_is_late_is_told_from_what_a_later_leader_knows_more_of() {
     let rows = [
         ("it may be assigned in an entry that is not applied here", order(1), false),
         ("an attempt to come", order(2), false),
-        ("an instance to come", OrderId { instance: never, ..order(1) }, false),
+        ("an instance of a state that is no more", OrderId { instance: never, ..order(1) }, true),
         ("no such task", OrderId { task: TaskIndex(9), ..order(1) }, true),
     ];
     for (what, order, is_past) in rows {

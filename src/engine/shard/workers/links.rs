@@ -15,7 +15,7 @@ use crate::metrics::ShardMetrics;
 use crate::record::{Ended, Failed, RecordType, WorkerJoined, WorkerLeft, WorkerPlugin};
 use crate::shard::session::Waiter;
 use crate::shard::{OrderId, ShardCore, ShardEffect};
-use crate::workers::{FromWorker, PluginInfo, ToWorker, WorkerLink};
+use crate::workers::{CAPACITY_MAX, FromWorker, PLUGINS_MAX, PluginInfo, ToWorker, WorkerLink};
 use base::limits::NAME_BYTES_MAX;
 use base::{BootId, CoreId, Instant, Now, Outbox, WorkerId};
 use std::collections::BTreeMap;
@@ -23,10 +23,6 @@ use std::time::Duration;
 
 /// Connections of workers to one node. A worker that comes again may have its old one for a while.
 const LINKS_MAX: usize = 2 * WORKERS_MAX;
-/// What one worker may run at once: more is a mistake of its settings.
-const CAPACITY_MAX: u32 = 4_096;
-/// Plugins that one worker may have.
-const PLUGINS_OF_WORKER_MAX: usize = 256;
 
 /// The connections.
 #[derive(Debug, Default)]
@@ -543,7 +539,7 @@ fn short(mut text: String) -> String {
 fn known_plugins(plugins: Vec<PluginInfo>) -> Vec<WorkerPlugin> {
     let named = plugins.into_iter().filter(|plugin| flow::is_plugin_name(&plugin.name));
     let mut known: BTreeMap<String, WorkerPlugin> = BTreeMap::new();
-    for PluginInfo { name, version, abi } in named.take(PLUGINS_OF_WORKER_MAX) {
+    for PluginInfo { name, version, abi } in named.take(PLUGINS_MAX) {
         known.insert(name.clone(), WorkerPlugin { name, version: short(version), abi });
     }
     known.into_values().collect()

@@ -7,7 +7,7 @@
 //! - the names of the last [`REMEMBERED`] orders that are done with are remembered: one that comes again
 //!   is refused, not run.
 
-use super::super::message::{FromWorker, Refusal};
+use super::super::message::{CAPACITY_MAX, FromWorker, Refusal};
 use crate::record::{Ended, Failed};
 use crate::shard::OrderId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -21,8 +21,9 @@ pub const KEPT_BYTES_MAX: usize = 64 << 20;
 /// Orders that are done with and whose names are remembered. A leader sends an order again only while its
 /// state says that it is assigned here, and it has applied what is recorded: those would do whose end is on
 /// its way into the log, which are not more than a worker has room for
-/// ([`CAPACITY_MAX`](super::super::CAPACITY_MAX)).
+/// ([`CAPACITY_MAX`]).
 pub const REMEMBERED: usize = 4_096;
+const _: () = assert!(REMEMBERED >= CAPACITY_MAX as usize);
 
 #[derive(Debug, Default)]
 pub(super) struct Orders {

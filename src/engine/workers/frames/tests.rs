@@ -174,11 +174,11 @@ fn what_is_too_much_and_what_nobody_says_is_refused_with_its_values() {
         ),
         (
             by_worker(Kind::WORKER_REGISTER, &register("", 65_537, 0)),
-            "worker_register.capacity has 65537, 65536 at most are taken",
+            "worker_register.capacity has 65537, 4096 at most are taken",
         ),
         (
-            by_worker(Kind::WORKER_REGISTER, &register("", 1, 1_025)),
-            "worker_register.plugins has 1025, 1024 at most are taken",
+            by_worker(Kind::WORKER_REGISTER, &register("", 1, 257)),
+            "worker_register.plugins has 257, 256 at most are taken",
         ),
         (
             by_worker(Kind::TASK_ASSIGNMENT, &Bytes::new()),

@@ -346,7 +346,7 @@ proptest! {
         let (again, journal_again) = World::new(&definition, n, seed).run();
         prop_assert_eq!(journal, journal_again);
         prop_assert_eq!(instance.image(), again.image());
-        let json: serde_json::Value = serde_json::from_str(&instance.to_json(&definition)).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&instance.to_json(&definition, &())).unwrap();
         prop_assert_eq!(json["tasks"].as_array().unwrap().len(), specs.len());
         prop_assert_eq!(json["status"].as_str().unwrap(), instance.status().name());
     }

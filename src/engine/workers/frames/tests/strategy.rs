@@ -3,7 +3,7 @@
 use super::Said;
 use crate::record::{Ended, Failed};
 use crate::shard::OrderId;
-use crate::workers::{FromWorker, PluginInfo, Refusal, Run, ToWorker, Verdict};
+use crate::workers::{CAPACITY_MAX, FromWorker, PluginInfo, Refusal, Run, ToWorker, Verdict};
 use base::{Address, BootId, InstanceId, MessageId, WorkerId};
 use bytes::Bytes;
 use flow::TaskIndex;
@@ -63,7 +63,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         Refusal::Lease,
     ]);
     let texts = (text(), text(), text());
-    let register = (number(), boot(), texts, 0..=65_536_u32, vec(plugin(), 0..4)).prop_map(
+    let register = (number(), boot(), texts, 0..=CAPACITY_MAX, vec(plugin(), 0..4)).prop_map(
         |(worker, boot, (name, address, zone), capacity, plugins)| FromWorker::Register {
             worker: WorkerId(worker),
             boot,
