@@ -2,7 +2,8 @@
 
 use runtime::offload;
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 use swim::{KeyRing, KeyRingError};
 
@@ -13,7 +14,7 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// It cannot be read.
-    #[error("the gossip keys in {path} cannot be read: {source}")]
+    #[error("gossip_keys: {path} cannot be read: {source}")]
     Read {
         /// Where.
         path: PathBuf,
@@ -21,13 +22,21 @@ pub enum KeyFileError {
         source: io::Error,
     },
     /// It holds something else.
-    #[error("the gossip keys in {path} cannot be used: {source}")]
+    #[error("gossip_keys: {path} cannot be used: {source}")]
     Keys {
         /// Where.
         path: PathBuf,
         /// What is wrong with them.
         source: KeyRingError,
     },
+}
+
+/// Whether a file has keys, for who wants to know before it starts.
+///
+/// # Errors
+/// It cannot be read, or holds something else.
+pub fn check_keys(path: &Path) -> Result<(), KeyFileError> {
+    KeyFile::open(path.to_owned()).map(|_| ())
 }
 
 /// A key file, and what was last read from it.
@@ -51,6 +60,16 @@ impl KeyFile {
 
     pub(crate) fn ring(&self) -> KeyRing {
         self.ring.borrow().clone()
+    }
+
+    /// Its mode, where any user of the machine may read it.
+    pub(crate) fn exposed(&self) -> Option<u32> {
+        let mode = fs::metadata(&self.path).ok()?.permissions().mode() & 0o777;
+        (mode & 0o007 != 0).then_some(mode)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The id of the key that seals.

@@ -40,7 +40,7 @@ use swim::{
 use telemetry::Registry;
 
 pub use group::GroupError;
-pub use keys::KeyFileError;
+pub use keys::{KeyFileError, check_keys};
 pub use swim::{Happened, KeyRing, Member, MemberEvent, MemberId, Pace, Roles, State};
 
 const _: () = assert!(swim::DATAGRAM_BYTES_MAX <= DATAGRAM_BYTES_MAX);
@@ -214,6 +214,13 @@ impl Gossip {
         let inner = &self.inner;
         if let Some(keys) = &inner.keys {
             inner.host.note(&format!("gossip is sealed with {}", keys.describe()));
+            inner.metrics.sealed_with(keys.sealing());
+            if let Some(mode) = keys.exposed() {
+                inner.host.notice(&format!(
+                    "gossip_keys: every user of this machine can reach {0} (its mode is {mode:03o}): chmod 600 {0}",
+                    keys.path().display()
+                ));
+            }
         }
         let role = self.clone();
         inner.tasks.spawn(async move {
@@ -357,6 +364,7 @@ impl Gossip {
                 Ok(None) => {}
                 Ok(Some(ring)) => {
                     self.inner.host.note(&format!("gossip is now sealed with {}", keys.describe()));
+                    self.inner.metrics.sealed_with(keys.sealing());
                     self.inner.core.borrow_mut().set_keys(Some(ring));
                 }
                 Err(error) => {

@@ -39,6 +39,11 @@ static MEMBERS: GaugeFamily = GaugeFamily {
     help: "Members that this node knows, itself included, by state (label state).",
     merge: Merge::Max,
 };
+static KEY: GaugeFamily = GaugeFamily {
+    name: "distric_gossip_key",
+    help: "1 for the key by which this node seals gossip, by its id (label key), 0 for earlier ones.",
+    merge: Merge::Max,
+};
 static SLOWNESS: GaugeFamily = GaugeFamily {
     name: "distric_gossip_slowness",
     help: "How much slower than usual this node takes itself to be: 0 as usual, 1 twice as slow.",
@@ -68,6 +73,8 @@ pub(crate) struct Metrics {
     slowness: Gauge,
     convergence: Histogram,
     members: [(State, Gauge); 4],
+    /// Of the key that seals.
+    key: RefCell<Option<Gauge>>,
     registry: Registry,
     /// What was last followed.
     last: RefCell<Counts>,
@@ -88,6 +95,7 @@ impl Metrics {
             slowness: registry.gauge(&SLOWNESS, &[]),
             convergence: registry.histogram(&CONVERGENCE, &[]),
             members,
+            key: RefCell::new(None),
             registry: registry.clone(),
             last: RefCell::default(),
         };
@@ -112,6 +120,15 @@ impl Metrics {
             cell.advance_to(*count);
         }
         self.last.borrow_mut().clone_from(counts);
+    }
+
+    /// This key seals from now on.
+    pub(crate) fn sealed_with(&self, key: u32) {
+        let cell = self.registry.gauge(&KEY, &[("key", &format!("{key:08x}"))]);
+        if let Some(before) = self.key.replace(Some(cell.clone())) {
+            before.set_count(0);
+        }
+        cell.set_count(1);
     }
 
     pub(crate) fn failed(&self) {

@@ -7,6 +7,7 @@
 //!   collects standard output can read all of it.
 
 use crate::log::Format;
+use crate::members::Parted;
 use crate::worker_node::Started;
 use runtime::Placement;
 use std::fmt::Write as _;
@@ -39,14 +40,26 @@ pub(crate) struct Ready<'a> {
     pub(crate) start: u64,
     pub(crate) placement: &'a Placement,
     pub(crate) open_files: u64,
+    /// What it does: the setting's word.
+    pub(crate) role: &'a str,
+    /// The tasks of plugins that it runs at once, and the plugins; none: it runs none.
+    pub(crate) tasks: Option<(u32, &'a str)>,
 }
 
 /// A node that has ended in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Stopped {
     pub(crate) reason: String,
+    pub(crate) left: Left,
+}
+
+/// What a node that ends leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
     /// Requests that had no answer when the time was up.
-    pub(crate) unanswered: usize,
+    Requests { unanswered: usize },
+    /// What became of the tasks that a worker ran.
+    Tasks(Parted),
 }
 
 impl Console {
@@ -87,8 +100,13 @@ impl Console {
     /// That the node ends, for a log of its own: it must still be open.
     pub(crate) fn stopping(self, stopped: &Stopped) {
         if self.is_logged_apart() {
-            let Stopped { reason, unanswered } = stopped;
-            tracing::info!(reason, unanswered, "stopped");
+            let reason = &stopped.reason;
+            match stopped.left {
+                Left::Requests { unanswered } => tracing::info!(reason, unanswered, "stopped"),
+                Left::Tasks(Parted { ended, given_back }) => {
+                    tracing::info!(reason, ended, given_back, "stopped");
+                }
+            }
         }
     }
 
@@ -126,6 +144,9 @@ impl Ready<'_> {
         if let Some(gossip) = self.gossip {
             row("gossip", format_args!("{gossip}   (and workers, by TCP)"));
         }
+        if let Some((capacity, plugins)) = self.tasks {
+            row("tasks", format_args!("{capacity} at once, of {plugins}"));
+        }
         row("data", format_args!("{}   (node {node}, start {start})", data.display()));
         for (core, cpu) in self.placement.cores() {
             let roles = if core == crate::core::CONSENSUS {
@@ -157,6 +178,11 @@ impl Ready<'_> {
             }
             line.display("data", self.data.display());
             line.number("node", self.node);
+            line.field("role", self.role);
+            if let Some((capacity, plugins)) = self.tasks {
+                line.number("capacity", u64::from(capacity));
+                line.field("plugins", plugins);
+            }
             line.number("start", self.start);
             line.number("cores", self.placement.len() as u64);
             line.field("cpus", &self.cpus());
@@ -169,13 +195,14 @@ impl Ready<'_> {
 
     /// The same fields, through the log.
     fn log(&self) {
-        let Self { version, http, node, start, open_files, .. } = *self;
+        let Self { version, http, node, start, open_files, role, .. } = *self;
+        let (capacity, plugins) = self.tasks.unzip();
         let tcp = self.tcp.map(tracing::field::display);
         let peer = self.peer.map(tracing::field::display);
         let gossip = self.gossip.map(tracing::field::display);
         let (data, cores) = (self.data.display(), self.placement.len());
         let (cpus, note) = (self.cpus(), self.placement.notice());
-        tracing::info!(target: COMPONENT, version, %http, tcp, peer, gossip, %data, node, start, cores, cpus, note, open_files, "ready");
+        tracing::info!(target: COMPONENT, version, %http, tcp, peer, gossip, %data, node, role, capacity, plugins, start, cores, cpus, note, open_files, "ready");
     }
 
     /// The CPU of each core, from core 0 on.
@@ -218,15 +245,22 @@ impl Started<'_> {
 
 impl Stopped {
     fn text(&self) -> String {
-        let Self { reason, unanswered } = self;
-        match unanswered {
-            0 => format!(
+        let reason = &self.reason;
+        match self.left {
+            Left::Requests { unanswered: 0 } => format!(
                 "distric-shard stopped ({reason}): everything taken was answered and is durable.\n"
             ),
-            _ => format!(
+            Left::Requests { unanswered } => format!(
                 "distric-shard stopped ({reason}): {unanswered} requests had no answer yet. \
                  Whether they were accepted is shown after the next start, by their \
                  Idempotency-Key\n"
+            ),
+            Left::Tasks(Parted { ended: 0, given_back: 0 }) => {
+                format!("distric-shard stopped ({reason}): no task was running.\n")
+            }
+            Left::Tasks(Parted { ended, given_back }) => format!(
+                "distric-shard stopped ({reason}): of the tasks that ran, {ended} came to their end \
+                 and {given_back} were stopped, for others to run.\n"
             ),
         }
     }
@@ -234,7 +268,13 @@ impl Stopped {
     fn line(&self) -> Vec<u8> {
         line("stopped", |line| {
             line.field("reason", &self.reason);
-            line.number("unanswered", self.unanswered as u64);
+            match self.left {
+                Left::Requests { unanswered } => line.number("unanswered", unanswered as u64),
+                Left::Tasks(Parted { ended, given_back }) => {
+                    line.number("ended", ended as u64);
+                    line.number("given_back", given_back as u64);
+                }
+            }
         })
     }
 }

@@ -155,12 +155,12 @@ pub(crate) async fn run(
     context.stop().wait().await;
     // The loop tells who asks for the node's health.
     wake.notify();
-    let taking_part = members.take();
+    let taking_part = members.borrow().clone();
     if let Some(members) = &taking_part {
         members.stop_worker(shared.settings.stop_timeout / 2).await;
-        members.close().await;
     }
-    stop(&shared, &replica, &log, serving).await;
+    stop(&shared, &replica, &log, serving, taking_part).await;
+    members.take();
     pumping.cancel().await;
     // What apply may have started since.
     replica.close().await;
@@ -341,8 +341,15 @@ fn say_differences(shared: &Shared, replica: &Replica) {
     }
 }
 
-/// The orderly end: clients first, then the other cores, then the log.
-async fn stop(shared: &Shared, replica: &Replica, log: &Rc<Log>, serving: runtime::Task<()>) {
+/// The orderly end: clients first, then the other cores, then workers and the log: as long as clients
+/// are waited for, this node leads, and workers have nobody else to renew their leases.
+async fn stop(
+    shared: &Shared,
+    replica: &Replica,
+    log: &Rc<Log>,
+    serving: runtime::Task<()>,
+    members: Option<Members>,
+) {
     let until = runtime::instant() + shared.settings.stop_timeout;
     replica.stop();
     let in_time = runtime::timeout(shared.settings.stop_timeout, serving).await.is_ok();
@@ -357,10 +364,19 @@ async fn stop(shared: &Shared, replica: &Replica, log: &Rc<Log>, serving: runtim
     while shared.busy.load(Ordering::Acquire) > 0 && runtime::instant() < until {
         sleep(DRAIN_POLL).await;
     }
+    let leaving = members.map(|members| {
+        spawn_local(async move {
+            members.shut_door().await;
+            members.leave().await;
+        })
+    });
     if let Some(role) = log.role() {
         role.stop();
         while !role.is_drained() && runtime::instant() < until {
             sleep(DRAIN_POLL).await;
+        }
+        if let Some(leaving) = leaving {
+            leaving.await;
         }
         role.close().await;
     }

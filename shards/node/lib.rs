@@ -30,7 +30,7 @@ pub use settings::{Membership, Options, Role, Settings};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use console::{Console, Ready, Stopped};
+use console::{Console, Left, Ready, Stopped};
 use engine::message::Packet;
 use engine::record::Born;
 use engine::{Birth, ShardConfig};
@@ -88,6 +88,9 @@ fn run(options: &Options) -> Result<()> {
         mode: settings.log_mode,
         file: settings.log_file.as_deref(),
     })?;
+    for notice in &settings.notices {
+        tracing::warn!("{notice}");
+    }
     let console = Console::new(settings.log_format, settings.log_file.is_none());
     let ended = match settings.membership.role {
         Role::Worker => worker_node::serve(settings, console),
@@ -102,13 +105,10 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
     use_small_pages().context("cannot turn huge pages off for this process")?;
     let files = raise_open_files().context("cannot raise the limit of open files")?;
     check_addresses(&settings)?;
+    worker_node::refuse_a_workers(&settings.data)?;
+    members::check_keys(&settings.membership)?;
     let directory = Arc::new(DataDirectory::open(&settings.data)?);
-    let ports = Ports {
-        http: probe_port(settings.http)?,
-        tcp: settings.tcp.map(probe_port).transpose()?,
-        peer: settings.peer.map(probe_port).transpose()?,
-        gossip: settings.membership.gossip.map(probe_port).transpose()?,
-    };
+    let ports = Ports::probe(&settings)?;
     let plugins = plugins::open(&settings.membership)?;
     let placement = match &settings.cores {
         Some(spec) => spec.place(),
@@ -167,6 +167,7 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         })
         .collect();
     let running = launch(&placement, &shutdown, bodies)?;
+    let tasks = plugins::tasks(&shared.settings.membership, shared.plugins.as_ref());
     console.ready(&Ready {
         version: shared.shard.program_version,
         http: shared.http,
@@ -178,12 +179,14 @@ fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         start: shared.identity.starts,
         placement: &placement,
         open_files: files,
+        role: shared.settings.membership.role.as_str(),
+        tasks: tasks.as_ref().map(|(capacity, names)| (*capacity, names.as_str())),
     });
     let _limit = limit_stop(&shutdown, shared.settings.stop_timeout + STOP_GRACE);
     running.join()?;
     let stopped = Stopped {
         reason: shutdown.reason().unwrap_or_default(),
-        unanswered: shared.unanswered.load(Ordering::Acquire),
+        left: Left::Requests { unanswered: shared.unanswered.load(Ordering::Acquire) },
     };
     drop((ports, shared));
     console.stopping(&stopped);
@@ -209,6 +212,17 @@ struct Ports {
     tcp: Option<Port>,
     peer: Option<Port>,
     gossip: Option<Port>,
+}
+
+impl Ports {
+    fn probe(settings: &Settings) -> Result<Self> {
+        Ok(Self {
+            http: probe_port(settings.http)?,
+            tcp: settings.tcp.map(probe_port).transpose()?,
+            peer: settings.peer.map(probe_port).transpose()?,
+            gossip: settings.membership.gossip.map(probe_port).transpose()?,
+        })
+    }
 }
 
 fn check_addresses(settings: &Settings) -> Result<()> {

@@ -16,8 +16,8 @@ use crate::settings;
 use base::{Address, BootId, NodeId, Now, WorkerId};
 use crew::{Desk, Door, Load, Worker};
 use engine::cluster::Seen;
-use engine::workers::{FromWorker, WorkerLink};
-use membership::{Gossip, Member, MemberEvent, MemberId, Options, Roles, State};
+use engine::workers::{FromWorker, WorkerCore, WorkerLink};
+use membership::{Gossip, KeyFileError, Member, MemberEvent, MemberId, Options, Roles, State};
 use replica::Replica;
 use runtime::{CoreFailure, TaskSet, sleep};
 use std::cell::{Cell, RefCell};
@@ -56,6 +56,11 @@ pub(crate) struct Part {
     /// The worker that it runs, where that is not the member itself.
     pub(crate) worker: Option<WorkerId>,
     pub(crate) random: [u64; 2],
+}
+
+/// Whether the file that is to have the gossip's keys has any.
+pub(crate) fn check_keys(settings: &settings::Membership) -> Result<(), KeyFileError> {
+    settings.gossip_keys.as_ref().map_or(Ok(()), |file| membership::check_keys(file))
 }
 
 /// Begins to gossip.
@@ -233,14 +238,21 @@ impl Members {
         let Some(worker) = self.worker() else { return };
         let door = match &self.inner.gossip {
             Some(gossip) => gossip.leader().map(|leader| Address::from(leader.address)),
-            None => self.inner.own_door.clone(),
+            // Nobody else could lead; before its log does, the door takes nobody.
+            None => self.inner.own_door.clone().filter(|_| self.inner.leader_term.get() > 0),
         };
         worker.on_leader(door.as_ref());
     }
 
-    /// What this node runs may end within that time; it takes nothing new.
-    pub(crate) async fn stop_worker(&self, within: Duration) {
-        let Some(worker) = self.worker() else { return };
+    /// What this node runs may end within that time; it takes nothing new. Tells what became of it.
+    pub(crate) async fn stop_worker(&self, within: Duration) -> Parted {
+        let Some(worker) = self.worker() else { return Parted::default() };
+        let running = worker.look(WorkerCore::running);
+        tracing::info!(
+            running,
+            "no more tasks are taken; those that run may end within {} s",
+            within.as_secs()
+        );
         worker.stop(within);
         let most = within + WORKER_STOP_GRACE;
         let in_time = runtime::timeout(most, worker.gone().wait()).await.is_ok();
@@ -250,26 +262,41 @@ impl Members {
                  its lease is over"
             );
         }
+        let given_back = worker.look(WorkerCore::given_back);
         worker.close().await;
         self.inner.worker.borrow_mut().take();
+        Parted { ended: running.saturating_sub(given_back), given_back }
     }
 
-    /// Says goodbye and shuts the door.
-    pub(crate) async fn close(&self) {
-        self.inner.tasks.cancel_all().await;
-        if let Some(worker) = self.worker() {
-            worker.close().await;
-        }
+    /// Takes no workers any more: they turn to the next leader.
+    pub(crate) async fn shut_door(&self) {
         if let Some(replica) = &self.inner.replica {
             replica.link_workers(None);
         }
         if let Some(door) = &self.inner.door {
             door.close().await;
         }
+    }
+
+    /// Says goodbye.
+    pub(crate) async fn leave(&self) {
+        self.inner.tasks.cancel_all().await;
+        if let Some(worker) = self.worker() {
+            worker.close().await;
+        }
         if let Some(gossip) = &self.inner.gossip {
             gossip.leave().await;
         }
     }
+}
+
+/// What became of the tasks that ran when this node was told to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parted {
+    /// They came to their end.
+    pub(crate) ended: usize,
+    /// They were stopped, and others run them.
+    pub(crate) given_back: usize,
 }
 
 /// Keeps what this node says of its load true.

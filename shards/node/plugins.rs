@@ -33,6 +33,18 @@ pub(crate) fn capacity(settings: &Membership, host: &Host) -> u32 {
     settings.worker_capacity.map_or(most, |wanted| wanted.min(most))
 }
 
+/// How many tasks a node runs at once, and of which plugins; none: it runs none.
+pub(crate) fn tasks(settings: &Membership, host: Option<&Host>) -> Option<(u32, String)> {
+    let host = host.filter(|host| capacity(settings, host) > 0)?;
+    Some((capacity(settings, host), names(host)))
+}
+
+/// Their names, for people.
+pub(crate) fn names(host: &Host) -> String {
+    let names: Vec<&str> = host.plugins().iter().map(|plugin| plugin.name.as_str()).collect();
+    names.join(", ")
+}
+
 /// What of the plugins no task will use.
 fn unused(settings: &Membership, host: &Host) -> Vec<String> {
     let (threads, most) = (host.capacity(), engine::workers::CAPACITY_MAX);

@@ -56,11 +56,12 @@ pub struct Options {
     /// both [default: both]
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
-    /// Where this node takes gossip (UDP) and workers (TCP), or `off` [default: off]
+    /// Where this node takes gossip (UDP) and workers (TCP): an address that the others can send to, so
+    /// never 0.0.0.0; or `off` [default: off]
     #[arg(long, value_name = "ADDR")]
     gossip: Option<String>,
-    /// Where nodes of the cluster take gossip, to begin with, as in `HOST:PORT,HOST:PORT`
-    /// [default: off]
+    /// Where nodes of the cluster take gossip (their `--gossip`), as in `HOST:PORT,HOST:PORT`; a worker
+    /// needs one that answers, coordinators of one cluster need none [default: off]
     #[arg(long, value_name = "LIST")]
     join: Option<String>,
     /// The folder of plugins, or `off` [default: ./plugins if it is there]
@@ -105,6 +106,8 @@ pub struct Settings {
     pub bootstrap: BTreeMap<NodeId, Address>,
     /// Gossip and workers.
     pub membership: Membership,
+    /// What an operator should hear of these settings, though they can be used.
+    pub(crate) notices: Vec<String>,
     /// Whether somebody said where the data is: a worker finds a place by itself.
     pub(crate) data_is_given: bool,
     /// Whether an address that is not loopback is all right.
@@ -335,6 +338,7 @@ impl Reader {
             bootstrap: self.parsed("bootstrap", founders)?,
             membership: Membership::read(self)?,
             data_is_given: true,
+            notices: Vec::new(),
             allow_remote: self.parsed("allow_remote", truth)?,
             log: self.parsed("log", filter)?,
             log_format: self.parsed("log_format", str::parse)?,
@@ -366,14 +370,9 @@ impl Reader {
             keys_max: self.number("keys_max", 1, 100_000_000)?,
             key_ttl: self.parsed("key_ttl", some_time)?,
         };
-        if settings.tcp == Some(settings.http) && settings.http.port() != 0 {
-            bail!(
-                "http and tcp are both {}: each needs an address of its own, or `tcp` is `off`",
-                settings.http
-            );
-        }
         check_founders(&settings)?;
         roles::settle(&mut settings, self)?;
+        check_apart(&settings)?;
         let share = settings.retention / u64::from(settings.partitions);
         if share > PARTITION_RETENTION_MAX {
             bail!(
@@ -459,6 +458,27 @@ fn founders(text: &str) -> Result<BTreeMap<NodeId, Address>> {
         }
     }
     Ok(founders)
+}
+
+/// Whether all that this node serves by TCP is at an address of its own.
+fn check_apart(settings: &Settings) -> Result<()> {
+    let doors = [
+        ("http", Some(settings.http)),
+        ("tcp", settings.tcp),
+        ("peer", settings.peer),
+        ("gossip", settings.membership.gossip),
+    ];
+    for (place, (name, address)) in doors.iter().enumerate() {
+        let Some(address) = address.filter(|address| address.port() != 0) else { continue };
+        let same = doors[..place].iter().find(|(_, other)| *other == Some(address));
+        if let Some((other, _)) = same {
+            let or_off = if *name == "tcp" { ", or `tcp` is `off`" } else { "" };
+            bail!(
+                "{other} and {name} are both {address}: each needs an address of its own{or_off}"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Whether the founders and this node's own settings go together.

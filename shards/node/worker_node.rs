@@ -10,8 +10,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::console::{Console, Stopped};
-use crate::members::{self, Members, Part};
+use crate::console::{Console, Left, Stopped};
+use crate::members::{self, Members, Part, Parted};
 use crate::process::{self, EXIT_FATAL};
 use crate::settings::Settings;
 use crate::{identity, log, plugins};
@@ -34,6 +34,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use telemetry::{Health, Registry, Sampler, State};
 
@@ -150,24 +151,49 @@ struct Shared {
     host: Host,
     random: [u64; 2],
     seed: u64,
+    /// What became of its tasks, at the end.
+    parted: Arc<Mutex<Parted>>,
 }
 
 impl Shared {
     fn name(&self) -> String {
         let given = self.settings.membership.worker_name.clone();
-        given.unwrap_or_else(|| {
-            let path = self.directory.path();
-            let last = path.file_name().map(|name| name.to_string_lossy().into_owned());
-            let mut name = last.unwrap_or_else(|| "worker".to_owned());
-            name.truncate(name.floor_char_boundary(base::limits::NAME_BYTES_MAX));
-            name
-        })
+        given.unwrap_or_else(|| named_after(self.directory.path(), &machine()))
     }
+}
+
+/// What a worker is called that was given no name: its directory's, which other machines may have as
+/// well, and the machine's.
+fn named_after(directory: &Path, machine: &str) -> String {
+    let last = directory.file_name().map(|name| name.to_string_lossy().into_owned());
+    let last = last.unwrap_or_else(|| "worker".to_owned());
+    let mut name = if machine.is_empty() { last } else { format!("{last}@{machine}") };
+    name.retain(|letter| !letter.is_control());
+    name.truncate(name.floor_char_boundary(base::limits::NAME_BYTES_MAX));
+    name
+}
+
+/// This machine's name.
+fn machine() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// A directory that is a worker's has no log.
+pub(crate) fn refuse_a_workers(path: &Path) -> Result<()> {
+    if path.join(FILE).exists() {
+        bail!(
+            "the data directory {} is a worker's: start it with --role worker, or give the \
+             coordinator one of its own by --data DIR",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 /// Runs until it is told to stop.
 pub(crate) fn serve(settings: Settings, console: Console) -> Result<Stopped> {
     crate::check_addresses(&settings)?;
+    members::check_keys(&settings.membership)?;
     let directory = directory(&settings)?;
     let ports = (
         probe_port(settings.http)?,
@@ -180,7 +206,13 @@ pub(crate) fn serve(settings: Settings, console: Console) -> Result<Stopped> {
             .iter()
             .map(|plugin| format!("{}: {}", plugin.file.display(), plugin.why))
             .collect();
-        bail!("this worker has no plugin that it could run: {}", why.join("; "));
+        let folder = settings.membership.plugins.as_deref().unwrap_or(Path::new("plugins"));
+        let why = if why.is_empty() {
+            format!("there is no NAME.so in {}", folder.display())
+        } else {
+            why.join("; ")
+        };
+        bail!("this worker has no plugin that it could run: {why}");
     }
     let identity = Identity::claim(&directory)?;
     let placement = placement(&settings).context("cannot read which CPUs this process may use")?;
@@ -195,9 +227,10 @@ pub(crate) fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         host,
         random: [identity::random()?, identity::random()?],
         seed: identity::random()?,
+        parted: Arc::default(),
     };
-    let plugins: Vec<&str> =
-        shared.host.plugins().iter().map(|plugin| plugin.name.as_str()).collect();
+    let parted = Arc::clone(&shared.parted);
+    let plugins = plugins::names(&shared.host);
     let (name, data) = (shared.name(), shared.directory.path().display().to_string());
     let lines = Started {
         name: &name,
@@ -206,7 +239,7 @@ pub(crate) fn serve(settings: Settings, console: Console) -> Result<Stopped> {
         gossip,
         data: &data,
         capacity: plugins::capacity(&shared.settings.membership, &shared.host),
-        plugins: &plugins.join(", "),
+        plugins: &plugins,
     };
     let shutdown = Shutdown::new();
     let _signals = stop_on_signals(&shutdown).context("cannot wait for signals")?;
@@ -218,7 +251,8 @@ pub(crate) fn serve(settings: Settings, console: Console) -> Result<Stopped> {
     let _limit = crate::limit_stop(&shutdown, stop_timeout + STOP_GRACE);
     running.join()?;
     drop(ports);
-    let stopped = Stopped { reason: shutdown.reason().unwrap_or_default(), unanswered: 0 };
+    let left = Left::Tasks(*parted.lock().unwrap_or_else(PoisonError::into_inner));
+    let stopped = Stopped { reason: shutdown.reason().unwrap_or_default(), left };
     console.stopping(&stopped);
     Ok(stopped)
 }
@@ -279,8 +313,9 @@ async fn run(context: CoreContext, shared: Shared) -> Result<(), CoreFailure> {
     context.stop().wait().await;
     desk.say_stopping();
     hiring.cancel().await;
-    members.stop_worker(shared.settings.stop_timeout).await;
-    members.close().await;
+    let parted = members.stop_worker(shared.settings.stop_timeout).await;
+    *shared.parted.lock().unwrap_or_else(PoisonError::into_inner) = parted;
+    members.leave().await;
     shared.host.shutdown(Duration::ZERO).await;
     let _served = runtime::timeout(Duration::from_secs(1), serving).await;
     looking.cancel().await;

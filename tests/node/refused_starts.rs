@@ -13,6 +13,25 @@ fn refused(arguments: &[&str]) -> String {
     said
 }
 
+/// What is said of arguments has these parts.
+type Row<'a> = (&'a [&'a str], &'a [&'a str]);
+
+/// Each of these starts, with that data directory unless they name one, is refused so.
+fn are_refused(rows: &[Row<'_>], data: &str) {
+    for (arguments, expected) in rows {
+        let mut all = vec!["--data", data];
+        // What is said twice is refused by the parser, before anything is looked at.
+        if arguments.contains(&"--data") {
+            all.clear();
+        }
+        all.extend(*arguments);
+        let said = refused(&all);
+        for part in *expected {
+            assert!(said.contains(part), "{arguments:?}: `{part}` is not in: {said}");
+        }
+    }
+}
+
 #[test]
 fn a_setting_that_cannot_be_meant_is_refused_with_its_place_and_what_was_expected() {
     let directory = tempfile::tempdir().unwrap();
@@ -34,7 +53,7 @@ fn a_setting_that_cannot_be_meant_is_refused_with_its_place_and_what_was_expecte
     let plain = file("a-file", "");
     let in_a_file = format!("{plain}/data");
 
-    let rows: &[(&[&str], &[&str])] = &[
+    let rows: &[Row<'_>] = &[
         (&["--cores", "x"], &["--cores", "`x` is not a CPU number", "0-7 or 0,2,4"]),
         (&["--cores", "3-1"], &["--cores", "runs backwards"]),
         (&["--cores", "0,0"], &["--cores", "named twice"]),
@@ -85,18 +104,48 @@ fn a_setting_that_cannot_be_meant_is_refused_with_its_place_and_what_was_expecte
             &["2 cores", "1 partitions"],
         ),
     ];
-    for (arguments, expected) in rows {
-        let mut all = vec!["--data", data];
-        // What is said twice is refused by the parser, before anything is looked at.
-        if arguments.contains(&"--data") {
-            all.clear();
+    are_refused(rows, data);
+}
+
+#[test]
+fn what_does_not_fit_a_worker_or_a_coordinator_is_refused_before_anything_is_ready() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let data = data.to_str().unwrap();
+    let folder = |name: &str, holds: Option<&str>| {
+        let path = directory.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        if let Some(file) = holds {
+            std::fs::write(path.join(file), "{}").unwrap();
         }
-        all.extend(*arguments);
-        let said = refused(&all);
-        for part in *expected {
-            assert!(said.contains(part), "{arguments:?}: `{part}` is not in: {said}");
-        }
-    }
+        path.to_str().unwrap().to_owned()
+    };
+    let (empty, of_a_worker) = (folder("empty", None), folder("of-a-worker", Some("worker")));
+    let of_a_coordinator = folder("of-a-coordinator", Some("identity"));
+    let worker = ["--role", "worker", "--join", "127.0.0.1:9", "--plugins", &empty];
+    let with = |more: &[&'static str]| [&worker[..], more].concat();
+    let no_plugin = with(&[]);
+    let no_keys = with(&["--set", "gossip_keys=nothing.here"]);
+    let other_home = [&worker[..], &["--data", &of_a_coordinator]].concat();
+
+    let rows: &[Row<'_>] = &[
+        (&no_plugin, &["no plugin that it could run: there is no NAME.so in", "empty"]),
+        (&no_keys, &["gossip_keys: nothing.here cannot be read"]),
+        (
+            &["--http", "127.0.0.1:0", "--tcp", "off", "--set", "gossip_keys=nothing.here"],
+            &["gossip_keys: nothing.here cannot be read"],
+        ),
+        (&other_home, &["of-a-coordinator is a coordinator's"]),
+        (
+            &["--data", &of_a_worker, "--http", "127.0.0.1:0", "--tcp", "off"],
+            &["of-a-worker is a worker's: start it with --role worker"],
+        ),
+        (
+            &["--peer", "127.0.0.1:9", "--gossip", "127.0.0.1:9"],
+            &["peer and gossip are both 127.0.0.1:9"],
+        ),
+    ];
+    are_refused(rows, data);
 }
 
 #[test]
@@ -121,6 +170,11 @@ fn the_help_names_every_option() {
         "--log-format",
         "--log-file",
         "--set",
+        "--role",
+        "--gossip",
+        "--join",
+        "--plugins",
+        "never 0.0.0.0",
     ];
     for option in options {
         assert!(said.contains(option), "{option} is not in: {said}");

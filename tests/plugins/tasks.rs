@@ -212,7 +212,7 @@ fn a_plugin_that_speaks_for_itself_on_the_nodes_socket_is_killed() {
     for manifest in ["threads: 1", "threads: 1\ncpu_time: 60s"] {
         let Some(folder) = Folder::faulty(manifest) else { return };
         let mut running = folder.host();
-        for wish in ["babble", "begun", "ready_again", "shut_in_again"] {
+        for wish in ["babble", "begun", "done_again", "ready_again", "shut_in_again"] {
             assert_fails(&running.wish(wish), "plugin_crashed", true, "again");
             running.is_well();
         }

@@ -29,12 +29,14 @@ fn any_coordinator_tells_who_is_there_who_failed_and_who_left() {
     let server = crew.server();
     let worker = is(server, &first, "alive");
     let expected = json!({
-        "node": null, "worker": worker["worker"], "name": "w1", "roles": ["worker"],
+        "node": null, "worker": worker["worker"], "name": worker["name"], "roles": ["worker"],
         "state": "alive", "since": worker["since"], "leader": false, "gossip": worker["gossip"],
         "http": first, "zone": "", "capacity": worker["capacity"],
         "load_permille": worker["load_permille"], "versions": [1, 1],
     });
     assert_eq!(worker, expected);
+    // After its directory, and the machine.
+    assert!(worker["name"].as_str().unwrap().starts_with("w1@"), "{worker}");
     // Of both plugins together.
     assert_eq!(worker["capacity"], THREADS + 1);
     let ids: Vec<Value> = (server.read("/api/v1/workers")["workers"].as_array().unwrap().iter())

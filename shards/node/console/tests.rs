@@ -13,6 +13,8 @@ fn ready<'a>(placement: &'a Placement, tcp: Option<&str>) -> Ready<'a> {
         start: 7,
         placement,
         open_files: 20_000,
+        role: "both",
+        tasks: None,
     }
 }
 
@@ -35,7 +37,7 @@ fn for_machines_a_start_and_a_stop_are_a_line_of_json_each() {
     let expected = json!({
         "level": "INFO", "component": "node", "msg": "ready", "version": "0.1.0",
         "http": "127.0.0.1:8080", "tcp": "127.0.0.1:8081", "data": "a \"b\"\n",
-        "node": 1, "start": 7, "cores": 2, "cpus": "0,3", "open_files": 20_000,
+        "node": 1, "role": "both", "start": 7, "cores": 2, "cpus": "0,3", "open_files": 20_000,
     });
     assert_eq!(read(&ready(&two, Some("127.0.0.1:8081")).line()), expected);
 
@@ -44,11 +46,38 @@ fn for_machines_a_start_and_a_stop_are_a_line_of_json_each() {
     assert!(line["note"].as_str().unwrap().contains("CPU 5 runs core"), "{line}");
     assert_eq!((&line["cpus"], line.get("tcp")), (&json!("5,5"), None));
 
-    let stopped = Stopped { reason: "SIGTERM".to_owned(), unanswered: 3 };
+    let (reason, left) = ("SIGTERM".to_owned(), Left::Requests { unanswered: 3 });
+    let stopped = Stopped { reason, left };
     let expected = json!({
         "level": "INFO", "component": "node", "msg": "stopped", "reason": "SIGTERM", "unanswered": 3,
     });
     assert_eq!(read(&stopped.line()), expected);
+}
+
+#[test]
+fn a_worker_that_ends_says_what_became_of_its_tasks_and_nothing_of_requests() {
+    let stopped = |ended, given_back| Stopped {
+        reason: "SIGTERM".to_owned(),
+        left: Left::Tasks(Parted { ended, given_back }),
+    };
+    assert_eq!(
+        stopped(3, 2).text(),
+        "distric-shard stopped (SIGTERM): of the tasks that ran, 3 came to their end and 2 were \
+         stopped, for others to run.\n"
+    );
+    assert_eq!(stopped(0, 0).text(), "distric-shard stopped (SIGTERM): no task was running.\n");
+    let line = read(&stopped(3, 2).line());
+    assert_eq!((&line["ended"], &line["given_back"]), (&json!(3), &json!(2)));
+    assert_eq!(line.get("unanswered"), None);
+}
+
+#[test]
+fn a_node_that_runs_tasks_says_how_many_and_of_which_plugins() {
+    let one = placement("0", &[0]);
+    let ready = Ready { tasks: Some((4, "greeter, steady")), ..ready(&one, None) };
+    assert!(ready.text().contains("\n  tasks    4 at once, of greeter, steady\n"));
+    let line = read(&ready.line());
+    assert_eq!((&line["capacity"], &line["plugins"]), (&json!(4), &json!("greeter, steady")));
 }
 
 #[test]

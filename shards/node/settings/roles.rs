@@ -2,8 +2,8 @@
 
 use super::{Reader, Settings, address, duration};
 use anyhow::{Result, anyhow, bail, ensure};
-use base::Address;
 use base::limits::NAME_BYTES_MAX;
+use base::{Address, AddressFault, Host};
 use engine::{StrategyName, WorkersConfig};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// As the setting has it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::Coordinator => "coordinator",
+            Self::Worker => "worker",
+        }
+    }
+
     fn parse(text: &str) -> Result<Self> {
         match text {
             "both" => Ok(Self::Both),
@@ -151,6 +160,14 @@ pub(super) fn settle(settings: &mut Settings, reader: &Reader) -> Result<()> {
         if membership.gossip.is_none() && !membership.join.is_empty() {
             bail!("join: this node takes no gossip itself: say --gossip ADDRESS, too");
         }
+        if let (Role::Coordinator, Some(place), Some(folder)) =
+            (membership.role, given("plugins"), &membership.plugins)
+        {
+            settings.notices.push(format!(
+                "{place}: the plugins in {} are not run: this node's role is coordinator",
+                folder.display()
+            ));
+        }
         if membership.gossip.is_none() && has_peer && membership.has_worker() {
             let folder = membership.plugins.as_deref().unwrap_or(Path::new(PLUGINS_DEFAULT));
             bail!(
@@ -166,6 +183,9 @@ pub(super) fn settle(settings: &mut Settings, reader: &Reader) -> Result<()> {
             bail!("{place}: a worker is no member of the log's group: leave it out");
         }
     }
+    if let Some(place) = given("tcp").filter(|_| settings.tcp.is_some()) {
+        bail!("{place}: a worker serves no clients: leave it out");
+    }
     if membership.join.is_empty() && membership.gossip_multicast.is_none() {
         bail!(
             "a worker needs --join ADDRESS,…: where nodes of its cluster take gossip (their \
@@ -179,13 +199,15 @@ pub(super) fn settle(settings: &mut Settings, reader: &Reader) -> Result<()> {
         );
     }
     if membership.gossip.is_none() {
-        let loopback = |seed: &Address| {
-            seed.socket_address().is_some_and(|address| address.ip().is_loopback())
-        };
-        if !membership.join.iter().all(loopback) {
+        if let Some(seed) = membership.join.iter().find(|seed| !is_here(seed)) {
+            let own = if matches!(seed.host(), Host::Name(_)) {
+                ", or 127.0.0.1:0 if that name is this machine's"
+            } else {
+                ""
+            };
             bail!(
-                "a worker whose cluster is on other machines needs --gossip ADDRESS: where they \
-                 reach it"
+                "a worker whose cluster is on other machines ({seed}, in --join) needs --gossip \
+                 ADDRESS: where they reach it{own}"
             );
         }
         membership.gossip = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
@@ -251,7 +273,22 @@ fn seeds(text: &str) -> Result<Vec<Address>> {
     if text == "off" {
         return Ok(Vec::new());
     }
-    text.split(',').map(|one| Ok(Address::parse(one.trim())?)).collect()
+    let parse = |one: &str| match Address::parse(one.trim()) {
+        Err(error) if error.fault == AddressFault::NoPort => bail!(
+            "`{}` has no port: each address is that of another node's --gossip, as in 10.0.0.1:9201",
+            one.trim()
+        ),
+        parsed => Ok(parsed?),
+    };
+    text.split(',').map(parse).collect()
+}
+
+/// Whether an address is known to be of this machine without being looked up (RFC 6761, section 6.3).
+fn is_here(address: &Address) -> bool {
+    match address.host() {
+        Host::Ip(ip) => ip.is_loopback(),
+        Host::Name(name) => name.as_str() == "localhost",
+    }
 }
 
 fn name(text: &str) -> Result<String> {

@@ -196,7 +196,41 @@ fn roles_that_do_not_go_with_the_other_settings_are_refused_with_what_to_do() {
         (
             &["--role", "worker", "--join", "10.0.0.1:9201", "--plugins", "mine"],
             &[],
-            "a worker whose cluster is on other machines needs --gossip ADDRESS: where they reach it",
+            "a worker whose cluster is on other machines (10.0.0.1:9201, in --join) needs --gossip ADDRESS: where they reach it",
+        ),
+        (
+            &["--role", "worker", "--join", "localhost:1,node-2:9201", "--plugins", "mine"],
+            &[],
+            "a worker whose cluster is on other machines (node-2:9201, in --join) needs --gossip ADDRESS: where they reach it, or 127.0.0.1:0 if that name is this machine's",
+        ),
+        (
+            &["--role", "worker", "--join", "127.0.0.1", "--plugins", "mine"],
+            &[],
+            "--join: `127.0.0.1` is not usable: `127.0.0.1` has no port: each address is that of another node's --gossip, as in 10.0.0.1:9201",
+        ),
+        (
+            &[
+                "--role",
+                "worker",
+                "--join",
+                "127.0.0.1:1",
+                "--plugins",
+                "p",
+                "--tcp",
+                "127.0.0.1:2",
+            ],
+            &[],
+            "--tcp: a worker serves no clients: leave it out",
+        ),
+        (
+            &["--peer", "127.0.0.1:1", "--gossip", "127.0.0.1:1"],
+            &[],
+            "peer and gossip are both 127.0.0.1:1: each needs an address of its own",
+        ),
+        (
+            &["--gossip", "127.0.0.1:8080"],
+            &[],
+            "http and gossip are both 127.0.0.1:8080: each needs an address of its own",
         ),
         (
             &["--role", "worker", "--node", "4"],
@@ -256,6 +290,21 @@ fn gossip_that_cannot_work_is_refused_by_the_settings_name_with_what_would_do() 
             "gossip_probe_timeout: `500ms` is not usable: it can be at most half of the period (800ms), within which others are asked to ask: make it shorter, or the period longer",
         ),
     ]);
+}
+
+#[test]
+fn what_can_be_used_and_is_hardly_meant_is_said() {
+    let rows: [(&[&str], &[&str]); 3] = [
+        (
+            &["--role", "coordinator", "--plugins", "mine"],
+            &["--plugins: the plugins in mine are not run: this node's role is coordinator"],
+        ),
+        (&["--role", "coordinator", "--plugins", "off"], &[]),
+        (&["--role", "worker", "--join", "localhost:9201", "--plugins", "mine"], &[]),
+    ];
+    for (arguments, notices) in rows {
+        assert_eq!(read(arguments, &[]).unwrap().notices, notices, "{arguments:?}");
+    }
 }
 
 #[test]

@@ -14,6 +14,22 @@ fn an_identity_is_kept_and_counts_its_starts() {
 }
 
 #[test]
+fn a_worker_is_called_after_its_directory_and_its_machine() {
+    let long = "x".repeat(200);
+    let rows = [
+        ("./distric-worker-1", "rack-7", "distric-worker-1@rack-7"),
+        ("/var/lib/distric", "", "distric"),
+        ("/", "rack-7", "worker@rack-7"),
+        ("a\nb", "c\u{7}", "ab@c"),
+        (long.as_str(), "rack-7", &long[..base::limits::NAME_BYTES_MAX]),
+    ];
+    for (directory, machine, name) in rows {
+        assert_eq!(named_after(Path::new(directory), machine), name);
+    }
+    assert!(!machine().is_empty());
+}
+
+#[test]
 fn a_damaged_identity_is_refused() {
     for text in ["", "{}", r#"{"format":2,"store":"1","cluster":null,"starts":1}"#] {
         assert!(Identity::parse(text.as_bytes()).is_err(), "{text}");

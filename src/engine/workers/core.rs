@@ -131,6 +131,8 @@ pub struct WorkerCore {
     lost: bool,
     /// An operator wants it to have no orders.
     drained: bool,
+    /// Stopped because this worker was to go.
+    given_back: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -173,6 +175,7 @@ impl WorkerCore {
         assert!(by_name, "each once, by name: a host names plugins after their files");
         Self {
             boot: config.boot,
+            given_back: 0,
             link: Link::new(Prng::new(config.seed)),
             lease: Lease::default(),
             orders: Orders::default(),
@@ -339,7 +342,7 @@ impl WorkerCore {
         }
         match self.stop {
             Stop::Draining { until } if until <= now => {
-                self.kill_all(out);
+                self.given_back = self.kill_all(out);
                 self.stop = Stop::Parting { until: now + PARTING };
                 self.consider_leaving(now, out);
             }
@@ -363,6 +366,11 @@ impl WorkerCore {
     /// Ends that are not known to be recorded.
     pub fn kept(&self) -> usize {
         self.orders.kept()
+    }
+
+    /// How many were stopped because their time was up when this worker was to go.
+    pub fn given_back(&self) -> usize {
+        self.given_back
     }
 
     /// Whether the leader knows this run, over the link that is there.

@@ -15,6 +15,10 @@ use wire::rpc::{Backoff, BackoffOptions};
 const PAUSES: BackoffOptions =
     BackoffOptions { first: Duration::from_millis(20), max: Duration::from_secs(1) };
 
+/// Who does not take a worker for so long, is said not to: while a leader is elected, coordinators refuse
+/// one for a moment.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
+
 /// A connection that brings no answer to a registration for so long is given up: whoever is there neither
 /// leads nor knows that it does not.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -29,6 +33,8 @@ pub(super) struct Link {
     backoff: Backoff,
     /// What was last said of it.
     said: String,
+    /// Since when nobody has taken this worker who was there.
+    refused_since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -59,6 +65,7 @@ impl Link {
             state: State::Idle { until: Instant(0) },
             backoff: Backoff::new(PAUSES, prng),
             said: String::new(),
+            refused_since: None,
         }
     }
 
@@ -123,6 +130,7 @@ impl Link {
             self.state = State::Registered { address: address.clone() };
             self.backoff.reset();
             self.said.clear();
+            self.refused_since = None;
         }
     }
 
@@ -155,7 +163,9 @@ impl Link {
             return;
         };
         let address = address.clone();
-        self.say(format!("the coordinator at {address} does not take this worker: {why}"), out);
+        if now.since(*self.refused_since.get_or_insert(now)) >= REFUSED_FOR {
+            self.say(format!("the coordinator at {address} does not take this worker: {why}"), out);
+        }
         self.hint = leader.filter(|leader| *leader != address);
         self.give_up(now, out);
     }

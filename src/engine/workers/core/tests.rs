@@ -393,6 +393,21 @@ fn a_goodbye_whose_answer_was_lost_is_answered_on_the_next_link() {
 }
 
 #[test]
+fn that_a_coordinator_does_not_lead_is_said_only_of_one_that_is_asked_for_long() {
+    let mut desk = Desk::new(4);
+    desk.core.on_leader(at(0), Some(&door(1)), &mut desk.out);
+    let mut refuse = |ms| {
+        desk.core.on_link_up(at(ms), &mut desk.out);
+        let message = ToWorker::NotTaken { why: "this node does not lead".into(), leader: None };
+        desk.core.on_message(at(ms), message, &mut desk.out);
+        let effects = desk.out.take();
+        desk.core.on_deadline(at(ms + 1_000), &mut desk.out);
+        effects.iter().any(|effect| matches!(effect, WorkerEffect::Notice(_)))
+    };
+    assert_eq!([0, 1_000, 2_000, 3_000].map(&mut refuse), [false, true, false, false]);
+}
+
+#[test]
 fn a_worker_that_is_not_taken_asks_again_after_ever_longer_pauses_and_says_so_once() {
     let mut desk = Desk::new(4);
     desk.core.on_leader(at(0), Some(&door(1)), &mut desk.out);
