@@ -35,8 +35,8 @@ const THREADS_BESIDE: u64 = 256;
 /// What a process holds when it is shut in, and more than it ever does. Unit: bytes.
 const START_BYTES: u64 = 64 << 20;
 
-/// What lies in a socket at most, in reads: those of a process that has ended. A socket's buffer is a
-/// quarter of that, unless the machine's limits were raised.
+/// What lies in a socket at most, in reads: those of a process that has ended. A socket's buffer is
+/// less than a quarter of that, unless the machine's limits were raised.
 const LAST_READS_MAX: usize = 16;
 
 /// Works that a line of the log names.

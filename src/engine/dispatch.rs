@@ -15,19 +15,26 @@
 //!   the first look at the clock after all cores had reported. Before that no worker is answered, so
 //!   none can be late.
 
+mod peer;
+mod room;
 mod strategy;
 mod waiting;
 
+pub(crate) use peer::{Load, Peer};
+pub use room::Free;
 pub use strategy::{Candidate, Strategy, StrategyName, UnknownStrategy};
 
 use crate::globals::{Presence, WORKERS_MAX, Worker, Workers};
 use crate::shard::OrderId;
 use crate::workers::{Refusal, WorkerLink};
 use base::{BootId, Instant, Prng, WorkerId};
-use std::collections::{BTreeMap, BTreeSet};
+use peer::Placed;
+use room::Room;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
-use waiting::{Waiting, Wanted};
+use waiting::{Rank, Waiting, Wanted};
 
 /// A worker that refused a task gets none for so long: it knows something that is not known here.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
@@ -72,94 +79,6 @@ pub(crate) struct Assignment {
     pub(crate) boot: BootId,
 }
 
-/// What a worker said of itself last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Load {
-    pub(crate) running: u32,
-    pub(crate) cpu_permille: u32,
-    pub(crate) memory_bytes: u64,
-}
-
-/// When what happened to an order that a worker has, as far as that is known here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Placed {
-    /// When it began to wait; not known any more once that was told.
-    wanted: Option<Instant>,
-    /// When the worker had received it.
-    begun: Option<Instant>,
-}
-
-/// A run of a worker that is there.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    pub(crate) boot: BootId,
-    capacity: u32,
-    plugins: BTreeSet<String>,
-    zone: String,
-    drained: bool,
-    /// Its connection to this node, once it is registered over it.
-    pub(crate) link: Option<WorkerLink>,
-    /// It wishes to leave.
-    pub(crate) leaving: bool,
-    /// What it has.
-    has: BTreeMap<OrderId, Placed>,
-    /// It gets nothing until then.
-    held_until: Option<Instant>,
-    /// When it is lost; not known before the clock was looked at.
-    lease: Option<Instant>,
-    /// That it is lost is on its way into the log: its lease is not renewed any more.
-    pub(crate) is_expelled: bool,
-    pub(crate) load: Load,
-}
-
-impl Peer {
-    fn new(worker: &Worker) -> Self {
-        Self {
-            boot: worker.boot,
-            capacity: 0,
-            plugins: BTreeSet::new(),
-            zone: String::new(),
-            drained: false,
-            link: None,
-            leaving: false,
-            has: BTreeMap::new(),
-            held_until: None,
-            lease: None,
-            is_expelled: false,
-            load: Load::default(),
-        }
-    }
-
-    fn update(&mut self, worker: &Worker) {
-        self.capacity = worker.capacity;
-        self.drained = worker.drained;
-        self.zone.clone_from(&worker.zone);
-        self.plugins = worker.plugins.iter().map(|plugin| plugin.name.clone()).collect();
-    }
-
-    /// How many tasks it has, decided ones included.
-    pub(crate) fn running(&self) -> u32 {
-        u32::try_from(self.has.len()).unwrap_or(u32::MAX)
-    }
-
-    pub(crate) fn capacity(&self) -> u32 {
-        self.capacity
-    }
-
-    /// How long until its lease is over.
-    pub(crate) fn lease_left(&self, now: Instant) -> Option<Duration> {
-        self.lease.map(|lease| lease.since(now))
-    }
-
-    fn has_room(&self) -> bool {
-        let is_barred = self.drained || self.leaving || self.is_expelled;
-        !is_barred
-            && self.link.is_some()
-            && self.held_until.is_none()
-            && self.running() < self.capacity
-    }
-}
-
 /// Decides who gets what, while this node leads.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
@@ -168,7 +87,11 @@ pub(crate) struct Dispatcher {
     strategy: Box<dyn Strategy>,
     random: Prng,
     peers: BTreeMap<WorkerId, Peer>,
+    /// Whom of the peers a decision looks at.
+    room: Room,
     waiting: Waiting,
+    /// Whose turn it is: of each plugin the first one that waits. Empty between decisions.
+    turns: BinaryHeap<Reverse<(Rank, Arc<str>)>>,
     /// Who has which order: the same as what the peers have.
     placed: BTreeMap<OrderId, WorkerId>,
     /// Whom gossip doubts.
@@ -189,7 +112,9 @@ impl Dispatcher {
             strategy: config.strategy.strategy(),
             random: Prng::new(seed),
             peers: BTreeMap::new(),
+            room: Room::default(),
             waiting: Waiting::default(),
+            turns: BinaryHeap::new(),
             placed: BTreeMap::new(),
             suspected: BTreeSet::new(),
             is_open: false,
@@ -201,6 +126,7 @@ impl Dispatcher {
     /// Forgets everything but whom gossip doubts: another office begins, or this one has ended.
     pub(crate) fn start_over(&mut self) {
         self.peers.clear();
+        self.room.clear();
         self.placed.clear();
         self.waiting.clear();
         self.is_open = false;
@@ -221,26 +147,75 @@ impl Dispatcher {
         self.is_open
     }
 
-    /// The workers are these now.
+    /// The workers are these: an office begins.
     pub(crate) fn on_workers(&mut self, workers: &Workers) {
-        let Self { peers, placed, .. } = self;
-        peers.retain(|id, peer| {
-            let is_here = workers.is_here(*id, peer.boot);
-            if !is_here {
-                placed.retain(|order, _| !peer.has.contains_key(order));
-            }
-            is_here
-        });
         for (id, worker) in workers.iter() {
-            if worker.presence == Presence::Here {
-                let peer = self.peers.entry(id).or_insert_with(|| Peer::new(worker));
-                peer.update(worker);
-                if peer.lease.is_none() {
-                    self.look_at = Some(Instant(0));
-                }
+            self.on_worker(id, Some(worker));
+        }
+    }
+
+    /// What is known of a worker has changed; nothing where it is not known.
+    pub(crate) fn on_worker(&mut self, id: WorkerId, known: Option<&Worker>) {
+        let here = known.filter(|worker| worker.presence == Presence::Here);
+        let before = self.peers.get(&id).map(|peer| peer.boot);
+        if before.is_some() && before != here.map(|worker| worker.boot) {
+            self.part(id);
+        }
+        if let Some(worker) = here {
+            let Self { peers, room, .. } = self;
+            let peer = peers.entry(id).or_insert_with(|| Peer::new(worker.boot, room.enter()));
+            peer.update(worker);
+            let names = || worker.plugins.iter().map(|plugin| plugin.name.as_str());
+            if !names().eq(peer.plugins.iter().map(AsRef::as_ref)) {
+                peer.plugins.iter().for_each(|plugin| room.withdraw(id, plugin));
+                peer.plugins = names().map(|plugin| room.bring(id, peer.place, plugin)).collect();
             }
+            if peer.lease.is_none() {
+                self.look_at = Some(Instant(0));
+            }
+            self.stand(id);
         }
         self.is_due = true;
+    }
+
+    /// A run of a worker is gone.
+    fn part(&mut self, id: WorkerId) {
+        let Some(peer) = self.peers.remove(&id) else { return };
+        for order in peer.has.keys() {
+            self.placed.remove(order);
+        }
+        peer.plugins.iter().for_each(|plugin| self.room.withdraw(id, plugin));
+        self.room.leave(peer.place);
+    }
+
+    /// Where a worker stands among those with room, now that something about it is different.
+    fn stand(&mut self, id: WorkerId) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        let is_free = peer.has_room() && !self.suspected.contains(&id);
+        let rank = is_free.then(|| {
+            self.strategy.rank(&Candidate {
+                worker: id,
+                running: peer.running(),
+                capacity: peer.capacity,
+                cpu_permille: peer.load.cpu_permille,
+                is_near: !self.zone.is_empty() && peer.zone == self.zone,
+            })
+        });
+        self.room.set_rank(peer.place, rank);
+    }
+
+    /// Changes a worker's run, if it is there.
+    fn change<T>(
+        &mut self,
+        worker: WorkerId,
+        boot: Option<BootId>,
+        change: impl FnOnce(&mut Peer) -> T,
+    ) -> Option<T> {
+        let peer = self.peers.get_mut(&worker);
+        let peer = peer.filter(|peer| boot.is_none_or(|boot| peer.boot == boot))?;
+        let changed = change(peer);
+        self.stand(worker);
+        Some(changed)
     }
 
     pub(crate) fn peer(&self, worker: WorkerId) -> Option<&Peer> {
@@ -251,46 +226,43 @@ impl Dispatcher {
         self.peers.iter().map(|(id, peer)| (*id, peer))
     }
 
-    fn run_of(&mut self, worker: WorkerId, boot: BootId) -> Option<&mut Peer> {
-        self.peers.get_mut(&worker).filter(|peer| peer.boot == boot)
-    }
-
     /// The worker is registered over this connection: its lease begins.
     pub(crate) fn on_linked(&mut self, now: Instant, worker: WorkerId, link: WorkerLink) {
         let lease = now + self.lease;
-        if let Some(peer) = self.peers.get_mut(&worker) {
+        let linked = self.change(worker, None, |peer| {
             peer.link = Some(link);
             peer.leaving = false;
             peer.lease = Some(lease);
+        });
+        if linked.is_some() {
             self.look_at = Some(self.look_at.map_or(lease, |at| at.min(lease)));
             self.is_due = true;
         }
     }
 
     pub(crate) fn on_link_down(&mut self, link: WorkerLink) {
-        for peer in self.peers.values_mut().filter(|peer| peer.link == Some(link)) {
-            peer.link = None;
+        let of_it = self.peers.iter().find(|(_, peer)| peer.link == Some(link));
+        if let Some(worker) = of_it.map(|(worker, _)| *worker) {
+            self.change(worker, None, |peer| peer.link = None);
         }
     }
 
     /// A worker's lease is renewed. False when it is over.
     pub(crate) fn renew(&mut self, now: Instant, worker: WorkerId, boot: BootId) -> bool {
         let lease = now + self.lease;
-        let renewed = self.run_of(worker, boot).filter(|peer| !peer.is_expelled);
+        let run = self.peers.get_mut(&worker).filter(|peer| peer.boot == boot);
+        let renewed = run.filter(|peer| !peer.is_expelled);
         renewed.map(|peer| peer.lease = Some(lease)).is_some()
     }
 
     /// What a worker says of itself.
     pub(crate) fn on_load(&mut self, worker: WorkerId, boot: BootId, load: Load) {
-        if let Some(peer) = self.run_of(worker, boot) {
-            peer.load = load;
-        }
+        self.change(worker, Some(boot), |peer| peer.load = load);
     }
 
     /// A worker wishes to leave, or stays after all.
     pub(crate) fn on_leaving(&mut self, worker: WorkerId, on: bool) {
-        if let Some(peer) = self.peers.get_mut(&worker) {
-            peer.leaving = on;
+        if self.change(worker, None, |peer| peer.leaving = on).is_some() {
             self.is_due = true;
         }
     }
@@ -303,6 +275,7 @@ impl Dispatcher {
             self.suspected.remove(&worker);
             self.is_due = true;
         }
+        self.stand(worker);
     }
 
     /// Gossip speaks of whoever is there, and of many over the years. Those that the cluster does not know
@@ -319,13 +292,15 @@ impl Dispatcher {
 
     /// A worker does not take an order that it was given.
     pub(crate) fn on_refused(&mut self, now: Instant, worker: WorkerId, why: Refusal) {
-        let Some(peer) = self.peers.get_mut(&worker) else { return };
         let until = now + REFUSED_PAUSE;
         match why {
-            Refusal::Draining => peer.leaving = true,
+            Refusal::Draining => {
+                self.change(worker, None, |peer| peer.leaving = true);
+            }
             Refusal::Full | Refusal::Plugin | Refusal::Lease => {
-                peer.held_until = Some(until);
-                self.look_at = Some(self.look_at.map_or(until, |at| at.min(until)));
+                if self.change(worker, None, |peer| peer.held_until = Some(until)).is_some() {
+                    self.look_at = Some(self.look_at.map_or(until, |at| at.min(until)));
+                }
             }
             Refusal::Boot | Refusal::Over => {}
         }
@@ -353,17 +328,19 @@ impl Dispatcher {
     /// The state says that a worker has an order.
     pub(crate) fn on_assigned(&mut self, order: OrderId, worker: WorkerId, boot: BootId) {
         let wanted = self.waiting.remove(order);
-        if let Some(peer) = self.run_of(worker, boot) {
-            let wanted = wanted.map(|wanted| wanted.since);
+        let wanted = wanted.map(|wanted| wanted.since);
+        let placed = self.change(worker, Some(boot), |peer| {
             peer.has.entry(order).or_insert(Placed { wanted, begun: None });
+        });
+        if placed.is_some() {
             self.placed.insert(order, worker);
         }
     }
 
     /// A worker does not have an order, or no longer.
     pub(crate) fn on_freed(&mut self, order: OrderId, worker: WorkerId, boot: BootId) {
-        let freed = self.run_of(worker, boot).and_then(|peer| peer.has.remove(&order));
-        if freed.is_some() {
+        let freed = self.change(worker, Some(boot), |peer| peer.has.remove(&order));
+        if freed.flatten().is_some() {
             self.placed.remove(&order);
             self.is_due = true;
         }
@@ -401,16 +378,22 @@ impl Dispatcher {
         if !self.is_open {
             return over;
         }
+        let mut changed = Vec::new();
         for (id, peer) in &mut self.peers {
             if peer.held_until.is_some_and(|until| until <= now) {
                 peer.held_until = None;
                 self.is_due = true;
+                changed.push(*id);
             }
             let lease = *peer.lease.get_or_insert(now + self.lease);
             if lease <= now && !peer.is_expelled {
                 peer.is_expelled = true;
                 over.push((*id, peer.boot));
+                changed.push(*id);
             }
+        }
+        for id in changed {
+            self.stand(id);
         }
         let due = self.peers.values().flat_map(|peer| {
             let lease = peer.lease.filter(|_| !peer.is_expelled);
@@ -430,44 +413,41 @@ impl Dispatcher {
         if !self.is_open || !std::mem::take(&mut self.is_due) {
             return;
         }
-        let mut stuck: BTreeSet<Arc<str>> = BTreeSet::new();
-        loop {
-            let heads = self.waiting.heads().filter(|(plugin, ..)| !stuck.contains(*plugin));
-            let Some((plugin, _, wanted)) = heads.min_by_key(|(_, rank, _)| *rank) else { return };
-            let (plugin, wanted) = (Arc::clone(plugin), *wanted);
-            let free: Vec<Candidate> = self.candidates(&plugin).collect();
-            if free.is_empty() {
-                stuck.insert(plugin);
-                continue;
+        let mut turns = std::mem::take(&mut self.turns);
+        turns.extend(self.waiting.heads().map(|(rank, name)| Reverse((rank, Arc::clone(name)))));
+        while let Some(Reverse((_, plugin))) = turns.pop() {
+            if !self.room.is_free() {
+                break;
             }
-            let place = self.strategy.choose(&free, &mut self.random).min(free.len() - 1);
-            let worker = free[place].worker;
-            self.waiting.remove(wanted.order);
-            let peer = self.peers.get_mut(&worker).expect("a candidate is there");
-            let placed = Placed { wanted: Some(wanted.since), begun: None };
-            peer.has.insert(wanted.order, placed);
-            let before = self.placed.insert(wanted.order, worker);
-            assert_eq!(before, None, "an order waits, or one worker has it");
-            assert!(peer.running() <= peer.capacity, "no worker is given more than its capacity");
-            out.push(Assignment { order: wanted.order, worker, boot: peer.boot });
+            // Nobody has room for it, and nobody gets any by a decision: it has had its last turn.
+            let free = self.room.of(&plugin);
+            let Some(worker) = self.strategy.choose(free, &mut self.random) else { continue };
+            let (_, wanted) = self.waiting.head(&plugin).expect("what has a turn waits");
+            out.push(self.give(wanted, worker));
             if out.len() >= DECISIONS_MAX {
                 self.is_due = true;
-                return;
+                break;
+            }
+            if let Some((rank, _)) = self.waiting.head(&plugin) {
+                turns.push(Reverse((rank, plugin)));
             }
         }
+        turns.clear();
+        self.turns = turns;
     }
 
-    fn candidates(&self, plugin: &str) -> impl Iterator<Item = Candidate> {
-        let free = self.peers.iter().filter(move |(id, peer)| {
-            peer.has_room() && peer.plugins.contains(plugin) && !self.suspected.contains(id)
+    fn give(&mut self, wanted: Wanted, worker: WorkerId) -> Assignment {
+        let Wanted { order, since } = wanted;
+        self.waiting.remove(order);
+        let placed = Placed { wanted: Some(since), begun: None };
+        let boot = self.change(worker, None, |peer| {
+            assert!(peer.has_room(), "no worker is given more than its capacity");
+            peer.has.insert(order, placed);
+            peer.boot
         });
-        free.map(|(id, peer)| Candidate {
-            worker: *id,
-            running: peer.running(),
-            capacity: peer.capacity,
-            cpu_permille: peer.load.cpu_permille,
-            is_near: !self.zone.is_empty() && peer.zone == self.zone,
-        })
+        let before = self.placed.insert(order, worker);
+        assert_eq!(before, None, "an order waits, or one worker has it");
+        Assignment { order, worker, boot: boot.expect("a candidate is there") }
     }
 
     /// How many orders wait.

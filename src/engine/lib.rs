@@ -53,7 +53,7 @@ pub use consensus::{
     ConsensusConfig, ConsensusCore, ConsensusEffect, FetchEffect, Left, ReadBack, Replay,
     SnapshotEffect, Start,
 };
-pub use dispatch::{Candidate, Strategy, StrategyName, UnknownStrategy, WorkersConfig};
+pub use dispatch::{Candidate, Free, Strategy, StrategyName, UnknownStrategy, WorkersConfig};
 pub use events::EventKind;
 pub use globals::{
     Admission, Came, Catalogue, CatalogueEdits, Changed, Draft, Edits, Globals, How, Merged,

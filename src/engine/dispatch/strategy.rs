@@ -1,5 +1,6 @@
 //! Which of several workers with room gets a task.
 
+use super::room::Free;
 use base::{Prng, WorkerId};
 use std::fmt;
 use std::str::FromStr;
@@ -19,12 +20,15 @@ pub struct Candidate {
     pub is_near: bool,
 }
 
-/// Chooses among candidates. The order of calls and the generator decide everything, so that a run can
-/// be replayed.
+/// Chooses among workers. The order of calls and the generator decide everything, so that a run can be
+/// replayed.
 pub trait Strategy: fmt::Debug + Send {
-    /// The place of the worker that gets the task. There is at least one; they are in the order of their
-    /// ids. A place beyond the last counts as the last.
-    fn choose(&mut self, free: &[Candidate], random: &mut Prng) -> usize;
+    /// What this strategy goes by, in one number below `u64::MAX`. Asked whenever something about the
+    /// worker has changed, and not for each choice.
+    fn rank(&self, worker: &Candidate) -> u64;
+
+    /// Which of these gets a task; none where there are none.
+    fn choose(&mut self, free: Free<'_>, random: &mut Prng) -> Option<WorkerId>;
 }
 
 /// The strategies that come with the program.
@@ -88,11 +92,16 @@ struct RoundRobin {
 }
 
 impl Strategy for RoundRobin {
-    fn choose(&mut self, free: &[Candidate], _: &mut Prng) -> usize {
-        let next = free.iter().position(|candidate| Some(candidate.worker) > self.last);
-        let place = next.unwrap_or(0);
-        self.last = Some(free[place].worker);
-        place
+    fn rank(&self, _: &Candidate) -> u64 {
+        0
+    }
+
+    fn choose(&mut self, free: Free<'_>, _: &mut Prng) -> Option<WorkerId> {
+        let mut turns = free.iter().map(|(worker, _)| worker);
+        let next = turns.find(|worker| Some(*worker) > self.last);
+        let chosen = next.or_else(|| free.iter().map(|(worker, _)| worker).next());
+        self.last = chosen.or(self.last);
+        chosen
     }
 }
 
@@ -100,8 +109,15 @@ impl Strategy for RoundRobin {
 struct LeastLoaded;
 
 impl Strategy for LeastLoaded {
-    fn choose(&mut self, free: &[Candidate], _: &mut Prng) -> usize {
-        least_loaded(free.iter().enumerate()).expect("there is at least one")
+    fn rank(&self, worker: &Candidate) -> u64 {
+        // In parts of a million of the capacity: no float, whose last digit differs between machines.
+        let capacity = u64::from(worker.capacity.max(1));
+        let share = u64::from(worker.running) * 1_000_000 / capacity;
+        share << u32::BITS | u64::from(worker.cpu_permille)
+    }
+
+    fn choose(&mut self, free: Free<'_>, _: &mut Prng) -> Option<WorkerId> {
+        free.lowest()
     }
 }
 
@@ -109,27 +125,33 @@ impl Strategy for LeastLoaded {
 struct Random;
 
 impl Strategy for Random {
-    fn choose(&mut self, free: &[Candidate], random: &mut Prng) -> usize {
-        usize::try_from(random.below(free.len() as u64)).expect("below a length")
+    fn rank(&self, _: &Candidate) -> u64 {
+        0
+    }
+
+    fn choose(&mut self, free: Free<'_>, random: &mut Prng) -> Option<WorkerId> {
+        let count = free.iter().count();
+        if count == 0 {
+            return None;
+        }
+        let chosen = usize::try_from(random.below(count as u64)).expect("below a count");
+        free.iter().nth(chosen).map(|(worker, _)| worker)
     }
 }
+
+/// Behind every worker in the leader's zone. A share of the capacity is far below it.
+const FAR: u64 = 1 << 60;
 
 #[derive(Debug)]
 struct Locality;
 
 impl Strategy for Locality {
-    fn choose(&mut self, free: &[Candidate], _: &mut Prng) -> usize {
-        let near = free.iter().enumerate().filter(|(_, candidate)| candidate.is_near);
-        let near = least_loaded(near);
-        near.or_else(|| least_loaded(free.iter().enumerate())).expect("there is at least one")
+    fn rank(&self, worker: &Candidate) -> u64 {
+        let load = LeastLoaded.rank(worker);
+        if worker.is_near { load } else { FAR + load }
     }
-}
 
-fn least_loaded<'a>(free: impl Iterator<Item = (usize, &'a Candidate)>) -> Option<usize> {
-    let load = |(_, candidate): &(usize, &Candidate)| {
-        // In parts of a million of the capacity: no float, whose last digit differs between machines.
-        let share = u64::from(candidate.running) * 1_000_000 / u64::from(candidate.capacity.max(1));
-        (share, candidate.cpu_permille, candidate.worker)
-    };
-    free.min_by_key(load).map(|(place, _)| place)
+    fn choose(&mut self, free: Free<'_>, _: &mut Prng) -> Option<WorkerId> {
+        free.lowest()
+    }
 }

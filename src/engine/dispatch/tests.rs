@@ -234,6 +234,9 @@ const PLUGINS: [&str; 3] = ["p", "q", "r"];
 
 /// The world, which knows what it has heard.
 struct World {
+    strategy: StrategyName,
+    /// Who got something last.
+    last: Option<WorkerId>,
     dispatcher: Dispatcher,
     workers: Workers,
     now: Instant,
@@ -288,7 +291,7 @@ impl World {
                 .collect(),
         };
         self.workers.join(record, UnixMicros(self.boots));
-        self.dispatcher.on_workers(&self.workers);
+        self.dispatcher.on_worker(worker, self.workers.find(worker));
     }
 
     fn take(&mut self, step: &Step) {
@@ -326,7 +329,7 @@ impl World {
                 let boot = known.boot;
                 self.workers.part(worker, boot, Presence::Lost, UnixMicros(self.boots));
                 self.lose(worker);
-                self.dispatcher.on_workers(&self.workers);
+                self.dispatcher.on_worker(worker, self.workers.find(worker));
             }
             Step::Link(worker, true) => {
                 let worker = WorkerId(worker);
@@ -391,6 +394,23 @@ impl World {
             && self.running(worker) < known.capacity as usize
     }
 
+    /// Whom the strategy chooses, worked out anew from everything; none where that is left to chance.
+    fn choice(&self, plugin: &str) -> Option<WorkerId> {
+        let free = || self.workers.iter().filter(|(id, known)| self.may_have(*id, known, plugin));
+        let first = |after| free().map(|(id, _)| id).find(|id| Some(*id) > after);
+        let share = |(id, known): &(WorkerId, &Worker)| {
+            (self.running(*id) as u64 * 1_000_000 / u64::from(known.capacity), *id)
+        };
+        match self.strategy {
+            StrategyName::RoundRobin => first(self.last).or_else(|| first(None)),
+            // Nobody is near.
+            StrategyName::LeastLoaded | StrategyName::Locality => {
+                free().min_by_key(share).map(|(id, _)| id)
+            }
+            StrategyName::Random => None,
+        }
+    }
+
     fn decide(&mut self) {
         let mut out = Vec::new();
         self.dispatcher.decide(&mut out);
@@ -399,6 +419,9 @@ impl World {
             let known = self.workers.find(worker).expect("it is known");
             assert_eq!(known.boot, boot);
             assert!(self.may_have(worker, known, plugin), "{worker} may not have {plugin}");
+            let chosen = self.choice(plugin);
+            assert!(chosen.is_none_or(|chosen| chosen == worker), "{worker}, not {chosen:?}");
+            self.last = Some(worker);
             let before = self.has.insert(order, (worker, boot));
             assert_eq!(before, None, "an order is given to one");
         }
@@ -428,6 +451,8 @@ proptest! {
         let mut dispatcher = Dispatcher::new(&config, 7);
         dispatcher.open();
         let mut world = World {
+            strategy,
+            last: None,
             dispatcher,
             workers: Workers::default(),
             now: Instant(1),

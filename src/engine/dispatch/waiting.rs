@@ -62,19 +62,29 @@ impl Waiting {
         wanted
     }
 
-    /// The plugins that something waits for, with the most urgent one of each.
-    pub(super) fn heads(&self) -> impl Iterator<Item = (&Arc<str>, Rank, &Wanted)> {
+    /// The plugins that something waits for, with the turn of the most urgent one of each.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (Rank, &Arc<str>)> {
         self.by_plugin.iter().map(|(plugin, queue)| {
-            let (rank, wanted) = queue.first_key_value().expect("an empty queue is removed");
-            (plugin, *rank, wanted)
+            let (rank, _) = queue.first_key_value().expect("an empty queue is removed");
+            (*rank, plugin)
         })
+    }
+
+    /// The most urgent one that waits for a plugin.
+    pub(super) fn head(&self, plugin: &str) -> Option<(Rank, Wanted)> {
+        let (rank, wanted) = self.by_plugin.get(plugin)?.first_key_value()?;
+        Some((*rank, *wanted))
     }
 
     /// How many wait for each plugin, and since when the first of them to come.
     pub(super) fn of_plugins(&self) -> impl Iterator<Item = (&Arc<str>, usize, Instant)> {
         self.by_plugin.iter().map(|(plugin, queue)| {
-            let since = queue.values().map(|wanted| wanted.since).min();
-            (plugin, queue.len(), since.expect("an empty queue is removed"))
+            // Of each priority what came first stands first.
+            let firsts = (0..=PRIORITY_MAX).filter_map(|behind| {
+                let all = Rank { behind, arrival: 0 }..=Rank { behind, arrival: u64::MAX };
+                queue.range(all).next().map(|(_, wanted)| wanted.since)
+            });
+            (plugin, queue.len(), firsts.min().expect("an empty queue is removed"))
         })
     }
 

@@ -305,13 +305,17 @@ impl ShardCore {
             }
             return;
         }
-        // What this core decides for itself is news at once.
-        while !self.workers.news.is_empty() {
-            let news = std::mem::take(&mut self.workers.news);
-            self.on_tasks(FIRST, term, news, out);
+        loop {
+            while !self.workers.news.is_empty() {
+                let news = std::mem::take(&mut self.workers.news);
+                self.on_tasks(FIRST, term, news, out);
+            }
             self.decide(out);
+            // That this core does not take a decision is news at once.
+            if self.workers.news.is_empty() {
+                break;
+            }
         }
-        self.decide(out);
         self.ask_links(out);
     }
 }
@@ -500,7 +504,7 @@ impl ShardCore {
         if let (Join::Joined { .. }, false) = (joined, was_here) {
             self.tell_of_joined(worker, out);
         }
-        self.after_workers();
+        self.after_worker(worker);
         self.on_joined(worker, boot, joined, out);
         Outcome::Done
     }
@@ -535,7 +539,7 @@ impl ShardCore {
     ) -> Outcome {
         let was = self.globals.workers.find(record.worker).map(|known| known.drained);
         let is_known = self.globals.workers.drain(record);
-        self.after_workers();
+        self.after_worker(record.worker);
         if was.is_some_and(|was| was != record.on) {
             self.tell_of_worker(record.worker, WorkerNews::Drained(record.on), "", out);
         }
@@ -564,7 +568,7 @@ impl ShardCore {
         self.tell_of_worker(run.0, what, "it said nothing for as long as its lease", out);
         self.move_tasks(index, run, how, out);
         self.on_parted(run, how, out);
-        self.after_workers();
+        self.after_worker(run.0);
     }
 
     /// What a run of a worker had goes to others.
@@ -584,13 +588,13 @@ impl ShardCore {
         self.drain_partitions(out);
     }
 
-    /// The workers are others now.
-    fn after_workers(&mut self) {
+    /// What is known of a worker is different now. Another one that was forgotten for it had gone before.
+    fn after_worker(&mut self, worker: WorkerId) {
         let in_office = self.role.in_office;
         if let Some(desk) = self.workers.desk.as_deref_mut()
             && in_office
         {
-            desk.dispatcher.on_workers(&self.globals.workers);
+            desk.dispatcher.on_worker(worker, self.globals.workers.find(worker));
         }
     }
 }
