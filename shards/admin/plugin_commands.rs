@@ -1,16 +1,16 @@
 //! `distric-admin plugins check`: a plugin loaded, asked and run here as a node would, in a process of
 //! this program that is shut in the same way.
 
-use crate::Trouble;
 use crate::table::plain;
+use crate::{Trouble, files};
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use clap::Subcommand;
-use host::{Host, Job, Options, PluginInfo, RefusedPlugin, TaskError};
+use host::{Host, Job, Options, PluginInfo, PluginMetrics, RefusedPlugin, TaskError};
 use plugin::{Manifest, Network};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long a process of a plugin may take to end when the command does.
@@ -64,9 +64,15 @@ pub(crate) fn plugins(
     let config = read_config(check).map_err(input)?;
     let task = read_task(check).map_err(input)?;
     let options = Options { line: Some(print_line), ..Options::new(&check.path) };
-    let host = Host::open(options).map_err(|error| input(error.into()))?;
+    // Its words hold those of its cause.
+    let host = Host::open(options).map_err(|error| input(anyhow!("{error}")))?;
     let outcome = look(check, config, task, &host, json, out);
     host.shutdown(END_GRACE).wait();
+    for PluginMetrics { plugin, lines_dropped, .. } in host.metrics() {
+        if lines_dropped > 0 {
+            eprintln!("{plugin}: {lines_dropped} more lines are not shown: they came too fast");
+        }
+    }
     outcome
 }
 
@@ -84,7 +90,7 @@ fn read_config(check: &Check) -> anyhow::Result<Bytes> {
 
 fn read_task(check: &Check) -> anyhow::Result<Option<Bytes>> {
     let Some(path) = &check.run else { return Ok(None) };
-    let text = if path == Path::new("-") {
+    let text = if files::is_standard_input(path) {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
         text
@@ -92,7 +98,7 @@ fn read_task(check: &Check) -> anyhow::Result<Option<Bytes>> {
         std::fs::read_to_string(path)
             .with_context(|| format!("{} cannot be read", path.display()))?
     };
-    let name = path.display();
+    let name = files::name(path);
     serde_json::from_str::<Value>(&text).with_context(|| format!("{name} holds no JSON"))?;
     Ok(Some(Bytes::from(text)))
 }
@@ -137,6 +143,7 @@ fn look(
         write_answers(legal.as_ref(), ran.as_ref(), out)?;
     }
     let is_good = refused.is_empty()
+        && plugins.iter().all(gets_tasks)
         && legal.is_none_or(|legal| legal.is_ok())
         && ran.is_none_or(|ran| ran.outcome.is_ok());
     if is_good { Ok(()) } else { Err(Trouble::Doubt) }
@@ -178,10 +185,18 @@ fn write_plugin(plugin: &PluginInfo, out: &mut dyn Write) -> std::io::Result<()>
     let PluginInfo { name, version, abi, file, enforced, manifest, .. } = plugin;
     writeln!(out, "{}", plain(&file.display().to_string()))?;
     writeln!(out, "  {name} {}, plugin ABI {abi}", plain(version))?;
+    if !gets_tasks(plugin) {
+        writeln!(out, "  IT GETS NO TASKS: the type `{name}` is built in; give it another name")?;
+    }
     for line in manifest_lines(manifest) {
         writeln!(out, "  {}", plain(&line))?;
     }
     writeln!(out, "  enforced: {}", plain(enforced))
+}
+
+/// Whether the language leaves its name to plugins.
+fn gets_tasks(plugin: &PluginInfo) -> bool {
+    flow::is_plugin_name(&plugin.name)
 }
 
 fn manifest_lines(manifest: &Manifest) -> Vec<String> {
@@ -276,6 +291,7 @@ fn plugin_json(plugin: &PluginInfo) -> Value {
         "abi": plugin.abi,
         "file": plugin.file.display().to_string(),
         "slots": plugin.slots,
+        "gets_tasks": gets_tasks(plugin),
         "enforced": plugin.enforced,
         "manifest": {
             "threads": manifest.threads,

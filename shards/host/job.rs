@@ -105,10 +105,10 @@ pub struct PluginInfo {
     pub manifest: plugin::Manifest,
 }
 
-/// A library in the folder that is not used.
+/// A library in the folder that is not used, or a manifest that has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedPlugin {
-    /// The library.
+    /// The library, or the manifest.
     pub file: PathBuf,
     /// Why.
     pub why: TaskError,

@@ -230,7 +230,7 @@ impl Host {
         &self.inner.plugins
     }
 
-    /// Libraries in the folder that cannot be used. The log has a line for each.
+    /// Libraries in the folder that cannot be used, and manifests without one. The log has a line for each.
     pub fn refused(&self) -> &[RefusedPlugin] {
         &self.inner.refused
     }

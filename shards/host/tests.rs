@@ -34,7 +34,17 @@ fn an_answer_wakes_who_awaits_it_and_who_waits_for_it() {
 #[test]
 fn a_folder_is_read_by_name_and_what_is_no_library_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["b.so", "a.so", "a.yaml", "notes.txt", "Not a name.so", "bad.so", "bad.yaml"] {
+    for name in [
+        "b.so",
+        "a.so",
+        "a.yaml",
+        "notes.txt",
+        "Not a name.so",
+        "bad.so",
+        "bad.yaml",
+        "lost.yml",
+        "Notes 2.yaml",
+    ] {
         let text = match name {
             "a.yaml" => "threads: 7",
             "bad.yaml" => "threads: none",
@@ -47,7 +57,10 @@ fn a_folder_is_read_by_name_and_what_is_no_library_is_left_out() {
         .iter()
         .map(|one| (one.name.as_str(), one.manifest.as_ref().map(|manifest| manifest.threads).ok()))
         .collect();
-    assert_eq!(found, [("Not a name", None), ("a", Some(7)), ("b", Some(4)), ("bad", None)]);
+    assert_eq!(
+        found,
+        [("Not a name", None), ("a", Some(7)), ("b", Some(4)), ("bad", None), ("lost", None)]
+    );
     let one = folder::read(&folder.path().join("a.so")).unwrap();
     assert_eq!((one.len(), one[0].name.as_str()), (1, "a"));
     assert!(folder::read(&folder.path().join("nowhere")).is_err());

@@ -23,9 +23,13 @@ fn check(folder: &Folder, arguments: &[&str]) -> (i32, String, String) {
 #[test]
 fn the_exit_status_and_the_words_say_what_was_found() {
     let Some(folder) = Folder::faulty("timeout: 9s\nread: [/srv]") else { return };
-    for (name, wish) in
-        [("echo", "echo"), ("crash", "crash"), ("no_json", "no_json"), ("print", "print")]
-    {
+    for (name, wish) in [
+        ("echo", "echo"),
+        ("crash", "crash"),
+        ("no_json", "no_json"),
+        ("print", "print"),
+        ("shout", "shout"),
+    ] {
         folder.write(&format!("{name}.json"), &format!("{{\"do\": \"{wish}\"}}"));
     }
     folder.write("half.json", "{");
@@ -40,9 +44,15 @@ fn the_exit_status_and_the_words_say_what_was_found() {
         (&["faulty.so", "--run", "no_json.json"], 1, "bad_output: "),
         (&["faulty.so", "--run", "print.json"], 0, "faulty: info: printed and not flushed"),
         (&["faulty.so", "--run", "half.json"], 2, "half.json holds no JSON"),
+        (&["faulty.so", "--run", "-"], 2, "standard input holds no JSON"),
+        (&["faulty.so", "--run", "shout.json"], 0, " more lines are not shown: they came too fast"),
         (&["faulty.so", "--run", "none.json"], 2, "none.json cannot be read"),
         (&["faulty.so", "--config", "{"], 2, "--config is no JSON"),
-        (&["none.so"], 2, "the plugins in none.so cannot be read"),
+        (
+            &["none.so"],
+            2,
+            "the plugins in none.so cannot be read: No such file or directory (os error 2)\n",
+        ),
     ];
     for (arguments, code, words) in rows {
         let (status, said, told) = check(&folder, arguments);
@@ -56,6 +66,29 @@ fn the_exit_status_and_the_words_say_what_was_found() {
     let (status, _, told) = check(&folder, &[".", "--config", "{}"]);
     assert_eq!(status, 2);
     assert!(told.contains("are for one plugin: name its file"), "{told}");
+}
+
+#[test]
+fn what_would_never_run_is_told_with_what_to_do() {
+    let Some(folder) = Folder::new() else { return };
+    folder.compile("http", &[]);
+    let (status, said, _) = check(&folder, &["http.so"]);
+    assert_eq!(status, 1);
+    assert!(said.contains("IT GETS NO TASKS: the type `http` is built in"), "{said}");
+    folder.compile("libfaulty", &["-UNAME", "-DNAME=\"faulty\""]);
+    let (status, said, _) = check(&folder, &["libfaulty.so"]);
+    assert_eq!(status, 1);
+    assert!(said.contains("and its file `libfaulty`: rename the file to faulty.so"), "{said}");
+    let Some(folder) = Folder::faulty("") else { return };
+    folder.write("other.yaml", "threads: 1");
+    let (status, said, _) = check(&folder, &["."]);
+    assert_eq!(status, 1);
+    assert!(said.contains("other.yaml\n  refused: it is a manifest, and its library"), "{said}");
+    let file = |extension| folder.path().join("faulty").with_extension(extension);
+    std::fs::rename(file("yaml"), file("yml")).unwrap();
+    let (status, said, _) = check(&folder, &["faulty.so"]);
+    assert_eq!(status, 1);
+    assert!(said.contains("faulty.yml: rename it, a manifest ends in .yaml"), "{said}");
 }
 
 #[test]

@@ -34,3 +34,26 @@ fn the_leader_frozen_and_woken_renews_no_lease_that_its_successor_has_waited_out
     crew.cluster.wake(leader);
     crew.all_complete(30);
 }
+
+#[test]
+fn a_leader_that_stops_and_waits_for_a_slow_client_costs_no_worker_its_lease() {
+    // Longer than a lease.
+    let own = ["role=coordinator", "stop_timeout=4s"];
+    let Some(mut crew) = Crew::found_with(3, &own) else { return };
+    let _workers = crew.hire_all(2);
+    crew.teach();
+    crew.order(6, 7_000);
+    until("tasks run", || (crew.witness.running() == 6).then_some(()));
+    let leader = crew.cluster.leader();
+    let server = crew.cluster.take(leader);
+    let mut slow = server.connect();
+    let half =
+        b"POST /api/v1/messages HTTP/1.1\r\nhost: slow\r\ncontent-type: application/json\r\n\
+                 content-length: 99\r\n\r\n{";
+    slow.send(half).unwrap();
+    server.terminate();
+    assert!(server.ended().0.success());
+    crew.all_complete(6);
+    let again = crew.witness.seen().begun.values().filter(|times| **times > 1).count();
+    assert_eq!(again, 0, "no worker lost its lease, so nothing ran twice");
+}

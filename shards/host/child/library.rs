@@ -94,7 +94,9 @@ impl Library {
             return Err(format!("`{own_name}` is no name of a plugin: [a-z][a-z0-9_]{{0,63}}"));
         }
         if own_name != name {
-            return Err(format!("it calls itself `{own_name}`, and its file `{name}`"));
+            return Err(format!(
+                "it calls itself `{own_name}`, and its file `{name}`: rename the file to {own_name}.so"
+            ));
         }
         Ok(Self { functions, name: own_name, version, abi: interface.abi_version })
     }
