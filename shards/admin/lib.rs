@@ -86,7 +86,7 @@ enum Command {
     /// Messages
     #[command(subcommand)]
     Messages(MessagesCommand),
-    /// What happened on the node: elections, changes of the catalogue, tasks that failed
+    /// What happened on the node: elections, workers, changes of the catalogue, failed tasks
     Events {
         /// Go on with what happens, until interrupted
         #[arg(long, short)]

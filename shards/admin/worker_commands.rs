@@ -47,16 +47,23 @@ pub(crate) fn workers(
         WorkersCommand::List => {
             return ask(server, WORKERS, json, out, |list, out| {
                 show_workers(list, out)?;
-                let rows = list.get("workers").and_then(Value::as_array);
-                let is_told = rows.is_none_or(|rows| rows.iter().all(is_heard));
-                if is_told { Ok(()) } else { writeln!(out, "\n{}", where_to_ask(server)) }
+                // Who leads says what waits, if it is nothing.
+                if list.get("waiting").is_some() {
+                    Ok(())
+                } else {
+                    writeln!(out, "\n{}", where_to_ask(server))
+                }
             });
         }
         WorkersCommand::Show { worker } => {
             let path = format!("{WORKERS}/{}", id_of(worker, server)?);
             return ask(server, &path, json, out, |worker, out| {
                 show_worker(worker, out)?;
-                if is_heard(worker) { Ok(()) } else { writeln!(out, "{}", where_to_ask(server)) }
+                if is_heard(worker) || is_gone(worker) {
+                    Ok(())
+                } else {
+                    writeln!(out, "{}", where_to_ask(server))
+                }
             });
         }
         WorkersCommand::Drain { worker } => {
@@ -81,8 +88,7 @@ fn id_of(called: &str, server: &Server) -> Result<WorkerId, Trouble> {
 fn named(name: &str, list: &Value) -> anyhow::Result<WorkerId> {
     let rows = list.get("workers").and_then(Value::as_array).into_iter().flatten();
     let all: Vec<&Value> = rows.filter(|row| row["name"] == name).collect();
-    let is_there = |row: &&Value| row["state"] != "lost" && row["state"] != "left";
-    let there: Vec<&Value> = all.iter().copied().filter(is_there).collect();
+    let there: Vec<&Value> = all.iter().copied().filter(|row| !is_gone(row)).collect();
     let ids = |rows: &[&Value]| {
         let ids: Vec<_> = rows.iter().map(|row| cell(row.get("worker"))).collect();
         ids.join(", ")
@@ -109,6 +115,11 @@ fn named(name: &str, list: &Value) -> anyhow::Result<WorkerId> {
 /// Whether the node asked has heard the worker itself: it leads.
 fn is_heard(worker: &Value) -> bool {
     worker.get("connected").is_some()
+}
+
+/// Whether it belongs to the cluster no more: then nobody hears it.
+fn is_gone(worker: &Value) -> bool {
+    worker["state"] == "lost" || worker["state"] == "left"
 }
 
 /// What to do to know how workers fare. Asked another way, when the node asked does not lead.

@@ -44,9 +44,12 @@ impl ShardCore {
         out.push(match what {
             WorkerNews::Joined => ShardEffect::Note(format!("{who} has joined: {more}")),
             WorkerNews::Lost { tasks } => {
-                let others = if tasks == 0 { "it had no task" } else { "others get its tasks" };
-                let text = format!("{who} is lost: {more}; {others} ({tasks})");
-                ShardEffect::Notice(text)
+                let had = match tasks {
+                    0 => "it had no task".to_owned(),
+                    1 => "its task goes to others".to_owned(),
+                    _ => format!("its {tasks} tasks go to others"),
+                };
+                ShardEffect::Notice(format!("{who} is lost: {more}; {had}"))
             }
             WorkerNews::Left => ShardEffect::Note(format!("{who} has left in order")),
             WorkerNews::Drained(true) => {
