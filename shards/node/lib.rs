@@ -92,6 +92,8 @@ fn run(options: &Options) -> Result<()> {
         tracing::warn!("{notice}");
     }
     let console = Console::new(settings.log_format, settings.log_file.is_none());
+    // Processes of plugins have it from here: each of their threads would clear a huge page of its own.
+    use_small_pages().context("cannot turn huge pages off for this process")?;
     let ended = match settings.membership.role {
         Role::Worker => worker_node::serve(settings, console),
         Role::Both | Role::Coordinator => serve(settings, console),
@@ -102,7 +104,6 @@ fn run(options: &Options) -> Result<()> {
 }
 
 fn serve(settings: Settings, console: Console) -> Result<Stopped> {
-    use_small_pages().context("cannot turn huge pages off for this process")?;
     let files = raise_open_files().context("cannot raise the limit of open files")?;
     check_addresses(&settings)?;
     worker_node::refuse_a_workers(&settings.data)?;
