@@ -63,7 +63,12 @@ pub(crate) enum Outcome {
     Change(Result<Box<ChangeReady>, ApiError>),
     Committed(Place, Result<Arc<Prepared>, String>),
     Merged(Arc<Merged>),
-    Image { applied: u64, bytes: Vec<u8> },
+    /// `partitions`: how many the state has that it is an image of.
+    Image {
+        applied: u64,
+        partitions: u16,
+        bytes: Vec<u8>,
+    },
     Summed(Place, u64),
     Nothing,
 }
@@ -93,7 +98,8 @@ impl Work {
             Kind::Merge(catalogue) => Outcome::Merged(Arc::new(catalogue.merged())),
             Kind::Sum(place, globals) => Outcome::Summed(place, base::hash64(&globals.image())),
             Kind::Image(globals) => {
-                Outcome::Image { applied: globals.applied, bytes: globals.image() }
+                let partitions = globals.born.as_ref().map_or(0, |born| born.partitions);
+                Outcome::Image { applied: globals.applied, partitions, bytes: globals.image() }
             }
             Kind::Drop(retired) => {
                 drop(retired);

@@ -84,8 +84,8 @@ impl ShardCore {
                 self.on_merged(merged, out);
                 self.consider_merge(out);
             }
-            Outcome::Image { applied, bytes } => {
-                self.send_image(Part::Globals, applied, bytes, out);
+            Outcome::Image { applied, partitions, bytes } => {
+                send_image(Part::Globals, (applied, partitions), bytes, out);
             }
             Outcome::Summed(place, sum) => self.on_globals_hashed(place, sum, out),
             Outcome::Nothing => {}
@@ -214,7 +214,8 @@ impl ShardCore {
             Part::Partition(id) => {
                 let partition = self.partitions[usize::from(id.0)].as_ref();
                 let partition = partition.expect("images are asked of the host");
-                self.send_image(part, partition.applied(), partition.image(), out);
+                let count = u16::try_from(self.partitions.len()).expect("partitions fit 12 bits");
+                send_image(part, (partition.applied(), count), partition.image(), out);
             }
         }
     }
@@ -225,12 +226,18 @@ impl ShardCore {
             self.take_image(part, out);
         }
     }
+}
 
-    fn send_image(&self, part: Part, applied: u64, bytes: Vec<u8>, out: &mut Outbox<ShardEffect>) {
-        let partitions = u16::try_from(self.partitions.len()).expect("partitions fit 12 bits");
-        let image = ToConsensus::Image { part, applied, partitions, bytes };
-        out.push(ShardEffect::ToConsensus(image));
-    }
+/// An image, of a state that has so many partitions: the globals' may be of before the cluster's birth,
+/// though it comes after that.
+fn send_image(
+    part: Part,
+    (applied, partitions): (u64, u16),
+    bytes: Vec<u8>,
+    out: &mut Outbox<ShardEffect>,
+) {
+    let image = ToConsensus::Image { part, applied, partitions, bytes };
+    out.push(ShardEffect::ToConsensus(image));
 }
 
 pub(super) fn work(kind: Kind, out: &mut Outbox<ShardEffect>) {
