@@ -230,15 +230,21 @@ fn runs(world: &mut World, worker: &mut Worker) {
     until(world, &mut [worker], "it runs something", |_, workers| !workers[0].runs.is_empty());
 }
 
-#[test]
-fn a_task_of_a_plugin_is_given_to_a_worker_and_its_result_is_recorded() {
-    let mut world = world_with(TASK);
-    let mut worker = Worker::new(1, 2);
+/// A cluster with one worker of such a capacity, which runs the cluster's only task.
+fn busy(task: &str, capacity: u32) -> (World, Worker, OrderId) {
+    let mut world = world_with(task);
+    let mut worker = Worker::new(1, capacity);
     joined(&mut world, &mut worker);
     let node = world.follower();
     world.accepted(node, None, r#"{"k":1}"#);
     runs(&mut world, &mut worker);
     let order = worker.running();
+    (world, worker, order)
+}
+
+#[test]
+fn a_task_of_a_plugin_is_given_to_a_worker_and_its_result_is_recorded() {
+    let (mut world, mut worker, order) = busy(TASK, 2);
     let run = worker.runs[&order].clone();
     assert_eq!((run.plugin.as_str(), &run.config[..]), ("check", &br#"{"limit":3}"#[..]));
     assert_eq!((run.workflow.as_str(), run.task.as_str()), ("w", "a"));
@@ -299,13 +305,7 @@ fn what_a_lost_worker_had_goes_to_another_and_its_late_result_is_not_recorded() 
 
 #[test]
 fn another_run_of_a_worker_means_that_the_one_before_is_lost() {
-    let mut world = world_with(TASK);
-    let mut worker = Worker::new(1, 1);
-    joined(&mut world, &mut worker);
-    let node = world.follower();
-    world.accepted(node, None, r#"{"k":1}"#);
-    runs(&mut world, &mut worker);
-    let order = worker.running();
+    let (mut world, mut worker, order) = busy(TASK, 1);
     worker.boot = 2;
     worker.runs.clear();
     joined(&mut world, &mut worker);
@@ -366,13 +366,7 @@ fn a_new_leader_goes_on_with_what_workers_have() {
 
 #[test]
 fn a_new_leader_waits_a_whole_lease_before_it_declares_anyone_lost() {
-    let mut world = world_with(TASK);
-    let mut worker = Worker::new(1, 1);
-    joined(&mut world, &mut worker);
-    let node = world.follower();
-    world.accepted(node, None, r#"{"k":1}"#);
-    runs(&mut world, &mut worker);
-    let order = worker.running();
+    let (mut world, mut worker, order) = busy(TASK, 1);
     // Half of its lease is over when the leader dies.
     worker.renews = false;
     pass(&mut world, &mut [&mut worker], u64::from(LEASE_MS) / 2);
@@ -440,13 +434,7 @@ fn what_a_worker_refuses_goes_elsewhere_and_is_charged_to_nobody() {
 fn after_a_timeout_the_next_attempt_waits_until_the_worker_has_stopped_the_last() {
     let task =
         r#""type":"check","timeout":"500ms","retry":{"max":1,"jitter":"none","first":"1ms"}"#;
-    let mut world = world_with(task);
-    let mut worker = Worker::new(1, 1);
-    joined(&mut world, &mut worker);
-    let node = world.follower();
-    world.accepted(node, None, r#"{"k":1}"#);
-    runs(&mut world, &mut worker);
-    let order = worker.running();
+    let (mut world, mut worker, order) = busy(task, 1);
     assert_eq!(worker.runs[&order].timeout_ms, 500);
     let stop = ToWorker::Stop { order };
     until(&mut world, &mut [&mut worker], "it is to stop", |_, w| w[0].heard.contains(&stop));
@@ -476,13 +464,8 @@ fn after_a_timeout_the_next_attempt_waits_until_the_worker_has_stopped_the_last(
 
 #[test]
 fn what_is_not_wanted_any_more_is_stopped_and_keeps_its_place_until_then() {
-    let mut world = world_with(TASK);
-    let mut worker = Worker::new(1, 1);
-    joined(&mut world, &mut worker);
+    let (mut world, mut worker, order) = busy(TASK, 1);
     let node = world.follower();
-    world.accepted(node, None, r#"{"k":1}"#);
-    runs(&mut world, &mut worker);
-    let order = worker.running();
     world.accepted(node, None, r#"{"k":2}"#);
     let path = format!("/api/v1/workflows/{}/cancel", order.instance);
     let (status, text) = world.demanded(node, (api::Method::Post, &path), "");
@@ -500,13 +483,8 @@ fn what_is_not_wanted_any_more_is_stopped_and_keeps_its_place_until_then() {
 
 #[test]
 fn a_worker_that_leaves_gets_nothing_more_and_goes_when_it_has_nothing() {
-    let mut world = world_with(TASK);
-    let mut worker = Worker::new(1, 2);
-    joined(&mut world, &mut worker);
+    let (mut world, mut worker, order) = busy(TASK, 2);
     let node = world.follower();
-    world.accepted(node, None, r#"{"k":1}"#);
-    runs(&mut world, &mut worker);
-    let order = worker.running();
     worker.say(&mut world, FromWorker::Drain { on: true });
     world.accepted(node, None, r#"{"k":2}"#);
     pass(&mut world, &mut [&mut worker], 300);

@@ -12,13 +12,7 @@ fn let_run(world: &mut World, cores: u16) {
 
 #[test]
 fn leases_count_from_when_every_core_of_a_new_leader_has_reported() {
-    let mut world = world_with(TASK);
-    let mut worker = Worker::new(1, 1);
-    joined(&mut world, &mut worker);
-    let node = world.follower();
-    world.accepted(node, None, r#"{"k":1}"#);
-    runs(&mut world, &mut worker);
-    let order = worker.running();
+    let (mut world, mut worker, order) = busy(TASK, 1);
     let old = world.leader().unwrap();
     world.kill(old);
     worker.link = None;

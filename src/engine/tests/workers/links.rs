@@ -54,12 +54,7 @@ fn a_run_before_the_latest_hears_why_it_is_not_taken() {
 
 #[test]
 fn of_two_processes_that_say_they_are_one_run_the_first_stays_while_it_is_heard() {
-    let mut world = world_with(TASK);
-    let mut worker = Worker::new(1, 1);
-    joined(&mut world, &mut worker);
-    let node = world.follower();
-    world.accepted(node, None, r#"{"k":1}"#);
-    runs(&mut world, &mut worker);
+    let (mut world, mut worker, _) = busy(TASK, 1);
     let mut copy = process(&worker, 1);
     let leader = world.leader().unwrap();
     copy.connect(&mut world, leader);

@@ -44,12 +44,8 @@ fn a_task_says_which_worker_has_it_or_that_it_waits_for_one() {
 
 #[test]
 fn what_happens_to_workers_is_told_once_by_the_node_that_leads() {
-    let mut world = world_with(TASK);
-    let mut worker = Worker::new(1, 1);
-    joined(&mut world, &mut worker);
+    let (mut world, mut worker, _) = busy(TASK, 1);
     let node = world.follower();
-    world.accepted(node, None, r#"{"k":1}"#);
-    runs(&mut world, &mut worker);
     for on in ["drain", "drain", "resume"] {
         let path = format!("/api/v1/workers/{}/{on}", worker.id);
         let (status, text) = world.demanded(node, (api::Method::Post, &path), "");
