@@ -46,6 +46,29 @@ fn what_a_plugin_does_wrong_fails_its_task_and_nothing_else() {
 }
 
 #[test]
+fn workers_and_the_processes_of_their_plugins_use_small_pages() {
+    let Some(mut crew) = Crew::found(1) else { return };
+    let workers = crew.hire_all(1);
+    let pid = workers[0].pid();
+    let read =
+        |path: String| std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let children: Vec<String> = threads
+        .flat_map(|thread| {
+            let thread = thread.unwrap().file_name().into_string().unwrap();
+            let list = read(format!("/proc/{pid}/task/{thread}/children"));
+            list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(children.len() >= 2, "a process for each plugin: {children:?}");
+    for process in children.into_iter().chain([pid.to_string()]) {
+        let status = read(format!("/proc/{process}/status"));
+        let huge = status.lines().find_map(|line| line.strip_prefix("THP_enabled:"));
+        assert_eq!(huge.map(str::trim), Some("0"), "process {process}");
+    }
+}
+
+#[test]
 fn a_workflow_is_refused_for_what_its_plugin_does_not_take() {
     let Some(mut crew) = Crew::found(3) else { return };
     let _workers = crew.hire_all(1);
